@@ -1,0 +1,51 @@
+# `make run` and `make test` work from a bare checkout: they need Python 3.11 to 3.13 and PyPI.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+# pip's index settings hold for uv, too.
+UV := UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$$($(BIN)/pip config get global.index-url 2>/dev/null)}" $(BIN)/uv pip
+
+.PHONY: help install run test lint format bench lock clean
+
+help: ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+install: $(INSTALLED) ## the environment, in .venv, from the lock
+
+$(INSTALLED): requirements-dev.txt requirements-build.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else "Python %d.%d does not run Airflow 3.3 here: set PYTHON to a Python 3.11, 3.12 or 3.13" % v)'
+	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-build.txt
+	$(UV) install --quiet --require-hashes -r requirements-dev.txt
+	$(UV) install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+run: install ## everything, on this machine: Postgres, sandbox, Airflow, first sync (ONCE=1 ends after it)
+	@PYTHONPATH=include $(BIN)/python -m sandbox.stack $(if $(ONCE),--once)
+
+test: install ## the whole test suite, with a real Postgres and a real Airflow
+	$(BIN)/pytest --cov --cov-report=term --cov-fail-under=90 $(ARGS)
+
+lint: install ## linters and type check
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy plugins/opsgenie_provider dags
+	MYPYPATH=include $(BIN)/mypy include/sandbox
+	$(BIN)/sqlfluff lint --disable-progress-bar include/sql
+
+format: install ## rewrite files the way lint wants them
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: install ## the benchmarks, as ratios (SIZE=smoke for a short run)
+	PYTHONPATH=include $(BIN)/python -m benchmarks $(ARGS)
+
+lock: install ## resolve the dependencies anew
+	$(BIN)/uv pip compile --quiet --no-header --universal --python-version 3.11 --generate-hashes pyproject.toml --group test -o requirements.txt
+	$(BIN)/uv pip compile --quiet --no-header --universal --python-version 3.11 --generate-hashes pyproject.toml --group test --group dev -c requirements.txt -o requirements-dev.txt
+	$(BIN)/uv pip compile --quiet --no-header --universal --python-version 3.11 --generate-hashes --group build -o requirements-build.txt
+
+clean: ## remove what make made
+	rm -rf $(VENV) .run .mypy_cache .ruff_cache .coverage

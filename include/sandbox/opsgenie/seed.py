@@ -1,0 +1,176 @@
+"""Tells the world's story in OpsGenie's words; and makes large accounts for benchmarks."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from datetime import timedelta
+
+from sandbox import company
+from sandbox.instants import (
+    DAY,
+    HOUR,
+    MINUTE,
+    SECOND,
+    Clock,
+    Nanos,
+    When,
+    to_datetime,
+    to_nanos,
+)
+from sandbox.opsgenie.incidents import ENTRY_DELAY
+from sandbox.opsgenie.model import Entry, Incident, Note
+from sandbox.opsgenie.rotas import add_on_call
+from sandbox.opsgenie.store import Store
+from sandbox.world import Outage, World, build_world
+
+
+def load(world: World, store: Store | None = None) -> Store:
+    """An account that holds the world's people, services, on-call configuration and incidents."""
+    store = store or Store(seed=world.seed)
+    _add_catalogue(store, world)
+    add_on_call(store, world.start, world.end)
+    service_ids = {service.name: service.id for service in store.services.values()}
+    made = [
+        _incident(store, one, str(number), service_ids) for number, one in enumerate(world.outages, start=1)
+    ]
+    store.incidents.add_many(made)
+    # Removed only now: its incidents go on naming its id.
+    store.drop_service(service_ids[company.DELETED_SERVICE[1]])
+    return store
+
+
+def _add_catalogue(store: Store, world: World) -> None:
+    long_ago = to_nanos(to_datetime(world.start).replace(microsecond=0) - timedelta(days=400))
+    for number, (team_name, people) in enumerate(company.PEOPLE.items()):
+        users = [
+            store.add_user(company.username(name), name, time_zone=zone, created_at=long_ago + number * DAY,
+                           role="Admin" if index == 0 else "User")
+            for index, (name, zone) in enumerate(people)
+        ]  # fmt: skip
+        team = store.add_team(team_name, users, description=f"Runs {', '.join(company.SERVICES[team_name])}")
+        for name in company.SERVICES[team_name]:
+            store.add_service(name, team, description=f"The {name} service", tags=["tier-1"])
+    owner, gone = company.DELETED_SERVICE
+    store.add_service(gone, next(team for team in store.teams.values() if team.name == owner))
+
+
+def _incident(store: Store, one: Outage, tiny_id: str, service_ids: dict[str, str]) -> Incident:
+    teams = {team.name: team for team in store.teams.values()}
+    users = {user.full_name: user for user in store.users.values()}
+    happened = [one.opened_at, one.resolved_at, one.closed_at, one.reopened_at]
+    made = Incident(
+        id=one.id,
+        tiny_id=tiny_id,
+        message=one.title,
+        description=f"{one.title}\nRunbook: https://runbooks.example.com/{(*one.services, 'misc')[0]}",
+        created_at=one.opened_at,
+        updated_at=max(at for at in happened if at is not None),
+        status=one.status,
+        priority=one.priority,
+        impact_start=one.impact_start,
+        impact_end=one.impact_end if one.impact_end is not None else one.resolved_at,
+        tags=list(one.tags),
+        details=dict(one.details),
+        services=[service_ids[name] for name in one.services],
+        responders=[
+            *({"type": "team", "id": teams[name].id} for name in one.teams),
+            *({"type": "user", "id": users[name].id} for name in one.people),
+        ],
+    )
+    made.entries = _entries(store, one)
+    if one.resolved_at is not None:
+        made.notes = [Note("Cause found and fixed; see the timeline.", _voice(store, one), one.resolved_at)]
+    return made
+
+
+def _voice(store: Store, one: Outage) -> str:
+    """Who speaks for the outage: the first member of its team."""
+    names = company.PEOPLE[one.teams[0]] if one.teams else next(iter(company.PEOPLE.values()))
+    return company.username(names[0][0])
+
+
+def _entries(store: Store, one: Outage) -> list[Entry]:
+    who = _voice(store, one)
+    entries = [Entry(store.new_id(), "IncidentOpened", one.opened_at + ENTRY_DELAY, "System", "system")]
+
+    def add(type_: str, at: Nanos | None, text: str = "", by: str = who) -> None:
+        if at is not None:
+            entries.append(Entry(store.new_id(), type_, at, by, "system" if by == "System" else "user", text))
+
+    for name in one.teams:
+        add("IncidentResponderTeamAdded", one.opened_at + SECOND, name, "System")
+    for name in one.people:
+        add("IncidentResponderUserAdded", one.opened_at + SECOND, name, "System")
+    add("ResponderAlertAcked", one.acked_at)
+    until = one.resolved_at or one.closed_at or one.opened_at + HOUR
+    for number in range(one.chatter):
+        at = one.opened_at + (until - one.opened_at) * (number + 1) // (one.chatter + 1)
+        add("CustomUserEntry", at, f"Update {number + 1}: still looking")
+    for type_, instant in (
+        ("IncidentResolved", one.resolved_at),
+        ("IncidentReopened", one.reopened_at),
+        ("IncidentClosed", one.closed_at),
+    ):
+        add(type_, None if instant is None else instant + ENTRY_DELAY)
+    return entries
+
+
+def bulk(
+    count: int = 25_000,
+    days: int = 90,
+    *,
+    seed: int = 7,
+    end: When | None = None,
+    same_second: int = 0,
+) -> Store:
+    """An account with `count` incidents spread evenly over `days`, for benchmarks.
+
+    `same_second` of them are created within one second in the middle: more than a page, and no window of
+    whole seconds tells them apart.
+    """
+    finish = Clock()() if end is None else to_nanos(end)
+    store = Store(seed=seed)
+    _add_catalogue(store, build_world(seed, finish, days=1))
+    rng = random.Random(seed)
+    services = [(service.id, service.team_id) for service in store.services.values()]
+    step = days * DAY // max(1, count)
+    first = finish - days * DAY
+    burst = (first + days * DAY // 2) // SECOND * SECOND
+
+    def make(number: int) -> Incident:
+        bursting = 0 <= number - (count - same_second) // 2 < same_second
+        at = burst + number % 1000 * 1_000_000 if bursting else first + number * step
+        service, team = services[number % len(services)]
+        took = int(rng.expovariate(1 / 45) * MINUTE) + MINUTE
+        resolved = at + took
+        is_open = resolved > finish
+        id_ = str(uuid.UUID(int=rng.getrandbits(128), version=4))
+        made = Incident(
+            id=id_,
+            tiny_id=str(number + 1),
+            message=f"Incident {number}: elevated error rate",
+            description="Automatic check failed five times in a row on three hosts. " * 3,
+            created_at=at,
+            updated_at=at if is_open else resolved,
+            status="open" if is_open else ("resolved", "closed")[number % 2],
+            priority=f"P{number % 5 + 1}",
+            impact_end=None if is_open else resolved,
+            tags=["bulk", f"shard-{number % 16}"],
+            details={"region": "eu-central-1"},
+            services=[service],
+            responders=[{"type": "team", "id": team}],
+        )
+        happened = [("IncidentOpened", at)]
+        if not is_open:
+            happened += [("ResponderAlertAcked", at + took // 3), ("IncidentResolved", resolved)]
+            happened += [("IncidentClosed", resolved)] if made.status == "closed" else []
+        made.entries = [
+            Entry(f"{id_}-{place}", type_, moment + ENTRY_DELAY, "System", "system")
+            for place, (type_, moment) in enumerate(happened)
+        ]
+        made.json()
+        return made
+
+    store.incidents.add_many(make(number) for number in range(count))
+    return store

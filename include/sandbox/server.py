@@ -1,0 +1,101 @@
+"""Runs a stand-in with uvicorn on 127.0.0.1: in a thread for tests, in the foreground for the demo."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+
+class _Server(uvicorn.Server):
+    """Tells when it accepts connections, and leaves the process's signal handlers alone in a thread."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        self._on_ready()
+
+
+def _bind(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", port))
+    return listener
+
+
+def _config(app: ASGIApp) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        log_level="critical",
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        # A faulty response ("hang", "cut_body") must not hold up the end of a test.
+        timeout_graceful_shutdown=1,
+    )
+
+
+class Slot:
+    """An app that can be exchanged while it is served: one server for a whole test session."""
+
+    def __init__(self, app: ASGIApp | None = None) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.app is None:
+            raise RuntimeError("no stand-in has been put into the slot")
+        await self.app(scope, receive, send)
+
+
+@contextmanager
+def serve(app: ASGIApp, port: int = 0) -> Iterator[str]:
+    """Serve `app` from a thread while the block runs; yields the base URL once it accepts connections."""
+    listener = _bind(port)
+    ready = threading.Event()
+    server = _Server(_config(app), ready.set)
+
+    def run() -> None:
+        try:
+            server.run(sockets=[listener])
+        finally:
+            ready.set()
+
+    thread = threading.Thread(target=run, name="sandbox", daemon=True)
+    thread.start()
+    ready.wait()
+    if not server.started:
+        listener.close()
+        raise RuntimeError("the sandbox did not start")
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
+        listener.close()
+
+
+def run_forever(app: ASGIApp, port: int = 0, port_file: Path | None = None) -> None:
+    """Serve `app` until a signal; `port_file` is written, whole, once connections are accepted."""
+    listener = _bind(port)
+    chosen = listener.getsockname()[1]
+
+    def announce() -> None:
+        if port_file is not None:
+            partial = port_file.with_name(f"{port_file.name}.{os.getpid()}")
+            partial.write_text(f"{chosen}\n")
+            partial.replace(port_file)
+        print(f"sandbox: http://127.0.0.1:{chosen}", flush=True)
+
+    try:
+        _Server(_config(app), announce).run(sockets=[listener])
+    finally:
+        listener.close()

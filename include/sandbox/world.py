@@ -1,0 +1,287 @@
+"""A believable last 100 days of that company: deployments, and outages of which some follow one.
+
+Neutral on purpose: each stand-in tells the same story in its own service's words. The same seed and end
+give the same world.
+"""
+
+from __future__ import annotations
+
+import random
+import uuid
+from dataclasses import dataclass, field
+
+from sandbox import company
+from sandbox.instants import (
+    DAY,
+    HOUR,
+    MINUTE,
+    MS,
+    SECOND,
+    Clock,
+    Nanos,
+    When,
+    to_datetime,
+    to_nanos,
+)
+
+PRIORITIES = ("P1", "P2", "P3", "P4", "P5")
+
+
+@dataclass(slots=True)
+class Deployment:
+    """`history`: (state, instant) in order; a success makes the one before it, where it ran, inactive."""
+
+    id: int
+    service: str
+    environment: str
+    sha: str
+    pr_number: int
+    pr_title: str
+    triggered_at: Nanos
+    history: list[tuple[str, Nanos]] = field(default_factory=list)
+
+    @property
+    def repository(self) -> str:
+        return f"{company.OWNER}/{self.service}"
+
+    @property
+    def status(self) -> str:
+        return self.history[-1][0] if self.history else "pending"
+
+    @property
+    def ever_succeeded(self) -> bool:
+        return any(state == "success" for state, _ in self.history)
+
+    @property
+    def finished_at(self) -> Nanos | None:
+        return next((at for state, at in self.history if state in ("success", "failure")), None)
+
+
+@dataclass(slots=True)
+class Outage:
+    """What happened, whoever recorded it. A None instant: it did not happen (yet).
+
+    `reopened_at` comes after `resolved_at` and leaves the outage open. `impact_start` and `impact_end` are
+    times that somebody typed in afterwards. `chatter` counts extra lines in its timeline.
+    """
+
+    id: str
+    title: str
+    services: list[str]
+    teams: list[str]
+    priority: str
+    opened_at: Nanos
+    acked_at: Nanos | None = None
+    resolved_at: Nanos | None = None
+    closed_at: Nanos | None = None
+    reopened_at: Nanos | None = None
+    impact_start: Nanos | None = None
+    impact_end: Nanos | None = None
+    people: list[str] = field(default_factory=list)
+    tags: list[str] = field(default_factory=list)
+    details: dict[str, str] = field(default_factory=dict)
+    chatter: int = 0
+    cause: int | None = None
+
+    @property
+    def status(self) -> str:
+        if self.closed_at is not None:
+            return "closed"
+        return "resolved" if self.resolved_at is not None and self.reopened_at is None else "open"
+
+
+@dataclass
+class World:
+    seed: int
+    start: Nanos
+    end: Nanos
+    deployments: list[Deployment]
+    outages: list[Outage]
+
+
+def build_world(seed: int = 7, end: When | None = None, days: int = 100) -> World:
+    """The `days` before `end` (default: now). Deterministic in all three."""
+    return _Builder(seed, Clock()() if end is None else to_nanos(end), days).build()
+
+
+class _Builder:
+    def __init__(self, seed: int, end: Nanos, days: int) -> None:
+        self.rng = random.Random(seed)
+        self.seed = seed
+        self.end = end
+        self.start = end - days * DAY
+        self.days = days
+        self.teams = {name: team for team, names in company.SERVICES.items() for name in names}
+
+    def build(self) -> World:
+        deployments = self.deployments()
+        outages = self.outages(deployments)
+        self.special(outages)
+        return World(self.seed, self.start, self.end, deployments, outages)
+
+    def deployments(self) -> list[Deployment]:
+        made: list[Deployment] = []
+        for service in self.teams:
+            pull = self.rng.randrange(100, 900)
+            pace = self.rng.uniform(0.6, 2.2)
+            for day in range(self.days + 1):
+                midnight = self.start // DAY * DAY + day * DAY
+                weekend = to_datetime(midnight).weekday() >= 5
+                count = int(self.rng.expovariate(1 / pace) * (0.1 if weekend else 1) + 0.5)
+                for at in sorted(self.rng.randrange(8 * 60, 18 * 60) for _ in range(min(count, 5))):
+                    pull += self.rng.randrange(1, 4)
+                    made += self._release(
+                        service, pull, midnight + at * MINUTE + self.rng.randrange(60) * SECOND
+                    )
+        made = [one for one in made if self.start <= one.triggered_at and one.triggered_at <= self.end]
+        made.sort(key=lambda one: (one.triggered_at, one.service, one.environment))
+        live: dict[tuple[str, str], Deployment] = {}
+        for number, one in enumerate(made, start=1):
+            one.id = 900_000 + number
+            one.history = [(state, at) for state, at in one.history if at <= self.end]
+            if one.ever_succeeded and one.finished_at is not None:
+                before = live.get((one.service, one.environment))
+                if before is not None:
+                    before.history.append(("inactive", one.finished_at))
+                live[one.service, one.environment] = one
+        return made
+
+    def _release(self, service: str, pull: int, at: Nanos) -> list[Deployment]:
+        """A change goes to staging, then to production; now and then it fails on the way."""
+        sha = f"{self.rng.getrandbits(160):040x}"
+        title = self.rng.choice(company.CHANGES)
+        made = []
+        for environment, begin in (("staging", at - self.rng.randrange(20, 70) * MINUTE), ("production", at)):
+            took = self.rng.randrange(90, 900) * SECOND
+            state = "failure" if self.rng.random() < 0.06 else "success"
+            history = [("queued", begin), ("in_progress", begin + 5 * SECOND), (state, begin + took)]
+            made.append(Deployment(0, service, environment, sha, pull, title, begin, history))
+            if state == "failure":
+                break
+        return made
+
+    def outages(self, deployments: list[Deployment]) -> list[Outage]:
+        """Some minutes to hours after a deployment, and out of the blue."""
+        eligible = [one for one in deployments if one.environment == "production" and one.ever_succeeded]
+        made = []
+        for one in eligible:
+            if self.rng.random() < 0.07:
+                at = one.triggered_at + self.rng.randrange(3, 200) * MINUTE
+                made.append(self._outage(one.service, at, one.id))
+        for _ in range(int(self.days * 0.8)):
+            made.append(
+                self._outage(self.rng.choice(list(self.teams)), self.rng.randrange(self.start, self.end))
+            )
+        # Whatever the dice say, the first day has an outage, the last one has some, and two are still on.
+        for hours in (self.days * 24 - 2, 23, 11, 5, 1.5, 0.3):
+            made.append(self._outage(self.rng.choice(list(self.teams)), self.end - int(hours * HOUR)))
+        for ongoing in made[-2:]:
+            ongoing.resolved_at = ongoing.closed_at = None
+        return sorted((one for one in made if one.opened_at < self.end), key=lambda one: one.opened_at)
+
+    def _digits(self, at: Nanos) -> Nanos:
+        """0 to 3 fraction digits, as the service prints them; rarely more."""
+        unit = self.rng.choices((SECOND, 100 * MS, 10 * MS, MS, 1), (2, 2, 3, 12, 0.4))[0]
+        return at // SECOND * SECOND + self.rng.randrange(SECOND // unit) * unit
+
+    def _past(self, at: Nanos) -> Nanos | None:
+        exact = self._digits(at)
+        return exact if exact <= self.end else None
+
+    def _outage(self, service: str, opened: Nanos, cause: int | None = None) -> Outage:
+        rng = self.rng
+        opened = self._digits(opened)
+        team = self.teams[service]
+        made = Outage(
+            id=str(uuid.UUID(int=rng.getrandbits(128), version=4)),
+            title=rng.choice(company.TITLES).format(service=service),
+            services=[service],
+            teams=[team],
+            priority=rng.choices(PRIORITIES, (8, 22, 45, 18, 7))[0],
+            opened_at=opened,
+            tags=rng.sample(
+                ["customer-facing", "database", "network", "capacity", "third-party"], rng.randrange(3)
+            ),
+            details={
+                "region": rng.choice(["eu-central-1", "us-east-1"]),
+                "monitor": f"m-{rng.randrange(1000)}",
+            },
+            chatter=rng.choices((0, 1, 3), (5, 3, 1))[0],
+            cause=cause,
+        )
+        if rng.random() < 0.3:
+            made.people = [rng.choice(company.PEOPLE[team])[0]]
+        made.acked_at = self._past(opened + rng.randrange(1, 25) * MINUTE) if rng.random() < 0.85 else None
+        # Most are over within the hour, some take a day: a long-tailed time to recover.
+        resolved = opened + int(min(rng.lognormvariate(3.7, 1.0), 2800) * MINUTE)
+        made.resolved_at = self._past(max(resolved, (made.acked_at or opened) + MINUTE))
+        if made.resolved_at is not None and rng.random() < 0.6:
+            made.closed_at = self._past(made.resolved_at + rng.randrange(1, 2880) * MINUTE)
+        return made
+
+    def special(self, outages: list[Outage]) -> None:
+        """One or more of each case that a reader of the data must get right, spread over the past."""
+        settled = [one for one in outages if one.closed_at is not None and one.opened_at < self.end - 2 * DAY]
+        cases = (
+            (_reopened, 3), (_closed_only, 5), (_edited_end, 2), (_edited_start, 2), (_backwards, 1),
+            (_two_services, 5), (_no_service, 4), (_deleted_service, 3), (_talkative, 1), (_quiet, 2),
+        )  # fmt: skip
+        chosen = self.rng.sample(settled, min(len(settled), sum(count for _, count in cases)))
+        for case, count in cases:
+            for _ in range(count):
+                if chosen:
+                    case(chosen.pop())
+        if settled:
+            settled[0].opened_at += 123_456_789  # nine digits
+        rest = [one for one in outages if one.services]
+        for title, one in zip(company.ODD_TITLES, self.rng.sample(rest, min(len(rest), 5)), strict=False):
+            one.title = title.format(service=one.services[0])
+
+
+def _reopened(one: Outage) -> None:
+    """Open again, with a stale impactEndDate."""
+    assert one.resolved_at is not None
+    one.reopened_at, one.closed_at = one.resolved_at + 17 * MINUTE, None
+
+
+def _closed_only(one: Outage) -> None:
+    """Closed straight from open: no end of impact, no resolve in the timeline."""
+    one.resolved_at = None
+
+
+def _edited_end(one: Outage) -> None:
+    assert one.resolved_at is not None
+    one.impact_end = one.opened_at + (one.resolved_at - one.opened_at) // 2 // MINUTE * MINUTE
+
+
+def _edited_start(one: Outage) -> None:
+    one.impact_start = (one.opened_at - 25 * MINUTE) // MINUTE * MINUTE
+
+
+def _backwards(one: Outage) -> None:
+    """Somebody typed an end before the start."""
+    one.impact_end = (one.opened_at - 40 * MINUTE) // MINUTE * MINUTE
+
+
+def _two_services(one: Outage) -> None:
+    other = "auth" if one.services != ["auth"] else "search"
+    one.services.append(other)
+
+
+def _no_service(one: Outage) -> None:
+    one.services, one.cause = [], None
+
+
+def _deleted_service(one: Outage) -> None:
+    team, name = company.DELETED_SERVICE
+    one.services, one.teams, one.cause = [name], [team], None
+
+
+def _talkative(one: Outage) -> None:
+    """More timeline entries than a page of 20."""
+    one.chatter = 45
+
+
+def _quiet(one: Outage) -> None:
+    """Nobody was paged for it."""
+    one.teams, one.people, one.acked_at = [], [], None

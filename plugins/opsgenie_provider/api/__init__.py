@@ -1,0 +1,1 @@
+"""What the services say: plain clients over requests, with no Airflow import."""

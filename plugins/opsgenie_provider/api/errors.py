@@ -1,0 +1,135 @@
+"""The errors of every client, one small tree.
+
+    ApiError                     anything that went wrong between us and a service
+    ├── ApiConnectionError       no usable answer: refused, reset, timed out, cut off
+    ├── InvalidResponseError     an answer that is not the JSON it should be
+    ├── ForeignHostError         a link that leads away from the connection's host
+    ├── CrowdedSecondError       more incidents in one second than the API can list
+    └── ApiStatusError           an answer with an error status
+        ├── InvalidRequestError      400, 422: the service names the fields
+        ├── AuthenticationError      401
+        ├── PlanError                402: the plan lacks the feature
+        ├── PermissionDeniedError    403: the key lacks a right
+        ├── NotFoundError            404
+        ├── RateLimitError           429
+        └── ServerError              5xx
+
+An ``ApiStatusError`` carries the status, the request id, the service's own message and a hint
+that a person can act on. None of them ever carries a key: only method, path and answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+class ApiError(Exception):
+    """Base of everything a client raises."""
+
+
+class ApiConnectionError(ApiError):
+    """No usable answer came back; the request may be repeated if it was a read."""
+
+
+class InvalidResponseError(ApiError):
+    """The answer is not the JSON that the endpoint promises (cut off, an HTML page, ...)."""
+
+
+class ForeignHostError(ApiError):
+    """The service answered with a link to another host; the key is not sent there."""
+
+
+class CrowdedSecondError(ApiError):
+    """One second holds more incidents than the API's paging can reach."""
+
+
+class ApiStatusError(ApiError):
+    """The service answered with an error status.
+
+    :param status: the HTTP status.
+    :param message: the service's own words, or the status reason where it gave none.
+    :param service: the service's name, for the message.
+    :param request: method and path, without query or key.
+    :param request_id: the service's id of the request, for its support.
+    :param hint: what a person can do about it.
+    :param fields: messages per field, where the service gives them (422).
+    :param retry_after: seconds to wait as told by the service (429, 503), else None.
+    """
+
+    def __init__(
+        self,
+        *,
+        status: int,
+        message: str,
+        service: str,
+        request: str,
+        request_id: str | None = None,
+        hint: str | None = None,
+        fields: Mapping[str, str] | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        self.status = status
+        self.message = message
+        self.service = service
+        self.request = request
+        self.request_id = request_id
+        self.hint = hint
+        self.fields = dict(fields or {})
+        self.retry_after = retry_after
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        parts = [f"{self.service} answered {self.status} to {self.request}: {self.message.rstrip('.')}."]
+        if self.fields:
+            parts.append(
+                "Fields: " + "; ".join(f"{name}: {text}" for name, text in self.fields.items()) + "."
+            )
+        if self.hint:
+            parts.append(self.hint)
+        if self.request_id:
+            parts.append(f"(request id {self.request_id})")
+        return " ".join(parts)
+
+
+class InvalidRequestError(ApiStatusError):
+    """400 or 422: the request is not acceptable; ``fields`` says why where the service does."""
+
+
+class AuthenticationError(ApiStatusError):
+    """401: the key is unknown here, disabled, or belongs to another region."""
+
+
+class PlanError(ApiStatusError):
+    """402: the account's plan does not include the feature."""
+
+
+class PermissionDeniedError(ApiStatusError):
+    """403: the key lacks an access right."""
+
+
+class NotFoundError(ApiStatusError):
+    """404: no such object, or none that this key may see."""
+
+
+class RateLimitError(ApiStatusError):
+    """429: too many requests; ``retry_after`` is what the service asks for."""
+
+
+class ServerError(ApiStatusError):
+    """5xx: the service failed; the request may be repeated if it was a read."""
+
+
+BY_STATUS: dict[int, type[ApiStatusError]] = {
+    400: InvalidRequestError,
+    401: AuthenticationError,
+    402: PlanError,
+    403: PermissionDeniedError,
+    404: NotFoundError,
+    422: InvalidRequestError,
+    429: RateLimitError,
+}
+
+
+def error_class(status: int) -> type[ApiStatusError]:
+    """The class that stands for an HTTP status."""
+    return ServerError if status >= 500 else BY_STATUS.get(status, ApiStatusError)

@@ -1,0 +1,264 @@
+"""The read side of OpsGenie's REST API. Nothing here sends anything but GET.
+
+Sources: docs.opsgenie.com/docs (incident, service, team, user, schedule, escalation, account and
+incident-timeline APIs, rate limiting, response), the opsgenie-oas description and
+support.atlassian.com/opsgenie ("Search syntax for incidents").
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeVar
+
+import msgspec
+import requests
+from msgspec import Raw
+
+from opsgenie_provider.api.errors import InvalidResponseError
+from opsgenie_provider.api.limits import RateLimiter
+from opsgenie_provider.api.transport import Dialect, ErrorDetail, HeaderAuth, Throttle, Transport
+
+HOSTS = {"us": "https://api.opsgenie.com", "eu": "https://api.eu.opsgenie.com"}
+PAGE_SIZE = 100
+TIMELINE_PAGE_SIZE = 20
+# The service refuses offset + limit from 20,000 on; whether 20,000 itself passes is not published.
+REACHABLE = 20_000 - PAGE_SIZE
+
+# Each domain has rate limits of its own (docs.opsgenie.com/docs/api-rate-limiting).
+INCIDENT, SEARCH, CONFIGURATION, SCHEDULE_ON_CALLS = "incident", "search", "configuration", "scheduleoncalls"
+
+HINTS = {
+    401: "The key is unknown here: check the password of the connection, that its integration is enabled, "
+    "and the region (a US key is refused by the EU host, and the other way round).",
+    402: "The account's plan does not include this API: incidents and services need the Standard or "
+    "Enterprise plan.",
+    403: "The key lacks an access right: the sync needs Read, and Configuration Access for services, "
+    "schedules, escalations, teams and users. A team's key sees that team only.",
+    404: "Check the host of the connection: it is the API's base URL, without a path.",
+}
+
+
+T = TypeVar("T")
+
+
+class _Paging(msgspec.Struct):
+    next: str | None = None
+
+
+class _Envelope(msgspec.Struct, Generic[T]):
+    """What every endpoint answers with; items stay raw, so that they are kept as received."""
+
+    data: T
+    totalCount: int | None = None
+    paging: _Paging | None = None
+
+
+class _TimelinePage(msgspec.Struct):
+    entries: list[Raw] | None = None
+    nextOffset: str | int | None = None
+
+
+class Page(msgspec.Struct, frozen=True):
+    """One page of a list.
+
+    :param items: the payloads as received.
+    :param total: how many the query matches in all; None where the service does not say.
+    :param last: whether no page follows.
+    """
+
+    items: list[Raw]
+    total: int | None
+    last: bool
+
+
+class OpsgenieClient:
+    """Reads one OpsGenie account. Safe to use from several threads.
+
+    Pages are counted off by offset; the absolute links in ``paging`` are never followed, so the
+    key cannot be led to another host.
+
+    :param session: a requests session with TLS and proxy settings applied.
+    :param base_url: ``HOSTS["us"]``, ``HOSTS["eu"]`` or any other.
+    :param key: the API key; it goes into the Authorization header and nowhere else.
+    """
+
+    def __init__(
+        self, session: requests.Session, base_url: str, key: str, *, limiter: RateLimiter | None = None
+    ) -> None:
+        self.transport = Transport(
+            session, base_url, auth=HeaderAuth("GenieKey ", key), dialect=DIALECT, limiter=limiter
+        )
+
+    # --- account
+
+    def account(self) -> dict[str, Any]:
+        """Name, user count and plan of the account (account API); 403 for a team's key."""
+        return self._data("/v2/account", CONFIGURATION, dict[str, Any])
+
+    def request_limits(self) -> dict[str, list[tuple[int, float]]]:
+        """Domain -> (requests, seconds) windows of this account; 403 for a team's key.
+
+        The published reference lacks this endpoint, but Atlassian's own backup tool reads it.
+        """
+        answer = self._data("/v2/request-limits/", CONFIGURATION, _RequestLimits)
+        return {
+            domain_name(entry.domain): [(window.limit, window.periodInSeconds) for window in entry.limits]
+            for entry in answer.rateLimits
+        }
+
+    # --- incidents
+
+    def incidents(
+        self,
+        *,
+        query: str = "",
+        offset: int = 0,
+        limit: int = PAGE_SIZE,
+        sort: str = "createdAt",
+        order: str = "asc",
+    ) -> Page:
+        """One page of incidents (incident API, list; at most 100, offset + limit < 20,000)."""
+        params = {"limit": limit, "offset": offset, "sort": sort, "order": order}
+        return self._page("/v1/incidents", INCIDENT, params | ({"query": query} if query else {}))
+
+    def incident(self, incident_id: str) -> Raw:
+        """One incident by its id (incident API, get); 404 once it is deleted."""
+        return self._data(f"/v1/incidents/{incident_id}", INCIDENT, Raw, {"identifierType": "id"})
+
+    def timeline_entries(self, incident_id: str) -> list[Raw]:
+        """All timeline entries of an incident (incident timeline API; pages of 20 by nextOffset)."""
+        entries: list[Raw] = []
+        seen: set[str] = set()
+        offset = ""
+        while True:
+            params = {"limit": TIMELINE_PAGE_SIZE} | ({"offset": offset} if offset else {})
+            page = self._data(
+                f"/v2/incident-timelines/{incident_id}/entries", INCIDENT, _TimelinePage, params
+            )
+            entries += page.entries or ()
+            offset = str(page.nextOffset or "")
+            if not offset or not page.entries:
+                return entries
+            if offset in seen:
+                raise InvalidResponseError(
+                    f"OpsGenie's timeline of incident {incident_id} pages in a circle."
+                )
+            seen.add(offset)
+
+    # --- configuration
+
+    def services(self) -> Iterator[Raw]:
+        """All services (service API; Standard and Enterprise plans only)."""
+        return self._pages("/v1/services", CONFIGURATION)
+
+    def service_count(self) -> int:
+        """How many services the first page of one shows: a cheap check of the right to read them."""
+        return len(self._page("/v1/services", CONFIGURATION, {"limit": 1}).items)
+
+    def users(self) -> Iterator[Raw]:
+        """All users (user API), counted in the Search domain."""
+        return self._pages("/v2/users", SEARCH)
+
+    def teams(self) -> list[Raw]:
+        """All teams, without their members (team API, list: not paged)."""
+        return self._data("/v2/teams", CONFIGURATION, list[Raw])
+
+    def team(self, team_id: str) -> Raw:
+        """One team with its members (team API, get)."""
+        return self._data(f"/v2/teams/{team_id}", CONFIGURATION, Raw, {"identifierType": "id"})
+
+    def schedules(self) -> list[Raw]:
+        """All schedules with their rotations (schedule API, list: not paged)."""
+        return self._data("/v2/schedules", CONFIGURATION, list[Raw], {"expand": "rotation"})
+
+    def schedule_timeline(self, schedule_id: str, *, start: datetime, weeks: int) -> Raw:
+        """Who is on call from ``start`` for ``weeks``: overrides and forwardings already applied."""
+        params = {
+            "identifierType": "id",
+            "date": start.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "interval": weeks,
+            "intervalUnit": "weeks",
+        }
+        return self._data(f"/v2/schedules/{schedule_id}/timeline", CONFIGURATION, Raw, params)
+
+    def overrides(self, schedule_id: str) -> list[Raw]:
+        """Ongoing and coming overrides of a schedule (schedule override API)."""
+        params = {"scheduleIdentifierType": "id"}
+        return self._data(f"/v2/schedules/{schedule_id}/overrides", CONFIGURATION, list[Raw], params)
+
+    def on_calls(self, *, flat: bool = False) -> list[Raw]:
+        """Who is on call now, for every schedule, in one request (who-is-on-call API)."""
+        return self._data("/v2/schedules/on-calls", SCHEDULE_ON_CALLS, list[Raw], {"flat": str(flat).lower()})
+
+    def escalations(self) -> list[Raw]:
+        """All escalation policies with their rules (escalation API, list: not paged)."""
+        return self._data("/v2/escalations", CONFIGURATION, list[Raw])
+
+    # --- plumbing
+
+    def _data(self, path: str, domain: str, into: type[T], params: Mapping[str, Any] | None = None) -> T:
+        return self.transport.get(path, domain=domain, params=params, into=_Envelope[into]).data  # type: ignore[valid-type]
+
+    def _page(self, path: str, domain: str, params: Mapping[str, Any]) -> Page:
+        answer = self.transport.get(path, domain=domain, params=params, into=_Envelope[list[Raw]])
+        full = len(answer.data) >= int(params["limit"])
+        last = not answer.paging.next if answer.paging else not full
+        return Page(items=answer.data, total=answer.totalCount, last=last or not answer.data)
+
+    def _pages(self, path: str, domain: str) -> Iterator[Raw]:
+        offset = 0
+        while True:
+            page = self._page(path, domain, {"limit": PAGE_SIZE, "offset": offset, "order": "asc"})
+            yield from page.items
+            offset += len(page.items)
+            if page.last:
+                return
+
+
+class _LimitWindow(msgspec.Struct):
+    limit: int
+    periodInSeconds: float
+
+
+class _DomainLimits(msgspec.Struct):
+    domain: str
+    limits: list[_LimitWindow]
+
+
+class _RequestLimits(msgspec.Struct):
+    rateLimits: list[_DomainLimits]
+
+
+def domain_name(name: str) -> str:
+    """A rate-limit domain in one spelling: "Schedule-oncalls" and "SCHEDULE_ONCALLS" are the same."""
+    return re.sub(r"[^a-z]", "", name.lower())
+
+
+def _detail(response: requests.Response) -> ErrorDetail:
+    """Reads an error body: {message, errors: {field: text}, took, requestId} (docs, response)."""
+    request_id = response.headers.get("X-Request-Id")
+    try:
+        body = response.json()
+    except requests.JSONDecodeError:
+        body = None
+    if not isinstance(body, dict):
+        return ErrorDetail(response.reason or "no message", request_id)
+    errors = body.get("errors")
+    fields = {str(name): str(text) for name, text in errors.items()} if isinstance(errors, dict) else {}
+    message = str(body.get("message") or response.reason or "no message")
+    return ErrorDetail(message, str(body.get("requestId") or request_id or "") or None, fields)
+
+
+def _throttle(response: requests.Response) -> Throttle:
+    """Reads X-RateLimit-Period-In-Sec: which of the two buckets, a second or a minute, ran dry.
+
+    Buckets refill all the time, so a part of a long period is worth the wait for a next try.
+    """
+    value = response.headers.get("X-RateLimit-Period-In-Sec", "")
+    period = float(value) if value.isdigit() else None
+    return Throttle(wait=min(period or 1.0, 10.0), period=period)
+
+
+DIALECT = Dialect(service="OpsGenie", hints=HINTS, detail=_detail, throttle=_throttle)

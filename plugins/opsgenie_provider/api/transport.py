@@ -1,0 +1,255 @@
+"""One request, done well: pacing, bounded retries, decoding, errors, and keys kept out of sight.
+
+The clients of all services stand on this. A ``Dialect`` says how one service authenticates,
+names its errors and asks for patience.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NoReturn, TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+import requests
+from requests.auth import AuthBase
+from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
+
+from opsgenie_provider.api.errors import (
+    ApiConnectionError,
+    ApiError,
+    ApiStatusError,
+    ForeignHostError,
+    InvalidResponseError,
+    RateLimitError,
+    ServerError,
+    error_class,
+)
+from opsgenie_provider.api.limits import RateLimiter
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+CONNECT_TIMEOUT = 10.0
+READ_TIMEOUT = 30.0
+MAX_ATTEMPTS = 8
+# A 429 is not a failure but a request for patience; it ends only when patience does.
+MAX_SECONDS_OF_429 = 900.0
+_backoff = wait_random_exponential(multiplier=0.3, max=20)
+
+# JSON may hold U+0000 and half surrogate pairs; PostgreSQL's text and jsonb cannot.
+_UNSTORABLE = re.compile(
+    rb"(?<!\\)((?:\\\\)*)\\u(?:0000|d[89ab][0-9a-f]{2}(?!\\ud[c-f][0-9a-f]{2})"
+    rb"|(?<!\\ud[89ab][0-9a-f]{2}\\u)d[c-f][0-9a-f]{2})",
+    re.IGNORECASE,
+)
+
+
+class HeaderAuth(AuthBase):
+    """An ``Authorization`` header that requests neither overrides from .netrc nor shows in a repr."""
+
+    def __init__(self, scheme: str, key: str) -> None:
+        self._value = f"{scheme}{key}"
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = self._value
+        return request
+
+
+@dataclass(frozen=True)
+class ErrorDetail:
+    """What an error answer says: the message, the request id, and messages per field."""
+
+    message: str
+    request_id: str | None = None
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Throttle:
+    """What a 429 says: how long to wait, and the window (both seconds) that was exceeded."""
+
+    wait: float
+    period: float | None = None
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How one service speaks.
+
+    :param service: its name in messages.
+    :param hints: status -> what a person can do about it.
+    :param detail: reads an error answer.
+    :param throttle: reads the service's own headers of a 429.
+    """
+
+    service: str
+    hints: Mapping[int, str]
+    detail: Callable[[requests.Response], ErrorDetail]
+    throttle: Callable[[requests.Response], Throttle]
+
+
+class Transport:
+    """Sends requests to one base URL and decodes the JSON that comes back.
+
+    :param session: a requests session with TLS and proxy settings applied.
+    :param base_url: scheme and host; the key goes nowhere else.
+    """
+
+    def __init__(
+        self,
+        session: requests.Session,
+        base_url: str,
+        *,
+        auth: AuthBase,
+        dialect: Dialect,
+        limiter: RateLimiter | None = None,
+        timeout: tuple[float, float] = (CONNECT_TIMEOUT, READ_TIMEOUT),
+    ) -> None:
+        self.base_url = base_url.rstrip("/")
+        self.limiter = limiter or RateLimiter()
+        self.dialect = dialect
+        self.requests_sent = 0
+        self.requests_refused = 0
+        self._session = session
+        self._auth = auth
+        self._timeout = timeout
+        self._counting = threading.Lock()
+        # Resolved once: requests would look up proxies and certificates anew for every request.
+        self._environment = session.merge_environment_settings(self.base_url, {}, None, None, None)
+
+    def get(self, path: str, *, domain: str, params: Mapping[str, Any] | None = None, into: type[T]) -> T:
+        """GET ``path`` and decode its JSON into ``into``, repeating what failed in passing."""
+        answer: T = self._retrying()(self._once, "GET", path, domain=domain, params=params, into=into)
+        return answer
+
+    def url_for(self, path: str) -> str:
+        """The absolute URL of a path, or of a link that must stay on the connection's host."""
+        if "://" not in path:
+            return f"{self.base_url}{path}"
+        ours, theirs = urlsplit(self.base_url), urlsplit(path)
+        if (ours.scheme, ours.netloc.lower()) != (theirs.scheme, theirs.netloc.lower()):
+            raise ForeignHostError(
+                f"{self.dialect.service} at {ours.netloc} linked to another host, {theirs.netloc}; "
+                "the key is not sent there. Check the host of the connection."
+            )
+        return path
+
+    def _once(
+        self,
+        method: str,
+        path: str,
+        *,
+        domain: str,
+        params: Mapping[str, Any] | None,
+        into: type[T],
+        body: Any = None,
+    ) -> T:
+        request = f"{method} {urlsplit(path).path}"
+        prepared = self._session.prepare_request(
+            requests.Request(method, self.url_for(path), params=params, json=body, auth=self._auth)
+        )
+        self.limiter.acquire(domain)
+        with self._counting:
+            self.requests_sent += 1
+        try:
+            response = self._session.send(
+                prepared, timeout=self._timeout, allow_redirects=False, **self._environment
+            )
+        except requests.RequestException as error:
+            # The text of a requests error may hold the whole URL; its kind says enough.
+            raise ApiConnectionError(
+                f"{self.dialect.service} at {urlsplit(self.base_url).netloc} gave no answer to {request} "
+                f"({type(error).__name__}). Check the host of the connection, the network and the proxy."
+            ) from None
+        if response.status_code >= 300:
+            self._refuse(response, request, domain)
+        return self._decode(response, request, into)
+
+    def _refuse(self, response: requests.Response, request: str, domain: str) -> NoReturn:
+        status = response.status_code
+        detail = self.dialect.detail(response)
+        retry_after = _retry_after_header(response) if status in (429, 503) else None
+        if status == 429:
+            with self._counting:
+                self.requests_refused += 1
+            throttle = self.dialect.throttle(response)
+            retry_after = throttle.wait if retry_after is None else retry_after
+            self.limiter.refused(domain, wait=retry_after, period=throttle.period)
+        raise error_class(status)(
+            status=status,
+            message=detail.message,
+            service=self.dialect.service,
+            request=request,
+            request_id=detail.request_id,
+            hint=self.dialect.hints.get(status),
+            fields=detail.fields,
+            retry_after=retry_after,
+        )
+
+    def _decode(self, response: requests.Response, request: str, into: type[T]) -> T:
+        try:
+            return msgspec.json.decode(storable(response.content), type=into)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            kind = response.headers.get("Content-Type", "no content type")
+            raise InvalidResponseError(
+                f"{self.dialect.service} answered {response.status_code} to {request} with something "
+                f"that is not the JSON it promises ({kind}, {len(response.content)} bytes: {error}). "
+                "Something between here and the service may have answered in its place, or cut it off."
+            ) from None
+
+    def _retrying(self) -> Retrying:
+        return Retrying(
+            retry=retry_if_exception(may_pass),
+            wait=_wait,
+            stop=_stop,
+            before_sleep=_log_retry,
+            reraise=True,
+        )
+
+
+def storable(body: bytes) -> bytes:
+    """The same JSON with U+FFFD in place of what PostgreSQL cannot store."""
+    if b"\\u" not in body:
+        return body
+    return _UNSTORABLE.sub(rb"\1\\ufffd", body)
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether the same request may succeed if repeated."""
+    if isinstance(error, ServerError):
+        return error.status != 501
+    return isinstance(error, ApiConnectionError | InvalidResponseError | RateLimitError)
+
+
+def _wait(state: RetryCallState) -> float:
+    error = _error_of(state)
+    if isinstance(error, ApiStatusError) and error.retry_after is not None:
+        return error.retry_after
+    return _backoff(state)
+
+
+def _stop(state: RetryCallState) -> bool:
+    if isinstance(_error_of(state), RateLimitError):
+        return (state.seconds_since_start or 0.0) > MAX_SECONDS_OF_429
+    return state.attempt_number >= MAX_ATTEMPTS
+
+
+def _log_retry(state: RetryCallState) -> None:
+    wait = state.next_action.sleep if state.next_action else 0.0
+    log.warning("Attempt %d: %s Trying again in %.1f s.", state.attempt_number, _error_of(state), wait)
+
+
+def _error_of(state: RetryCallState) -> BaseException:
+    error = state.outcome.exception() if state.outcome else None
+    return error or ApiError("no outcome")
+
+
+def _retry_after_header(response: requests.Response) -> float | None:
+    """Retry-After in seconds (RFC 9110, 10.2.3); its date form is as rare as it is unneeded here."""
+    value = response.headers.get("Retry-After", "")
+    return min(float(value), MAX_SECONDS_OF_429) if value.isdigit() else None

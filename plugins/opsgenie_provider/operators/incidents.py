@@ -1,0 +1,153 @@
+"""Incidents into staging: windows of them, and what changed before the windows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow.sdk import Context
+from msgspec import Raw
+
+from opsgenie_provider.api.changes import ChangeReader
+from opsgenie_provider.api.errors import NotFoundError, PermissionDeniedError
+from opsgenie_provider.api.windows import THREADS, Window, WindowReader, in_parallel
+from opsgenie_provider.operators.base import OpsgenieToPostgresOperator, Outcome, Progress
+from opsgenie_provider.warehouse.connection import Connection
+from opsgenie_provider.warehouse.incidents import IncidentBatch, ids_by_status
+from opsgenie_provider.warehouse.state import keep_rejected, record_success
+
+
+class OpsgenieIncidentsToPostgresOperator(OpsgenieToPostgresOperator):
+    """Reads the incidents created in [since, until), with their services and responders.
+
+    Each 20,000 or fewer are one transaction together with the watermark. Incidents that are stored,
+    lie in the window, could be seen by this key and are gone at the source are marked deleted, only
+    after a complete read.
+
+    :param since: ISO 8601; the window's start.
+    :param until: ISO 8601; the window's end.
+    :param changed_from: ISO 8601; also read, of the incidents created from here up to ``since``, ...
+    :param changed_since: ISO 8601; ... those that are not closed, or changed since then.
+    :param part_of: of how many windows of a full read this is one; None: it is no full read.
+    """
+
+    template_fields: Sequence[str] = (
+        *OpsgenieToPostgresOperator.template_fields,
+        "since",
+        "until",
+        "changed_from",
+        "changed_since",
+        "part_of",
+    )
+    stream = "opsgenie_incidents"
+
+    def __init__(
+        self,
+        *,
+        since: str,
+        until: str,
+        changed_from: str | None = None,
+        changed_since: str | None = None,
+        part_of: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.since = since
+        self.until = until
+        self.changed_from = changed_from
+        self.changed_since = changed_since
+        self.part_of = part_of
+
+    def execute(self, context: Context) -> Outcome:
+        window = Window.between(datetime.fromisoformat(self.since), datetime.fromisoformat(self.until))
+        done: Counter[str] = Counter(incidents=0, rows_changed=0, rejected=0, deleted=0)
+        with (
+            self.warehouse.lock(f"{self.account}:incidents"),
+            ThreadPoolExecutor(THREADS, thread_name_prefix="opsgenie") as executor,
+        ):
+            # First, so that the watermark stands for both.
+            if self.changed_from and self.changed_since:
+                with self.warehouse.connection() as connection:
+                    done.update(self._write(connection, self._changes(connection, executor)))
+            progress = Progress(self.log, "incidents")
+            reader = WindowReader(self.client, executor, progress.advance)
+            for part, first in reader.parts(window):
+                progress.total = progress.done + (first.total or 0)
+                self.log.info("%s: %s incidents created from %s.", self.account, first.total, part)
+                with self.warehouse.connection() as connection:
+                    batch = self._batch(connection)
+                    deleted = 0
+                    if reader.read(part, first, batch) and not batch.rejected:
+                        deleted = self._mark_deleted(connection, batch, part, executor)
+                    done.update(self._write(connection, batch), deleted=deleted)
+                    record_success(
+                        connection,
+                        self.account,
+                        self.stream,
+                        rows_changed=done["rows_changed"],
+                        read=(_instant(part.since), _instant(part.until)),
+                    )
+        return self.outcome(**done, part_of=self.part_of)
+
+    def _batch(self, connection: Connection) -> IncidentBatch:
+        return IncidentBatch(connection, self.account, self.access["reach"])
+
+    def _write(self, connection: Connection, batch: IncidentBatch) -> dict[str, int]:
+        changed = batch.merge()
+        keep_rejected(connection, self.account, self.stream, batch.rejected)
+        return {"incidents": len(batch.ids), "rows_changed": changed, "rejected": len(batch.rejected)}
+
+    def _changes(self, connection: Connection, executor: ThreadPoolExecutor) -> IncidentBatch:
+        """What is not closed, or changed lately, among the incidents before the window."""
+        before = datetime.fromisoformat(self.since)
+        reader = ChangeReader(
+            self.client,
+            among=Window.between(datetime.fromisoformat(str(self.changed_from)), before),
+            since=datetime.fromisoformat(str(self.changed_since)),
+        )
+        batch = self._batch(connection)
+        for page in reader.pages():
+            batch.add(page)
+        left_their_status = {
+            incident_id
+            for incident_id, status in ids_by_status(connection, self.account, before, reader.listed)
+            if incident_id not in batch.ids
+        }
+        for _, found in self._look_up(left_their_status, executor):
+            batch.add(found or ())
+        return batch
+
+    def _mark_deleted(
+        self, connection: Connection, batch: IncidentBatch, part: Window, executor: ThreadPoolExecutor
+    ) -> int:
+        """Mark what is missing from a complete read, once the service confirms that it is gone."""
+        missing = batch.missing(_instant(part.since), _instant(part.until))
+        gone = []
+        for incident_id, found in self._look_up(missing, executor):
+            if found is None:
+                gone.append(incident_id)
+            else:
+                batch.add(found)
+        return batch.mark_deleted(gone)
+
+    def _look_up(
+        self, incident_ids: Iterable[str], executor: ThreadPoolExecutor
+    ) -> Iterator[tuple[str, list[Raw] | None]]:
+        """Each id with the incident in a list: an empty one if it may not be read, None if it is gone."""
+
+        def look_up(incident_id: str) -> tuple[str, list[Raw] | None]:
+            try:
+                return incident_id, [self.client.incident(incident_id)]
+            except NotFoundError:
+                return incident_id, None
+            except PermissionDeniedError:
+                return incident_id, []
+
+        return in_parallel(executor, look_up, incident_ids)
+
+
+def _instant(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)

@@ -1,0 +1,122 @@
+"""Who was, is and will be on call, into staging: schedules, rotations and on-call periods."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow.sdk import Context
+from msgspec import Raw
+
+from opsgenie_provider.api.errors import NotFoundError, PermissionDeniedError
+from opsgenie_provider.api.windows import THREADS, in_parallel
+from opsgenie_provider.operators.base import Outcome
+from opsgenie_provider.operators.catalogue import OpsgenieCatalogueToPostgresOperator
+from opsgenie_provider.rows.fields import UnreadablePayloadError, decode, required_text
+from opsgenie_provider.rows.on_call import Coverage, continued, timeline_periods
+from opsgenie_provider.warehouse.connection import Connection
+from opsgenie_provider.warehouse.snapshots import on_call_coverage, replace_periods, stored_periods
+from opsgenie_provider.warehouse.state import keep_rejected, record_success
+
+AHEAD = timedelta(days=15)
+# Timelines reach at most a year back (JSM's reference names the limit; the backend is the same).
+_FURTHEST_BACK = timedelta(days=364)
+# A read starts somewhat before what is stored ends, so that no rounding leaves a gap.
+_OVERLAP = timedelta(days=1)
+
+
+class OpsgenieOnCallToPostgresOperator(OpsgenieCatalogueToPostgresOperator):
+    """Reads schedules with their rotations, and each schedule's final timeline.
+
+    The first read of a schedule goes ``history_days`` back; later ones continue from the last. All
+    reach at least two weeks ahead.
+
+    :param history_days: how far back the first read of a schedule goes.
+    """
+
+    template_fields: Sequence[str] = (*OpsgenieCatalogueToPostgresOperator.template_fields, "history_days")
+    stream = "opsgenie_on_call_periods"
+
+    def __init__(self, *, history_days: int = 90, **kwargs: Any) -> None:
+        super().__init__(kinds=("schedules",), **kwargs)
+        self.history_days = history_days
+
+    def execute(self, context: Context) -> Outcome:
+        try:
+            schedules = self.client.schedules()
+        except PermissionDeniedError as error:
+            return self.skipped(str(error))
+        changed, unreadable = self.load("schedules", schedules)
+        with (
+            self.warehouse.lock(f"{self.account}:on_call"),
+            self.warehouse.connection() as connection,
+            ThreadPoolExecutor(THREADS, thread_name_prefix="opsgenie") as executor,
+        ):
+            now = datetime.now(UTC)
+            coverage = on_call_coverage(connection, self.account)
+            rejected: list[tuple[bytes, str]] = []
+
+            def read(schedule_id: str) -> tuple[str, datetime, Raw | None]:
+                since = self._since(coverage.get(schedule_id), now)
+                weeks = math.ceil((now + AHEAD - since) / timedelta(weeks=1))
+                try:
+                    return (
+                        schedule_id,
+                        since,
+                        self.client.schedule_timeline(schedule_id, start=since, weeks=weeks),
+                    )
+                except NotFoundError:
+                    return schedule_id, since, None
+
+            for schedule_id, since, timeline in in_parallel(executor, read, _ids(schedules)):
+                if timeline is None:
+                    self.log.info("%s: schedule %s is gone since it was listed.", self.account, schedule_id)
+                    continue
+                try:
+                    changed += self._continue(connection, schedule_id, timeline, coverage, since, now)
+                except UnreadablePayloadError as error:
+                    rejected.append((bytes(timeline), str(error)))
+            keep_rejected(connection, self.account, self.stream, rejected)
+            record_success(connection, self.account, self.stream, rows_changed=changed)
+        return self.outcome(
+            schedules=len(schedules), rows_changed=changed, rejected=len(rejected) + unreadable
+        )
+
+    def _since(self, stored: Coverage | None, now: datetime) -> datetime:
+        beginning = now - min(timedelta(days=int(self.history_days)), _FURTHEST_BACK)
+        # Also when history_days grew; a day's grace, for the beginning moves on with the clock.
+        if stored is None or stored.read_from > beginning + _OVERLAP:
+            return beginning
+        since = max(stored.read_at - _OVERLAP, now - _FURTHEST_BACK)
+        # Reads of the same day cut the timeline alike, so that what did not change is not touched.
+        return since.replace(hour=0, minute=0, second=0, microsecond=0)
+
+    def _continue(
+        self,
+        connection: Connection,
+        schedule_id: str,
+        timeline: Raw,
+        coverage: dict[str, Coverage],
+        since: datetime,
+        now: datetime,
+    ) -> int:
+        periods = continued(
+            stored_periods(connection, self.account, schedule_id),
+            coverage.get(schedule_id),
+            timeline_periods(timeline),
+        )
+        return replace_periods(connection, self.account, schedule_id, periods, Coverage(since, now))
+
+
+def _ids(schedules: Sequence[Raw]) -> list[str]:
+    """Ids of the schedules that could be read; the others are kept aside already."""
+    ids = []
+    for raw in schedules:
+        try:
+            ids.append(required_text(decode(raw), "id"))
+        except UnreadablePayloadError:
+            continue
+    return ids

@@ -1,0 +1,40 @@
+"""Makes the warehouse ready for a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from airflow.sdk import BaseOperator, Context
+from airflow.sdk.definitions.xcom_arg import PlainXComArg
+
+from opsgenie_provider.hooks.warehouse import warehouse
+from opsgenie_provider.retry import ApiRetryPolicy
+from opsgenie_provider.settings import load_settings
+from opsgenie_provider.warehouse.schema import upgrade
+
+
+class PrepareWarehouseOperator(BaseOperator):
+    """Checks the settings, then creates or upgrades the tables.
+
+    :param include_dir: the deployment's ``include`` directory.
+    :returns: the settings, each also under its own XCom key.
+    """
+
+    template_fields: Sequence[str] = ("include_dir",)
+    ui_color = "#e2f0d9"
+
+    def __init__(self, *, include_dir: str, **kwargs: Any) -> None:
+        super().__init__(**{"retry_policy": ApiRetryPolicy(), "multiple_outputs": True, **kwargs})
+        self.include_dir = include_dir
+
+    def output_of(self, name: str) -> Any:
+        """A setting, for a task further down."""
+        return cast(PlainXComArg, self.output)[name]
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        include = Path(self.include_dir)
+        settings = load_settings(include / "settings.yaml")
+        upgrade(warehouse(settings.postgres_conn_id), include / "sql" / "schema")
+        return settings.model_dump(mode="json")

@@ -1,0 +1,104 @@
+"""Which incidents a run reads: pure functions from what is known to windows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import pendulum
+
+# Read again by every run: what the search index showed late, clocks that disagree, late edits.
+TRAILING = timedelta(hours=48)
+# How far the service's clock and ours may differ when asking what changed since our last read.
+CLOCK_MARGIN = timedelta(hours=1)
+FULL_READ_EVERY = timedelta(hours=23, minutes=30)
+# One mapped task reads one window; a larger window has fewer, longer tasks.
+WINDOW = timedelta(days=91)
+
+
+@dataclass(frozen=True)
+class Known:
+    """What earlier runs left: the watermark, the oldest incident, and the last full read."""
+
+    watermark: datetime | None = None
+    oldest: datetime | None = None
+    full_read_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to read of an account.
+
+    :param windows: [since, until) on createdAt, ascending and touching.
+    :param whole_history: whether they are all that the account has, as far as this warehouse goes.
+    :param changed_since: also read what changed since then among the incidents created from
+        ``changed_from`` up to the windows.
+    """
+
+    windows: list[tuple[datetime, datetime]]
+    whole_history: bool = False
+    changed_from: datetime | None = None
+    changed_since: datetime | None = None
+
+
+def parse_instant(value: str | None, name: str) -> datetime | None:
+    """A DAG param as an instant; UTC where it names no zone.
+
+    :raises ValueError: it is not ISO 8601.
+    """
+    if not value:
+        return None
+    try:
+        parsed = pendulum.parse(value, tz="UTC")
+    except ValueError:
+        parsed = None
+    if not isinstance(parsed, pendulum.DateTime):
+        raise ValueError(
+            f"{name}: {value!r} is not an ISO 8601 date or time. Write it like 2026-01-31 or "
+            "2026-01-31T12:00:00Z."
+        )
+    return datetime.fromtimestamp(parsed.timestamp(), UTC)
+
+
+def plan_reads(
+    known: Known,
+    *,
+    now: datetime,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    full_refresh: bool = False,
+    history_days: int = 90,
+) -> Plan:
+    """The windows of a run.
+
+    The first run and one a day read the whole history; a run with ``since`` or ``until`` reads just
+    that; any other reads what is new, a trailing window, and what changed before it.
+
+    :raises ValueError: ``since`` is not before ``until``.
+    """
+    beginning = min(now - timedelta(days=history_days), known.oldest or now)
+    if since or until:
+        since, until = since or beginning, min(until or now, now)
+        if since >= until:
+            raise ValueError(
+                f"since ({since.isoformat()}) is not before until ({until.isoformat()}, at most now). "
+                "Swap them or leave one out."
+            )
+        return Plan(cut(since, until))
+    due = known.full_read_at is None or now - known.full_read_at >= FULL_READ_EVERY
+    if full_refresh or due or known.watermark is None:
+        return Plan(cut(beginning, now), whole_history=True)
+    last_read = min(known.watermark, now)
+    return Plan(
+        cut(max(beginning, last_read - TRAILING), now),
+        changed_from=beginning,
+        changed_since=last_read - CLOCK_MARGIN,
+    )
+
+
+def cut(since: datetime, until: datetime) -> list[tuple[datetime, datetime]]:
+    """[since, until) in windows that tasks are mapped over."""
+    edges = [since]
+    while until - edges[-1] > WINDOW:
+        edges.append(edges[-1] + WINDOW)
+    return list(zip(edges, [*edges[1:], until], strict=True))

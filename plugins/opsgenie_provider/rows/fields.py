@@ -1,0 +1,111 @@
+"""Reads single fields of a payload; a value that is not known is None, never 0 or ''."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+Payload = Mapping[str, Any]
+
+
+class UnreadablePayloadError(ValueError):
+    """A payload that cannot become a row; it goes to ``rejected_payloads`` with this reason."""
+
+
+def decode(raw: msgspec.Raw | bytes) -> Payload:
+    """The object in a raw payload."""
+    try:
+        payload = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise UnreadablePayloadError(f"not readable as JSON: {error}") from None
+    if not isinstance(payload, dict):
+        raise UnreadablePayloadError(f"expected an object, got {type(payload).__name__}")
+    return payload
+
+
+def text(payload: Payload, name: str) -> str | None:
+    """A text; ids that come as numbers are texts too."""
+    value = payload.get(name)
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool | list | dict):
+        raise UnreadablePayloadError(f"{name}: expected a text, got {type(value).__name__}")
+    return value if isinstance(value, str) else str(value)
+
+
+def required_text(payload: Payload, name: str) -> str:
+    """A text without which there is no row."""
+    value = text(payload, name)
+    if value is None:
+        raise UnreadablePayloadError(f"{name}: missing")
+    return value
+
+
+def timestamp(payload: Payload, name: str) -> datetime | None:
+    """An ISO 8601 instant with 0 to 9 fraction digits (cut to microseconds); UTC where none is named."""
+    value = payload.get(name)
+    if value is None or value == "":
+        return None
+    try:
+        instant = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise UnreadablePayloadError(f"{name}: {value!r:.60} is not an ISO 8601 timestamp") from None
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+
+
+def required_timestamp(payload: Payload, name: str) -> datetime:
+    """An instant without which there is no row."""
+    value = timestamp(payload, name)
+    if value is None:
+        raise UnreadablePayloadError(f"{name}: missing")
+    return value
+
+
+def integer(payload: Payload, name: str, *, bits: int = 32) -> int | None:
+    """A whole number that fits PostgreSQL's integer (or bigint)."""
+    value = payload.get(name)
+    if value is None:
+        return None
+    try:
+        number = int(value)
+    except (TypeError, ValueError, OverflowError):
+        raise UnreadablePayloadError(f"{name}: {value!r:.60} is not a number") from None
+    if isinstance(value, bool) or not -(2 ** (bits - 1)) <= number < 2 ** (bits - 1):
+        raise UnreadablePayloadError(f"{name}: {value!r:.60} is not a number of this range")
+    return number
+
+
+def boolean(payload: Payload, name: str) -> bool | None:
+    """True, false or not known."""
+    value = payload.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise UnreadablePayloadError(f"{name}: {value!r:.60} is neither true nor false")
+    return value
+
+
+def nested(payload: Payload, name: str) -> Payload:
+    """An object within; empty where it is absent."""
+    value = payload.get(name)
+    if value is None or value == "":
+        return {}
+    if not isinstance(value, dict):
+        raise UnreadablePayloadError(f"{name}: expected an object, got {type(value).__name__}")
+    return value
+
+
+def items(payload: Payload, name: str) -> Sequence[Any]:
+    """A list within; empty where it is absent."""
+    value = payload.get(name)
+    if value is None:
+        return ()
+    if not isinstance(value, list):
+        raise UnreadablePayloadError(f"{name}: expected a list, got {type(value).__name__}")
+    return value
+
+
+def json_text(value: Any) -> str | None:
+    """JSON as COPY takes it for a jsonb column."""
+    return None if value is None else msgspec.json.encode(value).decode()

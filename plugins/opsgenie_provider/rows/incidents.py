@@ -1,0 +1,98 @@
+"""Incidents, their services, responders and timeline (incident and incident timeline APIs)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from msgspec import Raw
+
+from opsgenie_provider.rows.fields import (
+    Payload,
+    UnreadablePayloadError,
+    decode,
+    items,
+    json_text,
+    nested,
+    required_text,
+    required_timestamp,
+    text,
+    timestamp,
+)
+from opsgenie_provider.rows.tables import DERIVED_INCIDENT_COLUMNS, Row
+
+
+@dataclass(frozen=True)
+class IncidentRows:
+    """One incident as rows of three tables, without ``account`` and ``incident_id`` in children."""
+
+    incident: Row
+    services: list[Row] = field(default_factory=list)
+    responders: list[Row] = field(default_factory=list)
+
+
+def incident_rows(raw: Raw, *, account: str, key_reach: str) -> IncidentRows:
+    """An item of the incident list, or the incident read by id: both have the same fields.
+
+    :raises UnreadablePayloadError: no id, no creation time, or a field of another type.
+    """
+    payload = decode(raw)
+    incident_id = required_text(payload, "id")
+    tags = payload.get("tags")
+    incident = (
+        account,
+        incident_id,
+        text(payload, "tinyId"),
+        text(payload, "message"),
+        text(payload, "description"),
+        text(payload, "status"),
+        text(payload, "priority"),
+        required_timestamp(payload, "createdAt"),
+        timestamp(payload, "updatedAt"),
+        timestamp(payload, "impactStartDate"),
+        timestamp(payload, "impactEndDate"),
+        None if tags is None else [str(tag) for tag in items(payload, "tags")],
+        json_text(payload.get("extraProperties")),
+        text(nested(payload, "links"), "web"),
+        key_reach,
+        bytes(raw).decode(),
+        *(None for _ in DERIVED_INCIDENT_COLUMNS),
+        None,
+    )
+    services = {str(service): json_text(service) for service in items(payload, "impactedServices") if service}
+    responders = {
+        _responder_key(responder): json_text(responder) for responder in items(payload, "responders")
+    }
+    return IncidentRows(
+        incident,
+        [(account, incident_id, service, source) for service, source in services.items()],
+        [(account, incident_id, *key, source) for key, source in responders.items()],
+    )
+
+
+def timeline_row(raw: Raw, *, account: str, incident_id: str) -> Row:
+    """An entry of an incident's timeline.
+
+    :raises UnreadablePayloadError: no id, or a field of another type.
+    """
+    payload = decode(raw)
+    actor = nested(payload, "actor")
+    return (
+        account,
+        incident_id,
+        required_text(payload, "id"),
+        text(payload, "type"),
+        timestamp(payload, "eventTime"),
+        text(actor, "name"),
+        text(actor, "type"),
+        bytes(raw).decode(),
+    )
+
+
+def _responder_key(responder: Payload) -> tuple[str, str]:
+    """Type and id; where the service gives only a name, that."""
+    if not isinstance(responder, dict):
+        raise UnreadablePayloadError("responders: expected objects")
+    identity = text(responder, "id") or text(responder, "username") or text(responder, "name")
+    if identity is None:
+        raise UnreadablePayloadError("responders: one has neither id nor name")
+    return text(responder, "type") or "unknown", identity

@@ -1,0 +1,146 @@
+"""Schedule timelines to on-call periods, and how periods from several reads become one history.
+
+A period has no identity at the source: it is whatever a read of a window happened to cut out. What
+lasts is who was on call when. So periods of the same rotation and recipient that touch are one, the
+past stays as it was read when it was the past, and the future follows the latest read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from itertools import groupby
+from typing import NamedTuple
+
+from msgspec import Raw
+
+from opsgenie_provider.rows.fields import (
+    Payload,
+    UnreadablePayloadError,
+    decode,
+    items,
+    json_text,
+    nested,
+    required_text,
+    required_timestamp,
+    text,
+)
+
+
+class Period(NamedTuple):
+    """Someone on call in a rotation from ``start_at`` to ``end_at``."""
+
+    rotation_id: str
+    start_at: datetime
+    recipient_id: str
+    recipient_type: str | None
+    recipient_name: str | None
+    end_at: datetime
+    period_type: str | None
+    raw: str | None
+
+
+class Coverage(NamedTuple):
+    """What of a schedule is stored: the past from ``read_from``, as read at ``read_at``."""
+
+    read_from: datetime
+    read_at: datetime
+
+
+def timeline_periods(raw: Raw) -> list[Period]:
+    """The periods of a schedule's final timeline (schedule API, timeline).
+
+    ``periods`` may be missing, and ``recipient`` is absent where nobody is on call; a team or an
+    escalation policy on call is given as the people behind it in ``flattenedRecipients``.
+    """
+    timeline = nested(decode(raw), "finalTimeline")
+    return [
+        period
+        for rotation in items(timeline, "rotations")
+        for item in items(rotation, "periods")
+        for period in _periods(required_text(rotation, "id"), item)
+    ]
+
+
+def _periods(rotation_id: str, item: Payload) -> Iterator[Period]:
+    start_at, end_at = required_timestamp(item, "startDate"), required_timestamp(item, "endDate")
+    if end_at <= start_at:
+        return
+    for recipient in _recipients(item):
+        identity = text(recipient, "id") or text(recipient, "username") or text(recipient, "name")
+        if identity is None or text(recipient, "type") == "none":
+            continue
+        yield Period(
+            rotation_id,
+            start_at,
+            identity,
+            text(recipient, "type"),
+            text(recipient, "name") or text(recipient, "username"),
+            end_at,
+            text(item, "type"),
+            json_text(item),
+        )
+
+
+def _recipients(item: Payload) -> Iterable[Payload]:
+    recipient = nested(item, "recipient")
+    flattened = item.get("flattenedRecipients")
+    if flattened is None or (not flattened and text(recipient, "type") == "user"):
+        return [recipient]
+    recipients = items(item, "flattenedRecipients")
+    if not all(isinstance(each, dict) for each in recipients):
+        raise UnreadablePayloadError("flattenedRecipients: expected objects")
+    return recipients
+
+
+def continued(stored: Iterable[Period], coverage: Coverage | None, read: Iterable[Period]) -> list[Period]:
+    """The whole history after a read: ``stored`` up to when it was read, ``read`` for the rest."""
+    stored, read = list(stored), list(read)
+    if coverage is None:
+        return joined(read)
+    periods = joined(
+        [
+            *clipped(read, until=coverage.read_from),
+            *clipped(stored, until=coverage.read_at),
+            *clipped(read, since=coverage.read_at),
+        ]
+    )
+    # Reads cut a period where they please; what they show of it is no change.
+    known = {period._replace(raw=None): period for period in stored}
+    return [known.get(period._replace(raw=None), period) for period in periods]
+
+
+def clipped(
+    periods: Iterable[Period], *, since: datetime | None = None, until: datetime | None = None
+) -> Iterator[Period]:
+    """What of the periods lies in [since, until)."""
+    for period in periods:
+        start_at = period.start_at if since is None else max(period.start_at, since)
+        end_at = period.end_at if until is None else min(period.end_at, until)
+        if start_at < end_at:
+            yield period._replace(start_at=start_at, end_at=end_at)
+
+
+def joined(periods: Iterable[Period]) -> list[Period]:
+    """Periods of the same rotation and recipient that touch or overlap, as one.
+
+    The later part says what the whole is like: a period's type turns to "historical" as it passes.
+    """
+
+    def whose(period: Period) -> tuple[str, str]:
+        return period.rotation_id, period.recipient_id
+
+    result: list[Period] = []
+    for _, group in groupby(sorted(periods, key=lambda p: (*whose(p), p.start_at, p.end_at)), key=whose):
+        current: Period | None = None
+        for period in group:
+            if current is not None and period.start_at <= current.end_at:
+                latest = period if period.end_at >= current.end_at else current
+                current = latest._replace(start_at=current.start_at)
+                continue
+            if current is not None:
+                result.append(current)
+            current = period
+        if current is not None:
+            result.append(current)
+    return result

@@ -1,0 +1,84 @@
+"""The staging tables as the loader needs them: key, and the columns that a read fills.
+
+``synced_at`` is set by the merge; include/sql/schema has the whole tables.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+Row = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A staging table: rows are tuples of ``columns``, unique by ``key``."""
+
+    name: str
+    key: tuple[str, ...]
+    values: tuple[str, ...]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return self.key + self.values
+
+    def key_of(self, row: Row) -> Row:
+        return row[: len(self.key)]
+
+
+# Made in the warehouse from the payload and the timeline together; a read leaves them empty.
+DERIVED_INCIDENT_COLUMNS = ("acknowledged_at", "resolved_at", "resolved_at_source", "closed_at")
+INCIDENTS = Table(
+    "opsgenie_incidents",
+    ("account", "incident_id"),
+    (
+        "tiny_id", "message", "description", "status", "priority", "created_at", "updated_at",
+        "impact_start_at", "impact_end_at", "tags", "details", "web_url", "key_reach", "raw",
+        *DERIVED_INCIDENT_COLUMNS, "deleted_at",
+    ),
+)  # fmt: skip
+INCIDENT_SERVICES = Table("opsgenie_incident_services", ("account", "incident_id", "service_id"), ("raw",))
+INCIDENT_RESPONDERS = Table(
+    "opsgenie_incident_responders", ("account", "incident_id", "responder_type", "responder_id"), ("raw",)
+)
+INCIDENT_TIMELINE = Table(
+    "opsgenie_incident_timeline",
+    ("account", "incident_id", "entry_id"),
+    ("entry_type", "event_at", "actor_name", "actor_type", "raw"),
+)
+TIMELINE_READS = Table(
+    "opsgenie_timeline_reads", ("account", "incident_id"), ("incident_updated_at", "incident_status")
+)
+SERVICES = Table("opsgenie_services", ("account", "service_id"), ("name", "team_id", "raw"))
+TEAMS = Table("opsgenie_teams", ("account", "team_id"), ("name", "raw"))
+USERS = Table("opsgenie_users", ("account", "user_id"), ("username", "full_name", "raw"))
+SCHEDULES = Table(
+    "opsgenie_schedules", ("account", "schedule_id"), ("name", "timezone", "enabled", "team_id", "raw")
+)
+ROTATIONS = Table(
+    "opsgenie_rotations",
+    ("account", "schedule_id", "rotation_id"),
+    (
+        "name", "rotation_type", "rotation_length", "start_at", "end_at", "participants", "time_restriction",
+        "raw",
+    ),
+)  # fmt: skip
+ON_CALL_PERIODS = Table(
+    "opsgenie_on_call_periods",
+    ("account", "schedule_id", "rotation_id", "start_at", "recipient_id"),
+    ("recipient_type", "recipient_name", "end_at", "period_type", "raw"),
+)
+ESCALATIONS = Table(
+    "opsgenie_escalations",
+    ("account", "escalation_id"),
+    ("name", "team_id", "repeat_count", "repeat_wait_seconds", "raw"),
+)
+ESCALATION_RULES = Table(
+    "opsgenie_escalation_rules",
+    ("account", "escalation_id", "step"),
+    (
+        "condition", "notify_type", "delay_seconds", "recipient_type", "recipient_id", "recipient_name",
+        "raw",
+    ),
+)  # fmt: skip

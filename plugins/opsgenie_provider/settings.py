@@ -1,0 +1,106 @@
+"""The deployment's settings: include/settings.yaml, each key overridable by the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    YamlConfigSettingsSource,
+)
+
+ENV_PREFIX = "OPSGENIE_PROVIDER__"
+
+
+class InvalidSettingsError(ValueError):
+    """A setting has a value that it cannot have."""
+
+
+class Repository(BaseModel):
+    """A GitHub repository whose deployments are read.
+
+    :param service: the service that it deploys; the repository's name where not given.
+    :param environments: the environments that count; all where not given.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    repository: str = Field(pattern=r"^[^/\s]+/[^/\s]+$")
+    service: str | None = None
+    environments: list[str] | None = None
+
+
+class Settings(BaseSettings):
+    """Every setting with its default; include/settings.yaml says what each is for."""
+
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="forbid", frozen=True)
+
+    accounts: list[str] = Field(["opsgenie_default"], min_length=1)
+    import_conn_id: str = "opsgenie_import"
+    pagerduty_conn_id: str = "pagerduty_default"
+    postgres_conn_id: str = "postgres_default"
+    github_conn_id: str = "github_default"
+    github_repositories: list[Repository] = []
+    deployments_relation: str | None = None
+    deployments_columns: dict[str, str] = {}
+    environments: list[str] = Field(["production", "prod"], min_length=1)
+    window_before_hours: float = Field(4, ge=0, le=24 * 14)
+    window_after_hours: float = Field(4, ge=0, le=24 * 14)
+    direction: Literal["both", "before_only"] = "both"
+    tiers: Literal[2021, 2023] = 2023
+    max_requests_per_minute: int | None = Field(None, ge=1)
+
+    @field_validator("accounts")
+    @classmethod
+    def _distinct(cls, accounts: list[str]) -> list[str]:
+        if len(set(accounts)) != len(accounts):
+            raise ValueError("the same account is named twice")
+        return accounts
+
+    @field_validator("github_repositories", mode="before")
+    @classmethod
+    def _named(cls, repositories: Any) -> Any:
+        """A bare "owner/name" stands for {repository: "owner/name"}."""
+        if not isinstance(repositories, list):
+            return repositories
+        return [{"repository": each} if isinstance(each, str) else each for each in repositories]
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return env_settings, YamlConfigSettingsSource(settings_cls)
+
+
+def load_settings(path: Path) -> Settings:
+    """Read the settings of a YAML file, overridden by ``OPSGENIE_PROVIDER__<KEY>``.
+
+    :raises InvalidSettingsError: naming each wrong key, what it may be, and where to set it.
+    """
+
+    class FromFile(Settings):
+        model_config = SettingsConfigDict(yaml_file=path)
+
+    try:
+        # Every field has a default and a source.
+        return FromFile()  # type: ignore[call-arg]
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']} (got {each['input']!r:.80})"
+            for each in error.errors()
+        )
+    except SettingsError as error:
+        problems = f"{error} (lists are written as JSON)"
+    raise InvalidSettingsError(
+        f"Wrong settings: {problems}. Correct {path.name} or the environment variable {ENV_PREFIX}<KEY>."
+    )

@@ -1,0 +1,220 @@
+"""Batches of incidents and of timelines, each merged in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import NamedTuple
+
+from msgspec import Raw
+from psycopg import sql
+
+from opsgenie_provider.rows.fields import UnreadablePayloadError
+from opsgenie_provider.rows.incidents import IncidentRows, incident_rows, timeline_row
+from opsgenie_provider.rows.tables import (
+    INCIDENT_RESPONDERS,
+    INCIDENT_SERVICES,
+    INCIDENT_TIMELINE,
+    INCIDENTS,
+    TIMELINE_READS,
+    Row,
+)
+from opsgenie_provider.warehouse.connection import Connection
+from opsgenie_provider.warehouse.staged import Staged
+
+_COPY_ROWS = 2_000
+
+# The one place that says when an incident was acknowledged, resolved and closed. ``{relation}`` are
+# incidents, of which those in ``{batch}`` are looked at.
+_DERIVE_TIMES = """
+update {relation} as incident set
+    acknowledged_at = times.acknowledged_at,
+    resolved_at = times.resolved_at,
+    resolved_at_source = times.resolved_at_source,
+    closed_at = times.closed_at
+from (
+    select
+        read.account,
+        read.incident_id,
+        timeline.acknowledged_at,
+        case when read.status in ('resolved', 'closed')
+            then coalesce(read.impact_end_at, timeline.resolved_at) end as resolved_at,
+        case
+            when read.status not in ('resolved', 'closed') or read.status is null then null
+            when read.impact_end_at is not null then 'impact_end'
+            when timeline.resolved_at is not null then 'timeline'
+        end as resolved_at_source,
+        case when read.status = 'closed' then timeline.closed_at end as closed_at
+    from {relation} as read
+    cross join lateral (
+        select
+            min(event_at) filter (where entry_type = 'ResponderAlertAcked') as acknowledged_at,
+            max(event_at) filter (where entry_type = 'IncidentResolved') as resolved_at,
+            max(event_at) filter (where entry_type = 'IncidentClosed') as closed_at
+        from staging.opsgenie_incident_timeline
+        where account = read.account and incident_id = read.incident_id
+    ) as timeline
+    where (read.account, read.incident_id) in (select account, incident_id from {batch})
+) as times
+where (incident.account, incident.incident_id) = (times.account, times.incident_id)
+    and (incident.acknowledged_at, incident.resolved_at, incident.resolved_at_source, incident.closed_at)
+    is distinct from (times.acknowledged_at, times.resolved_at, times.resolved_at_source, times.closed_at)
+"""
+_INCIDENTS = sql.Identifier("staging", INCIDENTS.name)
+_STAGED_INCIDENTS = sql.Identifier(f"staged_{INCIDENTS.name}")
+_STAGED_READS = sql.Identifier(f"staged_{TIMELINE_READS.name}")
+
+
+class IncidentBatch:
+    """Incidents with their services and responders; takes pages as they come, keeps few in memory.
+
+    :param key_reach: what the key can see, as ``Access.reach`` has it.
+    """
+
+    def __init__(self, connection: Connection, account: str, key_reach: str) -> None:
+        self._connection = connection
+        self._account = account
+        self._key_reach = key_reach
+        self._staged = [Staged(connection, t) for t in (INCIDENTS, INCIDENT_SERVICES, INCIDENT_RESPONDERS)]
+        self._rows: list[IncidentRows] = []
+        self.ids: set[str] = set()
+        self.rejected: list[tuple[bytes, str]] = []
+
+    def add(self, items: Iterable[Raw]) -> int:
+        """Take payloads; returns how many incidents were new to this batch.
+
+        One that cannot be read counts too: it was listed, and is kept in ``rejected``.
+        """
+        new = 0
+        for raw in items:
+            try:
+                rows = incident_rows(raw, account=self._account, key_reach=self._key_reach)
+            except UnreadablePayloadError as error:
+                self.rejected.append((bytes(raw), str(error)))
+                new += 1
+                continue
+            incident_id = rows.incident[1]
+            if incident_id not in self.ids:
+                self.ids.add(incident_id)
+                self._rows.append(rows)
+                new += 1
+        if len(self._rows) >= _COPY_ROWS:
+            self._copy()
+        return new
+
+    def restart(self) -> None:
+        """Forget what was added."""
+        self._rows.clear()
+        self.ids.clear()
+        self.rejected.clear()
+        for staged in self._staged:
+            staged.clear()
+
+    def missing(self, since: datetime, until: datetime) -> list[str]:
+        """Ids of stored incidents of [since, until) that the batch lacks though its key could see them."""
+        self._copy()
+        return [
+            row[0]
+            for row in self._connection.execute(
+                sql.SQL(
+                    "select incident_id from staging.opsgenie_incidents as stored "
+                    "where account = %s and created_at >= %s and created_at < %s and deleted_at is null "
+                    "and key_reach = %s and not exists (select from {staged} as staged "
+                    "where staged.incident_id = stored.incident_id)"
+                ).format(staged=_STAGED_INCIDENTS),
+                (self._account, since, until, self._key_reach),
+            )
+        ]
+
+    def mark_deleted(self, incident_ids: list[str]) -> int:
+        """Mark incidents that are gone at the source."""
+        return self._connection.execute(
+            "update staging.opsgenie_incidents set deleted_at = now(), synced_at = now() "
+            "where account = %s and incident_id = any(%s) and deleted_at is null",
+            (self._account, incident_ids),
+        ).rowcount
+
+    def merge(self) -> int:
+        """Write the batch; returns how many rows of all its tables changed."""
+        self._copy()
+        self._connection.execute(
+            sql.SQL(_DERIVE_TIMES).format(relation=_STAGED_INCIDENTS, batch=_STAGED_INCIDENTS)
+        )
+        incidents, *children = self._staged
+        return incidents.merge() + sum(
+            child.merge() + child.prune("(account, incident_id) in (select account, incident_id from "
+                                        "staged_opsgenie_incidents)", {})
+            for child in children
+        )  # fmt: skip
+
+    def _copy(self) -> None:
+        incidents, services, responders = self._staged
+        incidents.copy(rows.incident for rows in self._rows)
+        services.copy(row for rows in self._rows for row in rows.services)
+        responders.copy(row for rows in self._rows for row in rows.responders)
+        self._rows.clear()
+
+
+def ids_by_status(
+    connection: Connection, account: str, before: datetime, statuses: Iterable[str]
+) -> list[tuple[str, str]]:
+    """Id and status of the stored incidents created before an instant that have one of the statuses."""
+    return connection.execute(
+        "select incident_id, status from staging.opsgenie_incidents where account = %s and created_at < %s "
+        "and status = any(%s) and deleted_at is null",
+        (account, before, list(statuses)),
+    ).fetchall()
+
+
+class DueTimeline(NamedTuple):
+    """An incident whose timeline is to be read, and the version of the incident it is read for."""
+
+    incident_id: str
+    updated_at: datetime | None
+    status: str | None
+
+
+def due_timelines(connection: Connection, account: str) -> list[DueTimeline]:
+    """Incidents that changed since their timeline was read: ended ones first, the newest first."""
+    rows = connection.execute(
+        """
+        select incident.incident_id, incident.updated_at, incident.status
+        from staging.opsgenie_incidents as incident
+        left join staging.opsgenie_timeline_reads as reads using (account, incident_id)
+        where account = %s and incident.deleted_at is null
+            and (reads.incident_id is null
+                or (reads.incident_updated_at, reads.incident_status)
+                is distinct from (incident.updated_at, incident.status))
+        order by incident.status in ('resolved', 'closed') desc, incident.created_at desc
+        """,
+        (account,),
+    ).fetchall()
+    return [DueTimeline(*row) for row in rows]
+
+
+def load_timelines(
+    connection: Connection, account: str, timelines: Iterable[tuple[DueTimeline, list[Raw]]]
+) -> tuple[int, list[tuple[bytes, str]]]:
+    """Merge the timelines of some incidents; returns the rows changed and what could not be read."""
+    entries: dict[tuple[str, str], Row] = {}
+    reads: list[Row] = []
+    rejected: list[tuple[bytes, str]] = []
+    for incident, payloads in timelines:
+        reads.append((account, *incident))
+        for raw in payloads:
+            try:
+                row = timeline_row(raw, account=account, incident_id=incident.incident_id)
+                entries[row[1], row[2]] = row
+            except UnreadablePayloadError as error:
+                rejected.append((bytes(raw), str(error)))
+    staged_entries, staged_reads = Staged(connection, INCIDENT_TIMELINE), Staged(connection, TIMELINE_READS)
+    staged_entries.copy(entries.values())
+    staged_reads.copy(reads)
+    changed = staged_entries.merge() + staged_entries.prune(
+        "(account, incident_id) in (select account, incident_id from staged_opsgenie_timeline_reads)", {}
+    )
+    staged_reads.merge()
+    changed += connection.execute(
+        sql.SQL(_DERIVE_TIMES).format(relation=_INCIDENTS, batch=_STAGED_READS)
+    ).rowcount
+    return changed, rejected

@@ -1,0 +1,95 @@
+"""Whole lists, merged as a whole: what the service no longer lists leaves the table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from msgspec import Raw
+
+from opsgenie_provider.rows.fields import UnreadablePayloadError
+from opsgenie_provider.rows.on_call import Coverage, Period
+from opsgenie_provider.rows.tables import ON_CALL_PERIODS, Row, Table
+from opsgenie_provider.warehouse.connection import Connection
+from opsgenie_provider.warehouse.staged import Staged
+
+ToRows = Callable[[Raw], list[Row]]
+
+
+class Snapshot:
+    """Everything that an account has of one or several kinds of objects.
+
+    :param kinds: each table with the function that makes its rows from a payload.
+    """
+
+    def __init__(self, connection: Connection, account: str, kinds: Iterable[tuple[Table, ToRows]]) -> None:
+        self._connection = connection
+        self._account = account
+        self._kinds = list(kinds)
+        self._rows: dict[Table, dict[Row, Row]] = {table: {} for table, _ in self._kinds}
+        self.rejected: list[tuple[bytes, str]] = []
+
+    def add(self, items: Iterable[Raw]) -> None:
+        """Take payloads; one that cannot be read for any of the tables is kept aside."""
+        for raw in items:
+            try:
+                rows = [(table, row) for table, to_rows in self._kinds for row in to_rows(raw)]
+            except UnreadablePayloadError as error:
+                self.rejected.append((bytes(raw), str(error)))
+                continue
+            for table, row in rows:
+                self._rows[table][table.key_of(row)] = row
+
+    def merge(self, *, complete: bool) -> int:
+        """Write the snapshot; returns how many rows changed.
+
+        Rows that are missing from it are deleted only if it is ``complete`` and all of it could be
+        read: or else they may be what could not.
+        """
+        changed = 0
+        for table, rows in self._rows.items():
+            staged = Staged(self._connection, table)
+            staged.copy(rows.values())
+            changed += staged.merge()
+            if complete and not self.rejected:
+                changed += staged.prune("account = %(account)s", {"account": self._account})
+        return changed
+
+
+def on_call_coverage(connection: Connection, account: str) -> dict[str, Coverage]:
+    """What of each schedule's past is stored."""
+    rows = connection.execute(
+        "select schedule_id, read_from, read_at from staging.opsgenie_on_call_reads where account = %s",
+        (account,),
+    )
+    return {schedule_id: Coverage(read_from, read_at) for schedule_id, read_from, read_at in rows}
+
+
+def stored_periods(connection: Connection, account: str, schedule_id: str) -> list[Period]:
+    """The on-call periods of a schedule."""
+    rows = connection.execute(
+        "select rotation_id, start_at, recipient_id, recipient_type, recipient_name, end_at, period_type, "
+        "raw::text from staging.opsgenie_on_call_periods where account = %s and schedule_id = %s",
+        (account, schedule_id),
+    )
+    return [Period(*row) for row in rows]
+
+
+def replace_periods(
+    connection: Connection, account: str, schedule_id: str, periods: Iterable[Period], read: Coverage
+) -> int:
+    """Make ``periods`` the schedule's on-call history, and note what was ``read``."""
+    connection.execute("drop table if exists pg_temp.staged_opsgenie_on_call_periods")
+    staged = Staged(connection, ON_CALL_PERIODS)
+    staged.copy((account, schedule_id, *period) for period in periods)
+    scope = {"account": account, "schedule_id": schedule_id}
+    changed = staged.merge() + staged.prune("account = %(account)s and schedule_id = %(schedule_id)s", scope)
+    connection.execute(
+        """
+        insert into staging.opsgenie_on_call_reads as reads (account, schedule_id, read_from, read_at)
+        values (%s, %s, %s, %s)
+        on conflict (account, schedule_id) do update set
+            read_from = least(reads.read_from, excluded.read_from), read_at = excluded.read_at
+        """,
+        (account, schedule_id, *read),
+    )
+    return changed

@@ -1,0 +1,87 @@
+"""Rows on their way into a staging table: COPY into a temporary table, then one merge.
+
+All of it happens in the caller's transaction, so a batch is there as a whole or not at all. A row
+that did not change is not touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from psycopg import sql
+
+from opsgenie_provider.rows.tables import Row, Table
+from opsgenie_provider.warehouse.connection import Connection
+
+SCHEMA = "staging"
+
+
+class Staged:
+    """A temporary twin of ``table``, gone at the end of the transaction."""
+
+    def __init__(self, connection: Connection, table: Table) -> None:
+        self._connection = connection
+        self._table = table
+        self._names = {
+            "target": sql.Identifier(SCHEMA, table.name),
+            "twin": sql.Identifier(f"staged_{table.name}"),
+            "columns": _listed(table.columns),
+            "key": _listed(table.key),
+            "same_key": sql.SQL(" and ").join(
+                sql.SQL("staged.{0} = target.{0}").format(sql.Identifier(name)) for name in table.key
+            ),
+        }
+        self._execute(
+            "create temporary table {twin} on commit drop as select {columns} from {target} limit 0"
+        )
+
+    def copy(self, rows: Iterable[Row]) -> None:
+        """Send rows by COPY; their keys must be unique within the batch."""
+        statement = sql.SQL("copy {twin} ({columns}) from stdin").format(**self._names)
+        with self._connection.cursor().copy(statement) as copy:
+            for row in rows:
+                copy.write_row(row)
+
+    def clear(self) -> None:
+        """Forget the rows sent so far."""
+        self._execute("truncate {twin}")
+
+    def merge(self) -> int:
+        """Insert what is new, update what differs; returns how many rows that were."""
+        values = self._table.values
+        names = self._names | {
+            "assignments": sql.SQL(", ").join(
+                sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in values
+            ),
+            "old": sql.SQL(", ").join(sql.Identifier("target", name) for name in values),
+            "new": sql.SQL(", ").join(sql.Identifier("excluded", name) for name in values),
+        }
+        return self._execute(
+            "insert into {target} as target ({columns}, synced_at) select {columns}, now() from {twin} "
+            "on conflict ({key}) do update set {assignments}, synced_at = now() "
+            "where ({old}) is distinct from ({new})",
+            names=names,
+        )
+
+    def prune(self, scope: str, params: Mapping[str, Any]) -> int:
+        """Delete the rows within ``scope`` (a condition on ``target``) that the batch does not hold."""
+        return self._execute(
+            "delete from {target} as target where {scope} "
+            "and not exists (select from {twin} as staged where {same_key})",
+            names=self._names | {"scope": sql.SQL(scope)},
+            params=params,
+        )
+
+    def _execute(
+        self,
+        statement: str,
+        names: Mapping[str, sql.Composable] | None = None,
+        params: Mapping[str, Any] | None = None,
+    ) -> int:
+        query = sql.SQL(statement).format(**(names or self._names))
+        return self._connection.execute(query, params).rowcount
+
+
+def _listed(names: Iterable[str]) -> sql.Composed:
+    return sql.SQL(", ").join(sql.Identifier(name) for name in names)

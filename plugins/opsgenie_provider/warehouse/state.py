@@ -1,0 +1,87 @@
+"""What earlier runs have read: watermarks per account and stream, and payloads kept aside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import NamedTuple
+
+import msgspec
+
+from opsgenie_provider.warehouse.connection import Connection
+
+
+class StreamState(NamedTuple):
+    """How far a stream of an account was read without a gap, and when it last succeeded."""
+
+    watermark_at: datetime | None = None
+    last_success_at: datetime | None = None
+
+
+def stream_state(connection: Connection, account: str, stream: str) -> StreamState:
+    """What is known of a stream; nothing before its first run."""
+    row = connection.execute(
+        "select watermark_at, last_success_at from staging.sync_state where account = %s and stream = %s",
+        (account, stream),
+    ).fetchone()
+    return StreamState(*row) if row else StreamState()
+
+
+def begin_stream(connection: Connection, account: str, stream: str, watermark_at: datetime) -> None:
+    """Say where a stream that was never read begins."""
+    connection.execute(
+        "insert into staging.sync_state (account, stream, watermark_at) values (%s, %s, %s) "
+        "on conflict (account, stream) do update set watermark_at = excluded.watermark_at "
+        "where sync_state.watermark_at is null",
+        (account, stream, watermark_at),
+    )
+
+
+def record_success(
+    connection: Connection,
+    account: str,
+    stream: str,
+    *,
+    rows_changed: int,
+    read: tuple[datetime, datetime] | None = None,
+) -> None:
+    """Note a success; the watermark moves to the end of what was ``read``, never over a gap or back."""
+    since, until = read or (None, None)
+    connection.execute(
+        """
+        insert into staging.sync_state as state (account, stream, last_success_at, rows_changed)
+        values (%(account)s, %(stream)s, now(), %(rows_changed)s)
+        on conflict (account, stream) do update set
+            last_success_at = now(),
+            rows_changed = excluded.rows_changed,
+            watermark_at = case
+                when %(since)s::timestamptz <= state.watermark_at
+                    then greatest(state.watermark_at, %(until)s::timestamptz)
+                else state.watermark_at
+            end
+        """,
+        {"account": account, "stream": stream, "rows_changed": rows_changed, "since": since, "until": until},
+    )
+
+
+def keep_rejected(
+    connection: Connection, account: str, stream: str, rejected: Iterable[tuple[bytes, str]]
+) -> None:
+    """Keep payloads that could not be read, each with its reason, once however often it is seen."""
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            """
+            insert into staging.rejected_payloads (account, stream, payload, reason, seen_at)
+            values (%s, %s, %s, %s, now()) on conflict do nothing
+            """,
+            [(account, stream, _as_json(payload), reason) for payload, reason in rejected],
+        )
+
+
+def _as_json(payload: bytes) -> str:
+    """The payload itself where PostgreSQL can hold it as JSON, else its text as a JSON string."""
+    try:
+        msgspec.json.decode(payload)
+        return payload.decode()
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return msgspec.json.encode(payload.decode(errors="replace")).decode()

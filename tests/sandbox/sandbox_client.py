@@ -1,0 +1,45 @@
+"""A client that only speaks the protocol, and the constants of the sandbox's tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import requests
+
+from sandbox.gateway import Gateway
+from sandbox.opsgenie import Store
+
+NOW = "2024-06-12T12:00:00Z"
+READER = "11111111-1111-4111-8111-111111111111"
+WRITER = "22222222-2222-4222-8222-222222222222"
+
+
+class Api:
+    """GET, POST and DELETE with a key."""
+
+    def __init__(self, base: str, app: Gateway, store: Store, session: requests.Session) -> None:
+        self.base = base
+        self.app = app
+        self.store = store
+        self.session = session
+
+    def call(self, method: str, path: str, key: str | None = WRITER, **options: Any) -> requests.Response:
+        headers = dict(options.pop("headers", {}))
+        if key is not None:
+            headers.setdefault("Authorization", f"GenieKey {key}")
+        url = path if path.startswith("http") else self.base + path
+        return self.session.request(method, url, headers=headers, timeout=10, **options)
+
+    def get(self, path: str, key: str | None = WRITER, **params: Any) -> requests.Response:
+        return self.call("GET", path, key, params=params)
+
+    def data(self, path: str, **params: Any) -> Any:
+        response = self.get(path, **params)
+        assert response.status_code == 200, response.text
+        return response.json()["data"]
+
+    def post(self, path: str, body: Any = None, key: str = WRITER) -> requests.Response:
+        return self.call("POST", path, key, json=body if body is not None else {})
+
+    def delete(self, path: str, key: str = WRITER, **params: Any) -> requests.Response:
+        return self.call("DELETE", path, key, params=params)
