@@ -1,36 +1,83 @@
-"""`python -m sandbox --port 0 --port-file F --seed 7`: the demo's OpsGenie on 127.0.0.1."""
+"""`python -m sandbox --ports-file F --seed 7`: the demo's OpsGenie, PagerDuty and GitHub on 127.0.0.1.
+
+They tell one story of `--days` up to `--end`; PagerDuty has the months before it. The keys are constants:
+`SYNC_KEY` and `IMPORT_KEY` in sandbox.opsgenie.store, `READ_KEY`, `FULL_KEY` and `USER_KEY` in
+sandbox.pagerduty.store, `SYNC_KEY` in sandbox.github.store.
+"""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
+from sandbox import github, opsgenie, pagerduty
+from sandbox.gateway import Gateway
+from sandbox.github.seed import bulk as github_bulk
 from sandbox.instants import to_nanos
-from sandbox.opsgenie import create_app, load
-from sandbox.opsgenie.seed import bulk
-from sandbox.server import run_forever
-from sandbox.world import build_world
+from sandbox.opsgenie.seed import bulk as opsgenie_bulk
+from sandbox.pagerduty.bulk import bulk as pagerduty_bulk
+from sandbox.server import run_all
+from sandbox.world import World, build_world
+
+NAMES = ("opsgenie", "pagerduty", "github")
 
 
-def main() -> None:
+def _port(text: str) -> tuple[str, int]:
+    name, _, number = text.partition("=")
+    if name not in NAMES:
+        raise ValueError(text)
+    return name, int(number)
+
+
+def _story(world: World) -> dict[str, Callable[[], Gateway]]:
+    return {
+        "opsgenie": lambda: opsgenie.create_app(opsgenie.load(world)),
+        "pagerduty": lambda: pagerduty.create_app(pagerduty.load(world)),
+        "github": lambda: github.create_app(github.load(world)),
+    }
+
+
+def _bulk(options: argparse.Namespace) -> dict[str, Callable[[], Gateway]]:
+    count, days, seed, end = options.bulk, options.days, options.seed, options.end
+    return {
+        "opsgenie": lambda: opsgenie.create_app(opsgenie_bulk(count, days, seed=seed, end=end)),
+        "pagerduty": lambda: pagerduty.create_app(pagerduty_bulk(count, days, seed=seed, end=end)),
+        "github": lambda: github.create_app(github_bulk(count, days, end=end)),
+    }
+
+
+def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
-    parser.add_argument("--port", type=int, default=0, help="0: any free port")
-    parser.add_argument("--port-file", type=Path, help="written with the port once connections are accepted")
+    parser.add_argument(
+        "--only", action="append", choices=NAMES, help="start this one (may be repeated; default: all)"
+    )
+    parser.add_argument(
+        "--port", action="append", type=_port, default=[], metavar="NAME=N", help="default: any free port"
+    )
+    parser.add_argument(
+        "--ports-file", type=Path, help="gets {name: URL} as JSON once all of them accept connections"
+    )
     parser.add_argument("--seed", type=int, default=7, help="the same seed and end give the same data")
     parser.add_argument("--end", type=to_nanos, help="last instant of the story, ISO 8601 (default: now)")
     parser.add_argument("--days", type=int, default=100, help="length of the story")
     parser.add_argument("--latency-ms", type=float, default=0, help="added to every answer")
+    parser.add_argument("--unlimited", action="store_true", help="no rate limits in PagerDuty and GitHub")
     parser.add_argument(
-        "--bulk", type=int, metavar="N", help="N incidents for a benchmark instead of the story"
+        "--bulk", type=int, metavar="N", help="N incidents (deployments) for a benchmark instead of the story"
     )
-    options = parser.parse_args()
-    if options.bulk:
-        store = bulk(options.bulk, options.days, seed=options.seed, end=options.end)
-    else:
-        store = load(build_world(options.seed, options.end, options.days))
-    app = create_app(store)
-    app.faults.configure(latency_ms=options.latency_ms)
-    run_forever(app, options.port, options.port_file)
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = _options()
+    made = _bulk(options) if options.bulk else _story(build_world(options.seed, options.end, options.days))
+    apps = {name: made[name]() for name in NAMES if name in (options.only or NAMES)}
+    for app in apps.values():
+        app.faults.configure(latency_ms=options.latency_ms)
+        if options.unlimited:
+            app.limiter.configure({})
+    run_all(apps, dict(options.port), options.ports_file)
 
 
 if __name__ == "__main__":

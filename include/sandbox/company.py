@@ -41,6 +41,9 @@ PEOPLE = {
 
 OWNER = "acme"
 
+#: Services whose repository has another name; the others share it.
+REPOSITORIES = {"web-frontend": "storefront-web"}
+
 TITLES = (
     "Elevated 5xx rate on {service}",
     "{service}: p99 latency above 2 s",

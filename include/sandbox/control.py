@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from starlette.applications import Starlette
@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from sandbox.gateway import CONTROL_PREFIX, Gateway
+from sandbox.instants import Clock, iso
 
 #: Does what a request asks for and returns what is shown afterwards.
 Control = Callable[[str, Any], Any]
@@ -28,6 +29,29 @@ def control_route(path: str, methods: Sequence[str], control: Control) -> Route:
 
     handler: Callable[[Request], Awaitable[Response]] = endpoint
     return Route(path, handler, methods=list(methods))
+
+
+def settings_route(holders: Mapping[str, Any]) -> Route:
+    """`/settings`: POST changes what is given. `holders`: setting -> the object that has it."""
+
+    def settings(method: str, body: Any) -> Any:
+        if method == "POST":
+            for name, value in body.items():
+                setattr(holders[name], name, value)
+        return {name: getattr(holder, name) for name, holder in holders.items()}
+
+    return control_route("/settings", ["GET", "POST"], settings)
+
+
+def clock_route(clock: Clock) -> Route:
+    """`/clock`: POST `{"advance": seconds}`."""
+
+    def control(method: str, body: Any) -> Any:
+        if method == "POST":
+            clock.advance(float(body["advance"]))
+        return {"now": iso(clock())}
+
+    return control_route("/clock", ["GET", "POST"], control)
 
 
 def control_app(more: Sequence[BaseRoute] = ()) -> Callable[[Gateway], Starlette]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-Fault = Literal["429", "500", "503", "drop", "cut_json", "cut_body", "html", "hang"]
+Fault = Literal["408", "429", "500", "503", "drop", "cut_json", "cut_body", "html", "hang"]
 FAULTS: tuple[str, ...] = get_args(Fault)
 
 HTML_PAGE = (
@@ -31,7 +31,7 @@ class Faults:
     `script` is used up first, one entry per matching request (None lets it pass); after that, each kind
     strikes with its probability. `path` limits both to the paths it matches (a regular expression, searched).
 
-    - 429, 500, 503: the service's own error body, without reaching the service
+    - 408, 429, 500, 503: the service's own error body, without reaching the service
     - drop: the connection is reset without a response
     - cut_json: a complete HTTP response whose JSON stops half way
     - cut_body: fewer bytes than Content-Length says, then the connection closes

@@ -80,7 +80,7 @@ class StandIn(Protocol):
         """Who is asking, never the key itself."""
 
     def error(self, status: int) -> Response:
-        """The service's own answer for a 429, 500 or 503."""
+        """The service's own answer for a 408, 429, 500 or 503."""
 
 
 def _abort(send: Send) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TypeAlias
 
 Nanos: TypeAlias = int
@@ -30,6 +30,17 @@ def iso(instant: Nanos) -> str:
     seconds, rest = divmod(instant, SECOND)
     base = (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
     return f"{base}.{rest:09d}".rstrip("0").rstrip(".") + "Z"
+
+
+def stamp(instant: Nanos, zone: tzinfo = UTC, digits: int = 0) -> str:
+    """`2024-03-01T07:00:00-05:00`, or with a Z in UTC: always `digits` fraction digits, cut, not rounded."""
+    seconds, rest = divmod(instant, SECOND)
+    moment = _EPOCH + timedelta(seconds=seconds)
+    fraction = f".{rest:09d}"[: digits + 1] if digits else ""
+    if zone is UTC:
+        return f"{moment:%Y-%m-%dT%H:%M:%S}{fraction}Z"
+    text = moment.astimezone(zone).isoformat()
+    return f"{text[:19]}{fraction}{'Z' if text.endswith('+00:00') else text[19:]}"
 
 
 def to_nanos(when: When) -> Nanos:

@@ -1,4 +1,4 @@
-"""Token-bucket rate limits with several windows per domain."""
+"""Rate limits with several windows per domain: token buckets, or counters that start anew."""
 
 from __future__ import annotations
 
@@ -25,16 +25,36 @@ class _Bucket:
         self.filled_at = now
 
 
+class _Window(_Bucket):
+    """Nothing comes back before the window ends, then everything does: what a "reset" header speaks of."""
+
+    def refill(self, now: float) -> None:
+        if now >= self.filled_at + self.period:
+            self.tokens = float(self.capacity)
+            self.filled_at = now
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What the headers of a service with fixed windows tell. `resets_at`: in the limiter's own time."""
+
+    limit: int
+    remaining: int
+    resets_at: float
+
+
 @dataclass
 class RateLimiter:
     """One bucket per domain and window; a request needs a token in every window of its domain.
 
     OpsGenie: "token bucket per account and domain, one window per minute and one per second, each its own
     bucket; exceeding one domain does not throttle the others" (docs.opsgenie.com/docs/api-rate-limiting).
+    `fixed`: windows that count down and start anew, as PagerDuty's and GitHub's headers describe theirs.
     """
 
     limits: dict[str, dict[int, int]] = field(default_factory=dict)
     time: Callable[[], float] = time.monotonic
+    fixed: bool = False
     _buckets: dict[tuple[str, str], list[_Bucket]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -48,19 +68,34 @@ class RateLimiter:
 
     def take(self, domain: str, owner: str = "") -> int | None:
         """Take a token for `owner`. None when allowed, else the window (seconds) whose bucket is empty."""
-        windows = self.limits.get(domain)
-        if not windows:
-            return None
         with self._lock:
-            now = self.time()
-            buckets = self._buckets.setdefault(
-                (domain, owner), [_Bucket(n, period, n, now) for period, n in sorted(windows.items())]
-            )
-            for bucket in buckets:
-                bucket.refill(now)
+            buckets = self._filled(domain, owner)
             empty = [bucket.period for bucket in buckets if bucket.tokens < 1]
             if empty:
                 return max(empty)
             for bucket in buckets:
                 bucket.tokens -= 1
             return None
+
+    def quota(self, domain: str, owner: str = "") -> Quota | None:
+        """What is left of the longest window, without taking anything; None when there is no limit."""
+        with self._lock:
+            buckets = self._filled(domain, owner)
+            if not buckets:
+                return None
+            longest = buckets[-1]
+            return Quota(longest.capacity, int(longest.tokens), longest.filled_at + longest.period)
+
+    def _filled(self, domain: str, owner: str) -> list[_Bucket]:
+        """The buckets of an owner as they are now, the shortest window first."""
+        windows = self.limits.get(domain)
+        if not windows:
+            return []
+        now = self.time()
+        kind = _Window if self.fixed else _Bucket
+        buckets = self._buckets.setdefault(
+            (domain, owner), [kind(n, period, n, now) for period, n in sorted(windows.items())]
+        )
+        for bucket in buckets:
+            bucket.refill(now)
+        return buckets

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import uvicorn
@@ -83,19 +85,20 @@ def serve(app: ASGIApp, port: int = 0) -> Iterator[str]:
         listener.close()
 
 
-def run_forever(app: ASGIApp, port: int = 0, port_file: Path | None = None) -> None:
-    """Serve `app` until a signal; `port_file` is written, whole, once connections are accepted."""
-    listener = _bind(port)
-    chosen = listener.getsockname()[1]
+def run_all(apps: Mapping[str, ASGIApp], ports: Mapping[str, int], ports_file: Path | None = None) -> None:
+    """Serve each app on its port (0 or none given: any free one) until SIGINT or SIGTERM.
 
-    def announce() -> None:
-        if port_file is not None:
-            partial = port_file.with_name(f"{port_file.name}.{os.getpid()}")
-            partial.write_text(f"{chosen}\n")
-            partial.replace(port_file)
-        print(f"sandbox: http://127.0.0.1:{chosen}", flush=True)
-
-    try:
-        _Server(_config(app), announce).run(sockets=[listener])
-    finally:
-        listener.close()
+    `ports_file` gets `{name: base URL}` as JSON, whole, once all of them accept connections.
+    """
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    with ExitStack() as stack:
+        urls = {name: stack.enter_context(serve(app, ports.get(name, 0))) for name, app in apps.items()}
+        if ports_file is not None:
+            partial = ports_file.with_name(f"{ports_file.name}.{os.getpid()}")
+            partial.write_text(json.dumps(urls, indent=2) + "\n")
+            partial.replace(ports_file)
+        for name, url in urls.items():
+            print(f"sandbox: {name} {url}", flush=True)
+        stop.wait()

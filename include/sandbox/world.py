@@ -11,6 +11,7 @@ import uuid
 from dataclasses import dataclass, field
 
 from sandbox import company
+from sandbox.cases import CASES
 from sandbox.instants import (
     DAY,
     HOUR,
@@ -39,10 +40,11 @@ class Deployment:
     pr_title: str
     triggered_at: Nanos
     history: list[tuple[str, Nanos]] = field(default_factory=list)
+    is_rollback: bool = False
 
     @property
     def repository(self) -> str:
-        return f"{company.OWNER}/{self.service}"
+        return f"{company.OWNER}/{company.REPOSITORIES.get(self.service, self.service)}"
 
     @property
     def status(self) -> str:
@@ -133,6 +135,7 @@ class _Builder:
                     made += self._release(
                         service, pull, midnight + at * MINUTE + self.rng.randrange(60) * SECOND
                     )
+        made += self._rollbacks(made)
         made = [one for one in made if self.start <= one.triggered_at and one.triggered_at <= self.end]
         made.sort(key=lambda one: (one.triggered_at, one.service, one.environment))
         live: dict[tuple[str, str], Deployment] = {}
@@ -145,6 +148,33 @@ class _Builder:
                     before.history.append(("inactive", one.finished_at))
                 live[one.service, one.environment] = one
         return made
+
+    def _rollbacks(self, made: list[Deployment]) -> list[Deployment]:
+        """What ran before a release is put back into production, some minutes after it. One per team."""
+        dice = random.Random(self.seed)  # its own: the rest of the story does not depend on it
+        backs = []
+        for services in company.SERVICES.values():
+            live = [
+                one
+                for one in made
+                if one.service == services[0] and one.environment == "production" and one.ever_succeeded
+            ]
+            if len(live) < 2:
+                continue
+            place = dice.randrange(1, len(live))
+            good, begin = live[place - 1], live[place].triggered_at + dice.randrange(20, 50) * MINUTE
+            history = [
+                ("queued", begin),
+                ("in_progress", begin + 4 * SECOND),
+                ("success", begin + 95 * SECOND),
+            ]
+            backs.append(
+                Deployment(
+                    0, good.service, "production", good.sha, good.pr_number, good.pr_title, begin, history,
+                    is_rollback=True,
+                )
+            )  # fmt: skip
+        return backs
 
     def _release(self, service: str, pull: int, at: Nanos) -> list[Deployment]:
         """A change goes to staging, then to production; now and then it fails on the way."""
@@ -162,7 +192,11 @@ class _Builder:
 
     def outages(self, deployments: list[Deployment]) -> list[Outage]:
         """Some minutes to hours after a deployment, and out of the blue."""
-        eligible = [one for one in deployments if one.environment == "production" and one.ever_succeeded]
+        eligible = [
+            one
+            for one in deployments
+            if one.environment == "production" and one.ever_succeeded and not one.is_rollback
+        ]
         made = []
         for one in eligible:
             if self.rng.random() < 0.07:
@@ -222,12 +256,8 @@ class _Builder:
     def special(self, outages: list[Outage]) -> None:
         """One or more of each case that a reader of the data must get right, spread over the past."""
         settled = [one for one in outages if one.closed_at is not None and one.opened_at < self.end - 2 * DAY]
-        cases = (
-            (_reopened, 3), (_closed_only, 5), (_edited_end, 2), (_edited_start, 2), (_backwards, 1),
-            (_two_services, 5), (_no_service, 4), (_deleted_service, 3), (_talkative, 1), (_quiet, 2),
-        )  # fmt: skip
-        chosen = self.rng.sample(settled, min(len(settled), sum(count for _, count in cases)))
-        for case, count in cases:
+        chosen = self.rng.sample(settled, min(len(settled), sum(count for _, count in CASES)))
+        for case, count in CASES:
             for _ in range(count):
                 if chosen:
                     case(chosen.pop())
@@ -236,52 +266,3 @@ class _Builder:
         rest = [one for one in outages if one.services]
         for title, one in zip(company.ODD_TITLES, self.rng.sample(rest, min(len(rest), 5)), strict=False):
             one.title = title.format(service=one.services[0])
-
-
-def _reopened(one: Outage) -> None:
-    """Open again, with a stale impactEndDate."""
-    assert one.resolved_at is not None
-    one.reopened_at, one.closed_at = one.resolved_at + 17 * MINUTE, None
-
-
-def _closed_only(one: Outage) -> None:
-    """Closed straight from open: no end of impact, no resolve in the timeline."""
-    one.resolved_at = None
-
-
-def _edited_end(one: Outage) -> None:
-    assert one.resolved_at is not None
-    one.impact_end = one.opened_at + (one.resolved_at - one.opened_at) // 2 // MINUTE * MINUTE
-
-
-def _edited_start(one: Outage) -> None:
-    one.impact_start = (one.opened_at - 25 * MINUTE) // MINUTE * MINUTE
-
-
-def _backwards(one: Outage) -> None:
-    """Somebody typed an end before the start."""
-    one.impact_end = (one.opened_at - 40 * MINUTE) // MINUTE * MINUTE
-
-
-def _two_services(one: Outage) -> None:
-    other = "auth" if one.services != ["auth"] else "search"
-    one.services.append(other)
-
-
-def _no_service(one: Outage) -> None:
-    one.services, one.cause = [], None
-
-
-def _deleted_service(one: Outage) -> None:
-    team, name = company.DELETED_SERVICE
-    one.services, one.teams, one.cause = [name], [team], None
-
-
-def _talkative(one: Outage) -> None:
-    """More timeline entries than a page of 20."""
-    one.chatter = 45
-
-
-def _quiet(one: Outage) -> None:
-    """Nobody was paged for it."""
-    one.teams, one.people, one.acked_at = [], [], None

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-import pendulum
-
 # Read again by every run: what the search index showed late, clocks that disagree, late edits.
 TRAILING = timedelta(hours=48)
 # How far the service's clock and ours may differ when asking what changed since our last read.
@@ -49,15 +47,13 @@ def parse_instant(value: str | None, name: str) -> datetime | None:
     if not value:
         return None
     try:
-        parsed = pendulum.parse(value, tz="UTC")
-    except ValueError:
-        parsed = None
-    if not isinstance(parsed, pendulum.DateTime):
+        instant = datetime.fromisoformat(value)
+        return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
         raise ValueError(
             f"{name}: {value!r} is not an ISO 8601 date or time. Write it like 2026-01-31 or "
             "2026-01-31T12:00:00Z."
-        )
-    return datetime.fromtimestamp(parsed.timestamp(), UTC)
+        ) from None
 
 
 def plan_reads(
@@ -76,7 +72,8 @@ def plan_reads(
 
     :raises ValueError: ``since`` is not before ``until``.
     """
-    beginning = min(now - timedelta(days=history_days), known.oldest or now)
+    # Not after the watermark: a read that begins behind it could never move it on.
+    beginning = min(now - timedelta(days=history_days), known.oldest or now, known.watermark or now)
     if since or until:
         since, until = since or beginning, min(until or now, now)
         if since >= until:

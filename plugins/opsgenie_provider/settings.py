@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
+import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
@@ -62,6 +63,12 @@ class Settings(BaseSettings):
             raise ValueError("the same account is named twice")
         return accounts
 
+    @field_validator("tiers", mode="before")
+    @classmethod
+    def _number(cls, tiers: Any) -> Any:
+        """The environment has texts only."""
+        return int(tiers) if isinstance(tiers, str) and tiers.isdecimal() else tiers
+
     @field_validator("github_repositories", mode="before")
     @classmethod
     def _named(cls, repositories: Any) -> Any:
@@ -100,7 +107,9 @@ def load_settings(path: Path) -> Settings:
             for each in error.errors()
         )
     except SettingsError as error:
-        problems = f"{error} (lists are written as JSON)"
+        problems = f"{error} (lists and maps are written as JSON)"
+    except (yaml.YAMLError, TypeError, ValueError) as error:
+        problems = f"{path.name} is not a YAML map of keys to values: {' '.join(str(error).split())}"
     raise InvalidSettingsError(
         f"Wrong settings: {problems}. Correct {path.name} or the environment variable {ENV_PREFIX}<KEY>."
     )

@@ -1,4 +1,4 @@
-"""A small account on a frozen clock, and the demo account, both served over real HTTP."""
+"""Of each service a small account on a frozen clock, and the demo account, served over real HTTP."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ HERE = Path(__file__).resolve().parent
 # The tests' own client, and the package: neither is installed.
 sys.path[:0] = [str(HERE), str(HERE.parents[1] / "include")]
 
+from sandbox import github, pagerduty  # noqa: E402
+from sandbox.github.store import SYNC_KEY as GH_TOKEN  # noqa: E402
 from sandbox.instants import Clock  # noqa: E402
 from sandbox.opsgenie import Key, Store, create_app, load  # noqa: E402
+from sandbox.pagerduty.store import READ_KEY as PD_KEY  # noqa: E402
 from sandbox.server import Slot, serve  # noqa: E402
 from sandbox.world import World, build_world  # noqa: E402
-from sandbox_client import NOW, READER, WRITER, Api  # noqa: E402
+from sandbox_client import NOW, READER, WRITER, Api, Reader  # noqa: E402
 
 
 @pytest.fixture
@@ -62,3 +65,50 @@ def demo(world: World) -> Iterator[Api]:
         app = create_app(store)
         base = stack.enter_context(serve(app))
         yield Api(base, app, store, stack.enter_context(requests.Session()))
+
+
+@pytest.fixture
+def pd(slot: tuple[Slot, str]) -> Iterator[Reader[pagerduty.Store]]:
+    """A PagerDuty account with a team, two users, a service and two priorities, and no incidents."""
+    store = pagerduty.Store(clock=Clock(NOW))
+    users = [
+        store.add_user(f"{name}@example.com", name.title(), id=f"P{name.upper()}") for name in ("ann", "bob")
+    ]
+    team = store.add_team("Payments", users, id="PTEAM01")
+    policy = store.add_policy("Payments escalation", users, team, id="PPOLICY")
+    store.add_service("ledger", policy, id="PLEDGER")
+    for name in ("SEV-1", "Minor"):
+        store.add_priority(name, id=f"PRIO{name[:3]}")
+    app = slot[0].app = pagerduty.create_app(store)
+    with requests.Session() as session:
+        yield Reader(slot[1], app, store, session, f"Token token={PD_KEY}")
+
+
+@pytest.fixture(scope="session")
+def pd_demo(world: World) -> Iterator[Reader[pagerduty.Store]]:
+    """PagerDuty's demo account, for reading only."""
+    store = pagerduty.load(world, pagerduty.Store(clock=Clock(NOW), seed=world.seed))
+    app = pagerduty.create_app(store)
+    app.limiter.configure({})
+    with serve(app) as base, requests.Session() as session:
+        yield Reader(base, app, store, session, f"Token token={PD_KEY}")
+
+
+@pytest.fixture
+def gh(slot: tuple[Slot, str]) -> Iterator[Reader[github.Store]]:
+    """GitHub with one empty private repository."""
+    store = github.Store(clock=Clock(NOW))
+    store.add_repository("acme/ledger")
+    app = slot[0].app = github.create_app(store)
+    with requests.Session() as session:
+        yield Reader(slot[1], app, store, session, f"Bearer {GH_TOKEN}")
+
+
+@pytest.fixture(scope="session")
+def gh_demo(world: World) -> Iterator[Reader[github.Store]]:
+    """GitHub's demo repositories, for reading only."""
+    store = github.load(world, github.Store(clock=Clock(NOW)))
+    app = github.create_app(store)
+    app.limiter.configure({})
+    with serve(app) as base, requests.Session() as session:
+        yield Reader(base, app, store, session, f"Bearer {GH_TOKEN}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import requests
 
@@ -43,3 +43,34 @@ class Api:
 
     def delete(self, path: str, key: str = WRITER, **params: Any) -> requests.Response:
         return self.call("DELETE", path, key, params=params)
+
+
+Account = TypeVar("Account")
+
+
+class Reader(Generic[Account]):
+    """GET with an Authorization header, of PagerDuty's or GitHub's stand-in."""
+
+    def __init__(
+        self, base: str, app: Gateway, store: Account, session: requests.Session, authorization: str
+    ) -> None:
+        self.base = base
+        self.app = app
+        self.store = store
+        self.session = session
+        self.authorization: str | None = authorization
+
+    def call(self, method: str, path: str, authorization: str = "", **options: Any) -> requests.Response:
+        headers = dict(options.pop("headers", {}))
+        if authorization or self.authorization:
+            headers["Authorization"] = authorization or self.authorization
+        url = path if path.startswith("http") else self.base + path
+        return self.session.request(method, url, headers=headers, timeout=10, **options)
+
+    def get(self, path: str, **params: Any) -> requests.Response:
+        return self.call("GET", path, params=params)
+
+    def json(self, path: str, **params: Any) -> Any:
+        response = self.get(path, **params)
+        assert response.status_code == 200, response.text
+        return response.json()

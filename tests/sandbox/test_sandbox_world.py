@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -13,8 +14,10 @@ import pytest
 import requests
 
 from sandbox import company
+from sandbox.github.store import SYNC_KEY as GITHUB_KEY
 from sandbox.instants import DAY, HOUR, to_nanos
 from sandbox.opsgenie.store import SYNC_KEY
+from sandbox.pagerduty.store import READ_KEY
 from sandbox.world import World, build_world
 from sandbox_client import NOW, Api
 
@@ -156,18 +159,31 @@ def test_users_come_a_hundred_at_a_time_by_username(demo: Api) -> None:
     assert demo.get("/v2/users", limit=501).status_code == 422
 
 
-def test_the_command_line_starts_it_and_tells_the_port(tmp_path: Path) -> None:
+@pytest.mark.parametrize("only", [(), ("opsgenie",), ("pagerduty", "github")])
+def test_the_command_line_starts_what_is_asked_for_and_tells_the_urls(
+    tmp_path: Path, only: tuple[str, ...]
+) -> None:
     root = Path(__file__).resolve().parents[2] / "include"
-    port_file = tmp_path / "port"
-    command = [sys.executable, "-m", "sandbox", "--port-file", str(port_file), "--end", NOW, "--days", "20"]
+    ports_file = tmp_path / "ports.json"
+    command = [sys.executable, "-m", "sandbox", "--ports-file", str(ports_file), "--end", NOW, "--days", "20"]
+    for name in only:
+        command += ["--only", name]
     environment = {**os.environ, "PYTHONPATH": str(root)}
+    checks = {
+        "opsgenie": ("/v1/incidents", f"GenieKey {SYNC_KEY}"),
+        "pagerduty": ("/abilities", f"Token token={READ_KEY}"),
+        "github": ("/repos/acme/ledger/deployments", f"Bearer {GITHUB_KEY}"),
+    }
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            base = process.stdout.readline().removeprefix("sandbox: ").strip()
-            assert base.endswith(f":{port_file.read_text().strip()}")
-            headers = {"Authorization": f"GenieKey {SYNC_KEY}"}
-            assert requests.get(f"{base}/v1/incidents", headers=headers, timeout=10).status_code == 200
+            assert process.stdout.readline().startswith("sandbox: ")
+            urls = json.loads(ports_file.read_text())
+            assert list(urls) == list(only or checks)
+            for name, url in urls.items():
+                path, authorization = checks[name]
+                answer = requests.get(url + path, headers={"Authorization": authorization}, timeout=10)
+                assert answer.status_code == 200, name
         finally:
             process.terminate()
-            process.wait(10)
+            assert process.wait(10) == 0

@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from starlette.routing import BaseRoute
 
-from sandbox.control import control_route
-from sandbox.instants import iso
+from sandbox.control import clock_route, control_route, settings_route
 from sandbox.opsgenie.model import Json
 from sandbox.opsgenie.store import Key, Store
 
-#: setting -> the part of the store that holds it
-_SETTINGS = {
-    "plan": "",
-    "region": "",
-    "paging_base": "",
-    "trailing_offset": "",
-    "processing_ms": "requests",
-    "processing_polls": "requests",
-    "index_lag_ms": "incidents",
-}
 _CHANGES = (
     "add",
     "edit",
@@ -41,22 +28,6 @@ _CHANGES = (
 def routes(store: Store) -> list[BaseRoute]:
     """Routes for `sandbox.control.control_app`."""
 
-    def holder(name: str) -> Any:
-        return getattr(store, _SETTINGS[name]) if _SETTINGS[name] else store
-
-    def settings(method: str, body: Json) -> Json:
-        """POST changes what is given."""
-        if method == "POST":
-            for name, value in body.items():
-                setattr(holder(name), name, value)
-        return {name: getattr(holder(name), name) for name in _SETTINGS}
-
-    def clock(method: str, body: Json) -> Json:
-        """POST `{"advance": seconds}`."""
-        if method == "POST":
-            store.clock.advance(float(body["advance"]))
-        return {"now": iso(store.clock())}
-
     def keys(method: str, body: Json) -> Json:
         """PUT `{key: {name, rights, team, region}}` replaces all keys."""
         store.keys = {
@@ -66,8 +37,12 @@ def routes(store: Store) -> list[BaseRoute]:
         return {"keys": len(store.keys)}
 
     return [
-        control_route("/settings", ["GET", "POST"], settings),
-        control_route("/clock", ["GET", "POST"], clock),
+        settings_route(
+            dict.fromkeys(("plan", "region", "paging_base", "trailing_offset"), store)
+            | dict.fromkeys(("processing_ms", "processing_polls"), store.requests)
+            | {"index_lag_ms": store.incidents}
+        ),
+        clock_route(store.clock),
         control_route("/keys", ["PUT"], keys),
         *_events(store),
     ]

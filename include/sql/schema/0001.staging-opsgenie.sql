@@ -19,7 +19,7 @@ create table staging.opsgenie_incidents (
     resolved_at timestamptz,
     closed_at timestamptz,
     resolved_at_source text check (resolved_at_source in ('impact_end', 'timeline')),
-    tags text [],
+    tags text[],
     details jsonb,
     web_url text,
     deleted_at timestamptz,
@@ -209,6 +209,6 @@ create unique index on staging.rejected_payloads (account, stream, md5(payload::
 create table staging.opsgenie_keys (
     account text primary key,
     key_reach text not null,
-    notes text [] not null,
+    notes text[] not null,
     checked_at timestamptz not null
 );

@@ -8,8 +8,10 @@ what is not closed is listed by status: all of it where the feed is not to be ha
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator
-from datetime import datetime
+from collections.abc import Generator, Iterator
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Any
 
 import msgspec
 from msgspec import Raw
@@ -27,6 +29,11 @@ _FEW = 2 * PAGE_SIZE
 
 class _Updated(msgspec.Struct):
     updatedAt: str
+
+    @property
+    def instant(self) -> datetime:
+        instant = datetime.fromisoformat(self.updatedAt)
+        return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
 
 
 class ChangeReader:
@@ -52,39 +59,38 @@ class ChangeReader:
 
     def _feed(self) -> Generator[list[Raw], None, bool]:
         """The latest changes, newest first; returns whether nothing since ``since`` can be missing."""
-        newest = datetime.max.replace(tzinfo=self._since.tzinfo)
-        for offset in range(0, REACHABLE, PAGE_SIZE):
-            try:
-                page = self._client.incidents(
-                    query=self._among, offset=offset, sort="updatedAt", order="desc"
-                )
-                changed = [
-                    datetime.fromisoformat(msgspec.json.decode(item, type=_Updated).updatedAt)
-                    for item in page.items
-                ]
-            except (InvalidRequestError, msgspec.DecodeError, ValueError) as error:
-                log.info("No feed of the latest changes (%s): what is not closed is listed in full.", error)
-                return False
-            if any(a < b for a, b in zip([newest, *changed], changed, strict=False)):
-                log.info("The service does not sort by updatedAt: what is not closed is listed in full.")
-                return False
-            yield page.items
-            if _is_last(page, offset) or changed[-1] < self._since:
-                return True
-            newest = changed[-1]
+        newest = datetime.max.replace(tzinfo=UTC)
+        try:
+            for page, last in self._read(query=self._among, sort="updatedAt", order="desc"):
+                changed = [msgspec.json.decode(item, type=_Updated).instant for item in page.items]
+                if any(a < b for a, b in pairwise([newest, *changed])):
+                    log.info("The service does not sort by updatedAt: what is not closed is listed in full.")
+                    return False
+                yield page.items
+                if last or changed[-1] < self._since:
+                    return True
+                newest = changed[-1]
+        except (InvalidRequestError, msgspec.DecodeError, ValueError) as error:
+            log.info("No feed of the latest changes (%s): what is not closed is listed in full.", error)
         return False
 
     def _list(self, status: str, at_most: int) -> Generator[list[Raw], None, bool]:
         """Incidents of a status; returns whether that was all of them."""
-        for offset in range(0, REACHABLE, PAGE_SIZE):
-            page = self._client.incidents(query=f"status: {status} AND {self._among}", offset=offset)
+        for page, last in self._read(query=f"status: {status} AND {self._among}"):
             yield page.items
-            if _is_last(page, offset):
+            if last:
                 return True
             if page.total is not None and page.total > at_most:
                 return False
         return False
 
-
-def _is_last(page: Page, offset: int) -> bool:
-    return page.last if page.total is None else offset + len(page.items) >= page.total or not page.items
+    def _read(self, **request: Any) -> Iterator[tuple[Page, bool]]:
+        """Pages as far as a list reaches, each with whether it is the last."""
+        offset = 0
+        while offset < REACHABLE:
+            page = self._client.incidents(offset=offset, **request)
+            offset += len(page.items)
+            last = page.last if page.total is None else offset >= page.total or not page.items
+            yield page, last
+            if last:
+                return

@@ -12,7 +12,7 @@
         ├── PermissionDeniedError    403: the key lacks a right
         ├── NotFoundError            404
         ├── RateLimitError           429
-        └── ServerError              5xx
+        └── ServerError              5xx, 408
 
 An ``ApiStatusError`` carries the status, the request id, the service's own message and a hint
 that a person can act on. None of them ever carries a key: only method, path and answer.
@@ -20,7 +20,9 @@ that a person can act on. None of them ever carries a key: only method, path and
 
 from __future__ import annotations
 
+import copyreg
 from collections.abc import Mapping
+from typing import Any
 
 
 class ApiError(Exception):
@@ -78,6 +80,10 @@ class ApiStatusError(ApiError):
         self.retry_after = retry_after
         super().__init__(str(self))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # An exception is copied and pickled by its args; this one is made from keywords.
+        return copyreg.__newobj__, (type(self), *self.args), vars(self)  # type: ignore[attr-defined]
+
     def __str__(self) -> str:
         parts = [f"{self.service} answered {self.status} to {self.request}: {self.message.rstrip('.')}."]
         if self.fields:
@@ -116,7 +122,7 @@ class RateLimitError(ApiStatusError):
 
 
 class ServerError(ApiStatusError):
-    """5xx: the service failed; the request may be repeated if it was a read."""
+    """5xx, 408: the service failed, or gave up waiting; the request may be repeated if it was a read."""
 
 
 BY_STATUS: dict[int, type[ApiStatusError]] = {
@@ -125,6 +131,7 @@ BY_STATUS: dict[int, type[ApiStatusError]] = {
     402: PlanError,
     403: PermissionDeniedError,
     404: NotFoundError,
+    408: ServerError,
     422: InvalidRequestError,
     429: RateLimitError,
 }

@@ -241,7 +241,7 @@ def _detail(response: requests.Response) -> ErrorDetail:
     request_id = response.headers.get("X-Request-Id")
     try:
         body = response.json()
-    except requests.JSONDecodeError:
+    except (ValueError, RecursionError):
         body = None
     if not isinstance(body, dict):
         return ErrorDetail(response.reason or "no message", request_id)
@@ -257,7 +257,7 @@ def _throttle(response: requests.Response) -> Throttle:
     Buckets refill all the time, so a part of a long period is worth the wait for a next try.
     """
     value = response.headers.get("X-RateLimit-Period-In-Sec", "")
-    period = float(value) if value.isdigit() else None
+    period = float(value) if value.isdecimal() else None
     return Throttle(wait=min(period or 1.0, 10.0), period=period)
 
 

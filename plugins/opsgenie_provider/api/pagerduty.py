@@ -46,22 +46,22 @@ def _detail(response: requests.Response) -> ErrorDetail:
     request_id = response.headers.get("X-Request-Id")
     try:
         error = response.json().get("error")
-    except (requests.JSONDecodeError, AttributeError):
+    except (ValueError, RecursionError, AttributeError):
         error = None
     if not isinstance(error, dict):
         return ErrorDetail(str(error or response.reason or "no message"), request_id)
     errors = error.get("errors")
-    if isinstance(errors, dict):
-        fields = {str(name): str(text) for name, text in errors.items()}
-    else:
-        fields = {str(number): str(text) for number, text in enumerate(errors or (), start=1)}
+    if not isinstance(errors, dict):
+        listed = errors if isinstance(errors, list) else filter(None, [errors])
+        errors = dict(enumerate(listed, start=1))
+    fields = {str(name): str(text) for name, text in errors.items()}
     return ErrorDetail(str(error.get("message") or response.reason), request_id, fields)
 
 
 def _throttle(response: requests.Response) -> Throttle:
     """Reads ratelimit-reset: seconds until the window of a minute ends; a 429 may come without it."""
     value = response.headers.get("ratelimit-reset", "")
-    return Throttle(wait=min(float(value), 60.0) if value.isdigit() else 5.0, period=60.0)
+    return Throttle(wait=min(float(value), 60.0) if value.isdecimal() else 5.0, period=60.0)
 
 
 DIALECT = Dialect(service="PagerDuty", hints=HINTS, detail=_detail, throttle=_throttle)

@@ -42,22 +42,33 @@ MAX_SECONDS_OF_429 = 900.0
 _backoff = wait_random_exponential(multiplier=0.3, max=20)
 
 # JSON may hold U+0000 and half surrogate pairs; PostgreSQL's text and jsonb cannot.
+# Escaped backslashes and whole pairs are matched too, as the group, so that neither is cut in two.
 _UNSTORABLE = re.compile(
-    rb"(?<!\\)((?:\\\\)*)\\u(?:0000|d[89ab][0-9a-f]{2}(?!\\ud[c-f][0-9a-f]{2})"
-    rb"|(?<!\\ud[89ab][0-9a-f]{2}\\u)d[c-f][0-9a-f]{2})",
-    re.IGNORECASE,
+    rb"(\\\\|\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2})|\\u(?:0000|d[89a-f][0-9a-f]{2})", re.IGNORECASE
 )
 
 
 class HeaderAuth(AuthBase):
-    """An ``Authorization`` header that requests neither overrides from .netrc nor shows in a repr."""
+    """An ``Authorization`` header that requests neither overrides from .netrc nor shows in a repr.
+
+    :raises ValueError: the key cannot stand in a header; what refuses it further down would show it.
+    """
 
     def __init__(self, scheme: str, key: str) -> None:
-        self._value = f"{scheme}{key}"
+        self._scheme, self._key = scheme, key.strip()
+        if not self._key or not self._key.isascii() or not self._key.isprintable():
+            raise ValueError(
+                "The API key is empty, or holds line breaks or letters that no key has: copy it once more "
+                "into the password of the connection."
+            )
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = self._value
+        request.headers["Authorization"] = f"{self._scheme}{self._key}"
         return request
+
+    def hide(self, text: str) -> str:
+        """The text without the key, should the service have repeated it."""
+        return text.replace(self._key, "***")
 
 
 @dataclass(frozen=True)
@@ -105,7 +116,7 @@ class Transport:
         session: requests.Session,
         base_url: str,
         *,
-        auth: AuthBase,
+        auth: HeaderAuth,
         dialect: Dialect,
         limiter: RateLimiter | None = None,
         timeout: tuple[float, float] = (CONNECT_TIMEOUT, READ_TIMEOUT),
@@ -120,7 +131,8 @@ class Transport:
         self._timeout = timeout
         self._counting = threading.Lock()
         # Resolved once: requests would look up proxies and certificates anew for every request.
-        self._environment = session.merge_environment_settings(self.base_url, {}, None, None, None)
+        # The session's own verify is named, or REQUESTS_CA_BUNDLE would override it.
+        self._environment = session.merge_environment_settings(self.base_url, {}, None, session.verify, None)
 
     def get(self, path: str, *, domain: str, params: Mapping[str, Any] | None = None, into: type[T]) -> T:
         """GET ``path`` and decode its JSON into ``into``, repeating what failed in passing."""
@@ -182,12 +194,12 @@ class Transport:
             self.limiter.refused(domain, wait=retry_after, period=throttle.period)
         raise error_class(status)(
             status=status,
-            message=detail.message,
+            message=self._auth.hide(detail.message),
             service=self.dialect.service,
             request=request,
             request_id=detail.request_id,
             hint=self.dialect.hints.get(status),
-            fields=detail.fields,
+            fields={name: self._auth.hide(text) for name, text in detail.fields.items()},
             retry_after=retry_after,
         )
 
@@ -216,7 +228,7 @@ def storable(body: bytes) -> bytes:
     """The same JSON with U+FFFD in place of what PostgreSQL cannot store."""
     if b"\\u" not in body:
         return body
-    return _UNSTORABLE.sub(rb"\1\\ufffd", body)
+    return _UNSTORABLE.sub(lambda match: match[1] or rb"\ufffd", body)
 
 
 def may_pass(error: BaseException) -> bool:
@@ -250,6 +262,9 @@ def _error_of(state: RetryCallState) -> BaseException:
 
 
 def _retry_after_header(response: requests.Response) -> float | None:
-    """Retry-After in seconds (RFC 9110, 10.2.3); its date form is as rare as it is unneeded here."""
+    """Retry-After in seconds (RFC 9110, 10.2.3), where it asks for any wait at all.
+
+    Its date form is as rare as it is unneeded here.
+    """
     value = response.headers.get("Retry-After", "")
-    return min(float(value), MAX_SECONDS_OF_429) if value.isdigit() else None
+    return (min(float(value), MAX_SECONDS_OF_429) or None) if value.isdecimal() else None

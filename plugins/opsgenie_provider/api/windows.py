@@ -10,23 +10,26 @@ from __future__ import annotations
 import logging
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import pairwise
-from typing import Protocol, TypeVar
+from itertools import groupby, pairwise
+from operator import itemgetter
+from typing import NamedTuple, Protocol, TypeVar
 
 from msgspec import Raw
 
 from opsgenie_provider.api.errors import CrowdedSecondError
-from opsgenie_provider.api.opsgenie import PAGE_SIZE, REACHABLE, OpsgenieClient, Page
+from opsgenie_provider.api.opsgenie import REACHABLE, OpsgenieClient, Page
 
 log = logging.getLogger(__name__)
 A = TypeVar("A")
 R = TypeVar("R")
 
 THREADS = 8
+# Pages read before they are needed, so that requests go on while the warehouse is at work.
+LOOK_AHEAD = 8 * THREADS
 _READS_OF_A_MOVING_WINDOW = 3
 # Windows that must be split are cut into parts of this size, were the incidents evenly spread.
 _SPLIT_TO = REACHABLE // 2
@@ -50,7 +53,7 @@ class Window:
         return f"createdAt >= {self.since} AND createdAt < {self.until}"
 
     def split(self, parts: int) -> list[Window]:
-        """Cut into parts on whole seconds, each at least one second long."""
+        """Cut on whole seconds; only what lies before the first cut or after the last may be shorter."""
         first, last = -(-self.since // 1000), self.until // 1000
         step = max(1, (last - first) // parts)
         cuts = [second * 1000 for second in range(first, last + 1, step)]
@@ -71,85 +74,99 @@ class Sink(Protocol):
         """Forget what was added: the window is read again from the start."""
 
 
+class Part(NamedTuple):
+    """A window that paging can reach, with its first page."""
+
+    window: Window
+    first: Page
+
+
 class WindowReader:
     """Reads windows with several requests under way at once.
 
     :param executor: runs the requests; its size bounds how many are under way.
-    :param on_page: called after each page with the number of incidents so far, for progress.
     """
 
-    def __init__(
-        self, client: OpsgenieClient, executor: ThreadPoolExecutor, on_page: Callable[[int], None]
-    ) -> None:
+    def __init__(self, client: OpsgenieClient, executor: ThreadPoolExecutor) -> None:
         self._client = client
         self._executor = executor
-        self._on_page = on_page
 
-    def parts(self, window: Window) -> Iterator[tuple[Window, Page]]:
-        """The window, or the windows it must be cut into to be reachable, each with its first page.
+    def parts(self, window: Window) -> list[Part]:
+        """The window, or the windows it must be cut into to be reachable, ascending.
 
         :raises CrowdedSecondError: one second holds more than paging can reach.
         """
-        first = self._client.incidents(query=window.query)
-        if first.total is None or first.total <= REACHABLE:
-            yield window, first
-            return
-        parts = window.split(-(-first.total // _SPLIT_TO))
-        if len(parts) == 1:
-            raise CrowdedSecondError(
-                f"OpsGenie holds {first.total} incidents created within one second, {window}; it lists at "
-                f"most {REACHABLE}. Delete or re-create some of them: nothing of this window was stored."
-            )
-        log.info("%d incidents in %s: read in %d parts.", first.total, window, len(parts))
-        for part in parts:
-            yield from self.parts(part)
+        return self._reachable([window])
 
-    def read(self, window: Window, first: Page, sink: Sink) -> bool:
-        """Put all incidents of a reachable window into ``sink``.
+    def _reachable(self, windows: Iterable[Window]) -> list[Part]:
+        parts: list[Part] = []
+        for part in self._executor.map(lambda window: Part(window, self._page(window, 0)), windows):
+            total = part.first.total
+            if total is None or total <= REACHABLE:
+                parts.append(part)
+                continue
+            cut = part.window.split(-(-total // _SPLIT_TO))
+            if len(cut) == 1:
+                raise CrowdedSecondError(
+                    f"OpsGenie holds {total} incidents created within one second, {part.window}; it lists "
+                    f"at most {REACHABLE}. Delete or re-create some of them: nothing of it was stored."
+                )
+            log.info("%d incidents in %s: read in %d parts.", total, part.window, len(cut))
+            parts += self._reachable(cut)
+        return parts
+
+    def pages(self, parts: Sequence[Part]) -> Iterator[tuple[Part, Iterator[Page]]]:
+        """Each part with its pages; the pages of the next part are on their way already."""
+        requests = ((part, offset) for part in parts for offset in _offsets(part.first))
+        answers = in_parallel(self._executor, lambda request: (request[0], self._answer(*request)), requests)
+        for part, group in groupby(answers, key=itemgetter(0)):
+            pages = map(itemgetter(1), group)
+            yield part, pages if part.first.total is not None else self._one_by_one(part)
+
+    def read(self, part: Part, pages: Iterator[Page], sink: Sink) -> bool:
+        """Put all incidents of a part into ``sink``.
 
         :returns: whether the read is complete: every incident that the service counted, each once.
         """
         for attempt in range(_READS_OF_A_MOVING_WINDOW):
             if attempt:
-                log.info("The incidents of %s changed while they were read: reading them again.", window)
+                log.info("The incidents of %s changed while they were read: reading them again.", part.window)
                 sink.restart()
-                first = self._client.incidents(query=window.query)
-            if self._read_once(window, first, sink):
+                part = Part(part.window, self._page(part.window, 0))
+                _, pages = next(self.pages([part]))
+            found, totals = 0, set()
+            for page in pages:
+                found += sink.add(page.items)
+                totals.add(page.total)
+            # Without a count there is nothing to hold the read against.
+            if totals in ({None}, {found}):
                 return True
         log.warning(
             "OpsGenie's count for %s never matched what it listed. All that it listed is stored; "
-            "deletions in this window are left for the next full read.", window,
-        )  # fmt: skip
+            "deletions in this window are left for the next full read.",
+            part.window,
+        )
         return False
 
-    def _read_once(self, window: Window, first: Page, sink: Sink) -> bool:
-        found = sink.add(first.items)
-        self._on_page(len(first.items))
-        totals = {first.total}
-        for page in self._rest(window, first):
-            found += sink.add(page.items)
-            totals.add(page.total)
-            self._on_page(len(page.items))
-        # Without a count there is nothing to hold the read against.
-        return totals in ({None}, {found})
+    def _page(self, window: Window, offset: int) -> Page:
+        return self._client.incidents(query=window.query, offset=offset)
 
-    def _rest(self, window: Window, first: Page) -> Iterator[Page]:
-        step = len(first.items)
-        if first.total is None:
-            yield from self._one_by_one(window, first)
-        elif step:
-            yield from in_parallel(
-                self._executor,
-                lambda offset: self._client.incidents(query=window.query, offset=offset),
-                range(step, first.total, min(step, PAGE_SIZE)),
-            )
+    def _answer(self, part: Part, offset: int) -> Page:
+        return self._page(part.window, offset) if offset else part.first
 
-    def _one_by_one(self, window: Window, page: Page) -> Iterator[Page]:
-        offset = 0
+    def _one_by_one(self, part: Part) -> Iterator[Page]:
+        page, offset = part.first, 0
+        yield page
         while not page.last:
             offset += len(page.items)
-            page = self._client.incidents(query=window.query, offset=offset)
+            page = self._page(part.window, offset)
             yield page
+
+
+def _offsets(first: Page) -> range:
+    """Where the pages of a counted list start; just the first where nothing more is known."""
+    step = len(first.items)
+    return range(0, first.total, step) if first.total and step else range(1)
 
 
 def in_parallel(executor: ThreadPoolExecutor, do: Callable[[A], R], items: Iterable[A]) -> Iterator[R]:
@@ -158,7 +175,7 @@ def in_parallel(executor: ThreadPoolExecutor, do: Callable[[A], R], items: Itera
     try:
         for item in items:
             ahead.append(executor.submit(do, item))
-            if len(ahead) >= 2 * THREADS:
+            if len(ahead) >= LOOK_AHEAD:
                 yield ahead.popleft().result()
         while ahead:
             yield ahead.popleft().result()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, TypedDict, cast
 
 from airflow.sdk import BaseOperator
 
-from opsgenie_provider.api.opsgenie import OpsgenieClient
+from opsgenie_provider.api.opsgenie import OpsgenieClient, Page
 from opsgenie_provider.hooks.opsgenie import OpsgenieHook
 from opsgenie_provider.hooks.warehouse import warehouse
 from opsgenie_provider.retry import ApiRetryPolicy
@@ -109,26 +109,31 @@ class OpsgenieToPostgresOperator(BaseOperator):
 
 
 class Progress:
-    """Says every few seconds how far a long read is and how long it will take."""
+    """Says every few seconds how far a long read is and how long it will take.
 
-    def __init__(self, log: Any, what: str, every: float = 5.0) -> None:
-        self._log, self._what, self._every = log, what, every
+    :param total: how many there are; 0 where that is not known.
+    """
+
+    def __init__(self, log: Any, what: str, *, total: int, every: float = 5.0) -> None:
+        self._log, self._what, self._total, self._every = log, what, total, every
         self._started = self._said = time.monotonic()
-        self.total: int | None = None
-        self.done = 0
+        self._done = 0
+
+    def watch(self, pages: Iterable[Page]) -> Iterator[Page]:
+        """The same pages, counted as they pass."""
+        for page in pages:
+            yield page
+            self.advance(len(page.items))
 
     def advance(self, count: int) -> None:
         """Count what was read."""
-        self.done += count
+        self._done += count
         now = time.monotonic()
         if now - self._said < self._every:
             return
         self._said = now
-        if self.total and self.done:
-            left = (now - self._started) / self.done * max(0, self.total - self.done)
-            self._log.info("%d of %d %s, about %.0f s left.", self.done, self.total, self._what, left)
-        else:
-            self._log.info("%d %s so far.", self.done, self._what)
+        left = (now - self._started) / max(1, self._done) * max(0, self._total - self._done)
+        self._log.info("%d of %d %s, about %.0f s left.", self._done, self._total, self._what, left)
 
 
 def fetched(mapped: Any) -> list[Any]:

@@ -14,7 +14,7 @@ from msgspec import Raw
 from opsgenie_provider.api.changes import ChangeReader
 from opsgenie_provider.api.errors import NotFoundError, PermissionDeniedError
 from opsgenie_provider.api.windows import THREADS, Window, WindowReader, in_parallel
-from opsgenie_provider.operators.base import OpsgenieToPostgresOperator, Outcome, Progress
+from opsgenie_provider.operators.base import WHOLE_ACCOUNT, OpsgenieToPostgresOperator, Outcome, Progress
 from opsgenie_provider.warehouse.connection import Connection
 from opsgenie_provider.warehouse.incidents import IncidentBatch, ids_by_status
 from opsgenie_provider.warehouse.state import keep_rejected, record_success
@@ -66,29 +66,30 @@ class OpsgenieIncidentsToPostgresOperator(OpsgenieToPostgresOperator):
         done: Counter[str] = Counter(incidents=0, rows_changed=0, rejected=0, deleted=0)
         with (
             self.warehouse.lock(f"{self.account}:incidents"),
+            self.warehouse.connection() as connection,
             ThreadPoolExecutor(THREADS, thread_name_prefix="opsgenie") as executor,
         ):
             # First, so that the watermark stands for both.
             if self.changed_from and self.changed_since:
-                with self.warehouse.connection() as connection:
+                with connection.transaction():
                     done.update(self._write(connection, self._changes(connection, executor)))
-            progress = Progress(self.log, "incidents")
-            reader = WindowReader(self.client, executor, progress.advance)
-            for part, first in reader.parts(window):
-                progress.total = progress.done + (first.total or 0)
-                self.log.info("%s: %s incidents created from %s.", self.account, first.total, part)
-                with self.warehouse.connection() as connection:
+            reader = WindowReader(self.client, executor)
+            parts = reader.parts(window)
+            progress = Progress(self.log, "incidents", total=sum(part.first.total or 0 for part in parts))
+            for part, pages in reader.pages(parts):
+                with connection.transaction():
                     batch = self._batch(connection)
+                    complete = reader.read(part, progress.watch(pages), batch)
                     deleted = 0
-                    if reader.read(part, first, batch) and not batch.rejected:
-                        deleted = self._mark_deleted(connection, batch, part, executor)
+                    if complete and not batch.rejected:
+                        deleted = self._mark_deleted(connection, batch, part.window, executor)
                     done.update(self._write(connection, batch), deleted=deleted)
                     record_success(
                         connection,
                         self.account,
                         self.stream,
                         rows_changed=done["rows_changed"],
-                        read=(_instant(part.since), _instant(part.until)),
+                        read=(_instant(part.window.since), _instant(part.window.until)),
                     )
         return self.outcome(**done, part_of=self.part_of)
 
@@ -121,10 +122,11 @@ class OpsgenieIncidentsToPostgresOperator(OpsgenieToPostgresOperator):
         return batch
 
     def _mark_deleted(
-        self, connection: Connection, batch: IncidentBatch, part: Window, executor: ThreadPoolExecutor
+        self, connection: Connection, batch: IncidentBatch, window: Window, executor: ThreadPoolExecutor
     ) -> int:
         """Mark what is missing from a complete read, once the service confirms that it is gone."""
-        missing = batch.missing(_instant(part.since), _instant(part.until))
+        sees_all = self.access["reach"] == WHOLE_ACCOUNT
+        missing = batch.missing(_instant(window.since), _instant(window.until), sees_all=sees_all)
         gone = []
         for incident_id, found in self._look_up(missing, executor):
             if found is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,10 +13,10 @@ from msgspec import Raw
 
 from opsgenie_provider.api.errors import NotFoundError, PermissionDeniedError
 from opsgenie_provider.api.windows import THREADS, in_parallel
-from opsgenie_provider.operators.base import Outcome
+from opsgenie_provider.operators.base import WHOLE_ACCOUNT, Outcome
 from opsgenie_provider.operators.catalogue import OpsgenieCatalogueToPostgresOperator
 from opsgenie_provider.rows.fields import UnreadablePayloadError, decode, required_text
-from opsgenie_provider.rows.on_call import Coverage, continued, timeline_periods
+from opsgenie_provider.rows.on_call import Coverage, Period, clipped, continued, timeline_periods
 from opsgenie_provider.warehouse.connection import Connection
 from opsgenie_provider.warehouse.snapshots import on_call_coverage, replace_periods, stored_periods
 from opsgenie_provider.warehouse.state import keep_rejected, record_success
@@ -61,7 +61,7 @@ class OpsgenieOnCallToPostgresOperator(OpsgenieCatalogueToPostgresOperator):
 
             def read(schedule_id: str) -> tuple[str, datetime, Raw | None]:
                 since = self._since(coverage.get(schedule_id), now)
-                weeks = math.ceil((now + AHEAD - since) / timedelta(weeks=1))
+                weeks = math.ceil((_horizon(now) - since) / timedelta(weeks=1))
                 try:
                     return (
                         schedule_id,
@@ -71,14 +71,21 @@ class OpsgenieOnCallToPostgresOperator(OpsgenieCatalogueToPostgresOperator):
                 except NotFoundError:
                     return schedule_id, since, None
 
-            for schedule_id, since, timeline in in_parallel(executor, read, _ids(schedules)):
+            listed = _ids(schedules)
+            for schedule_id, since, timeline in in_parallel(executor, read, listed):
                 if timeline is None:
                     self.log.info("%s: schedule %s is gone since it was listed.", self.account, schedule_id)
                     continue
                 try:
-                    changed += self._continue(connection, schedule_id, timeline, coverage, since, now)
+                    periods = clipped(timeline_periods(timeline), until=_horizon(now))
                 except UnreadablePayloadError as error:
                     rejected.append((bytes(timeline), str(error)))
+                    continue
+                changed += self._continue(connection, schedule_id, periods, coverage, Coverage(since, now))
+            if self.access["reach"] == WHOLE_ACCOUNT and not unreadable:
+                # Of a schedule that is gone, the past remains and nobody is to come.
+                for schedule_id in coverage.keys() - set(listed):
+                    changed += self._continue(connection, schedule_id, (), coverage, Coverage(now, now))
             keep_rejected(connection, self.account, self.stream, rejected)
             record_success(connection, self.account, self.stream, rows_changed=changed)
         return self.outcome(
@@ -90,25 +97,24 @@ class OpsgenieOnCallToPostgresOperator(OpsgenieCatalogueToPostgresOperator):
         # Also when history_days grew; a day's grace, for the beginning moves on with the clock.
         if stored is None or stored.read_from > beginning + _OVERLAP:
             return beginning
-        since = max(stored.read_at - _OVERLAP, now - _FURTHEST_BACK)
-        # Reads of the same day cut the timeline alike, so that what did not change is not touched.
-        return since.replace(hour=0, minute=0, second=0, microsecond=0)
+        return max(stored.read_at - _OVERLAP, now - _FURTHEST_BACK)
 
     def _continue(
         self,
         connection: Connection,
         schedule_id: str,
-        timeline: Raw,
-        coverage: dict[str, Coverage],
-        since: datetime,
-        now: datetime,
+        periods: Iterable[Period],
+        coverage: Mapping[str, Coverage],
+        read: Coverage,
     ) -> int:
-        periods = continued(
-            stored_periods(connection, self.account, schedule_id),
-            coverage.get(schedule_id),
-            timeline_periods(timeline),
-        )
-        return replace_periods(connection, self.account, schedule_id, periods, Coverage(since, now))
+        stored = stored_periods(connection, self.account, schedule_id)
+        periods = continued(stored, coverage.get(schedule_id), periods)
+        return replace_periods(connection, self.account, schedule_id, periods, read)
+
+
+def _horizon(now: datetime) -> datetime:
+    """Where all reads of a day end, so that what did not change is not touched."""
+    return now.replace(hour=0, minute=0, second=0, microsecond=0) + AHEAD
 
 
 def _ids(schedules: Sequence[Raw]) -> list[str]:

@@ -46,8 +46,7 @@ class OpsgenieTimelinesToPostgresOperator(OpsgenieToPostgresOperator):
         ):
             with self.warehouse.connection() as connection:
                 due = due_timelines(connection, self.account)
-            progress = Progress(self.log, "timelines")
-            progress.total = len(due)
+            progress = Progress(self.log, "timelines", total=len(due))
             for start in range(0, len(due), _BATCH):
                 if time.monotonic() > end:
                     done["left"] = len(due) - start

@@ -9,10 +9,11 @@ from opsgenie_provider.rows.fields import (
     UnreadablePayloadError,
     boolean,
     decode,
+    fitting,
     integer,
-    items,
     json_text,
     nested,
+    objects,
     required_text,
     text,
     timestamp,
@@ -69,10 +70,7 @@ def rotation_rows(raw: Raw, *, account: str) -> list[Row]:
     """The rotations of a schedule, as ``expand=rotation`` gives them."""
     payload = decode(raw)
     schedule_id = required_text(payload, "id")
-    return [
-        _rotation_row(_object(item, "rotations"), account, schedule_id)
-        for item in items(payload, "rotations")
-    ]
+    return [_rotation_row(rotation, account, schedule_id) for rotation in objects(payload, "rotations")]
 
 
 def _rotation_row(rotation: Payload, account: str, schedule_id: str) -> Row:
@@ -102,7 +100,7 @@ def escalation_rows(raw: Raw, *, account: str) -> list[Row]:
         text(payload, "name"),
         text(nested(payload, "ownerTeam"), "id"),
         integer(repeat, "count"),
-        None if wait is None else wait * 60,
+        None if wait is None else fitting(wait * 60, "waitInterval", bits=32),
         _source(raw),
     )
     return [row]
@@ -113,8 +111,8 @@ def escalation_rule_rows(raw: Raw, *, account: str) -> list[Row]:
     payload = decode(raw)
     escalation_id = required_text(payload, "id")
     return [
-        _rule_row(_object(item, "rules"), account, escalation_id, step)
-        for step, item in enumerate(items(payload, "rules"), start=1)
+        _rule_row(rule, account, escalation_id, step)
+        for step, rule in enumerate(objects(payload, "rules"), start=1)
     ]
 
 
@@ -146,14 +144,9 @@ def delay_seconds(rule: Payload) -> int | None:
         raise UnreadablePayloadError(f"delay: unknown unit {unit!r:.30}")
     if amount is None:
         return None
-    return amount * _UNIT_SECONDS.get(unit, 1) // _UNITS_PER_SECOND.get(unit, 1)
+    seconds = amount * _UNIT_SECONDS.get(unit, 1) // _UNITS_PER_SECOND.get(unit, 1)
+    return fitting(seconds, "delay", bits=64)
 
 
 def _source(raw: Raw) -> str:
     return bytes(raw).decode()
-
-
-def _object(item: object, name: str) -> Payload:
-    if not isinstance(item, dict):
-        raise UnreadablePayloadError(f"{name}: expected objects")
-    return item

@@ -9,6 +9,8 @@ from typing import Any
 import msgspec
 
 Payload = Mapping[str, Any]
+_decoder = msgspec.json.Decoder()
+_encoder = msgspec.json.Encoder()
 
 
 class UnreadablePayloadError(ValueError):
@@ -18,8 +20,8 @@ class UnreadablePayloadError(ValueError):
 def decode(raw: msgspec.Raw | bytes) -> Payload:
     """The object in a raw payload."""
     try:
-        payload = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, RecursionError) as error:
+        payload = _decoder.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UnreadablePayloadError(f"not readable as JSON: {error}") from None
     if not isinstance(payload, dict):
         raise UnreadablePayloadError(f"expected an object, got {type(payload).__name__}")
@@ -29,11 +31,13 @@ def decode(raw: msgspec.Raw | bytes) -> Payload:
 def text(payload: Payload, name: str) -> str | None:
     """A text; ids that come as numbers are texts too."""
     value = payload.get(name)
-    if value is None or value == "":
+    if isinstance(value, str):
+        return value or None
+    if value is None:
         return None
     if isinstance(value, bool | list | dict):
         raise UnreadablePayloadError(f"{name}: expected a text, got {type(value).__name__}")
-    return value if isinstance(value, str) else str(value)
+    return str(value)
 
 
 def required_text(payload: Payload, name: str) -> str:
@@ -67,14 +71,21 @@ def required_timestamp(payload: Payload, name: str) -> datetime:
 def integer(payload: Payload, name: str, *, bits: int = 32) -> int | None:
     """A whole number that fits PostgreSQL's integer (or bigint)."""
     value = payload.get(name)
-    if value is None:
+    if value is None or value == "":
         return None
     try:
         number = int(value)
     except (TypeError, ValueError, OverflowError):
         raise UnreadablePayloadError(f"{name}: {value!r:.60} is not a number") from None
-    if isinstance(value, bool) or not -(2 ** (bits - 1)) <= number < 2 ** (bits - 1):
-        raise UnreadablePayloadError(f"{name}: {value!r:.60} is not a number of this range")
+    if isinstance(value, bool) or (isinstance(value, float) and value != number):
+        raise UnreadablePayloadError(f"{name}: {value!r:.60} is not a whole number")
+    return fitting(number, name, bits=bits)
+
+
+def fitting(number: int, name: str, *, bits: int) -> int:
+    """The number, if PostgreSQL's integer (or bigint) can hold it."""
+    if not -(2 ** (bits - 1)) <= number < 2 ** (bits - 1):
+        raise UnreadablePayloadError(f"{name}: {number!r:.60} is out of range")
     return number
 
 
@@ -106,6 +117,20 @@ def items(payload: Payload, name: str) -> Sequence[Any]:
     return value
 
 
+def objects(payload: Payload, name: str) -> Sequence[Payload]:
+    """A list of objects within; empty where it is absent."""
+    values = items(payload, name)
+    if not all(isinstance(value, dict) for value in values):
+        raise UnreadablePayloadError(f"{name}: expected objects")
+    return values
+
+
+def texts(payload: Payload, name: str) -> list[str]:
+    """A list of texts within, without empty ones; empty where it is absent."""
+    found = (text({name: value}, name) for value in items(payload, name))
+    return [value for value in found if value is not None]
+
+
 def json_text(value: Any) -> str | None:
     """JSON as COPY takes it for a jsonb column."""
-    return None if value is None else msgspec.json.encode(value).decode()
+    return None if value is None else _encoder.encode(value).decode()

@@ -10,12 +10,13 @@ from opsgenie_provider.rows.fields import (
     Payload,
     UnreadablePayloadError,
     decode,
-    items,
     json_text,
     nested,
+    objects,
     required_text,
     required_timestamp,
     text,
+    texts,
     timestamp,
 )
 from opsgenie_provider.rows.tables import DERIVED_INCIDENT_COLUMNS, Row
@@ -37,7 +38,6 @@ def incident_rows(raw: Raw, *, account: str, key_reach: str) -> IncidentRows:
     """
     payload = decode(raw)
     incident_id = required_text(payload, "id")
-    tags = payload.get("tags")
     incident = (
         account,
         incident_id,
@@ -50,7 +50,7 @@ def incident_rows(raw: Raw, *, account: str, key_reach: str) -> IncidentRows:
         timestamp(payload, "updatedAt"),
         timestamp(payload, "impactStartDate"),
         timestamp(payload, "impactEndDate"),
-        None if tags is None else [str(tag) for tag in items(payload, "tags")],
+        None if payload.get("tags") is None else texts(payload, "tags"),
         json_text(payload.get("extraProperties")),
         text(nested(payload, "links"), "web"),
         key_reach,
@@ -58,10 +58,8 @@ def incident_rows(raw: Raw, *, account: str, key_reach: str) -> IncidentRows:
         *(None for _ in DERIVED_INCIDENT_COLUMNS),
         None,
     )
-    services = {str(service): json_text(service) for service in items(payload, "impactedServices") if service}
-    responders = {
-        _responder_key(responder): json_text(responder) for responder in items(payload, "responders")
-    }
+    services = {service: json_text(service) for service in texts(payload, "impactedServices")}
+    responders = {_responder_key(each): json_text(each) for each in objects(payload, "responders")}
     return IncidentRows(
         incident,
         [(account, incident_id, service, source) for service, source in services.items()],
@@ -90,8 +88,6 @@ def timeline_row(raw: Raw, *, account: str, incident_id: str) -> Row:
 
 def _responder_key(responder: Payload) -> tuple[str, str]:
     """Type and id; where the service gives only a name, that."""
-    if not isinstance(responder, dict):
-        raise UnreadablePayloadError("responders: expected objects")
     identity = text(responder, "id") or text(responder, "username") or text(responder, "name")
     if identity is None:
         raise UnreadablePayloadError("responders: one has neither id nor name")

@@ -16,11 +16,10 @@ from msgspec import Raw
 
 from opsgenie_provider.rows.fields import (
     Payload,
-    UnreadablePayloadError,
     decode,
-    items,
     json_text,
     nested,
+    objects,
     required_text,
     required_timestamp,
     text,
@@ -56,8 +55,8 @@ def timeline_periods(raw: Raw) -> list[Period]:
     timeline = nested(decode(raw), "finalTimeline")
     return [
         period
-        for rotation in items(timeline, "rotations")
-        for item in items(rotation, "periods")
+        for rotation in objects(timeline, "rotations")
+        for item in objects(rotation, "periods")
         for period in _periods(required_text(rotation, "id"), item)
     ]
 
@@ -87,10 +86,7 @@ def _recipients(item: Payload) -> Iterable[Payload]:
     flattened = item.get("flattenedRecipients")
     if flattened is None or (not flattened and text(recipient, "type") == "user"):
         return [recipient]
-    recipients = items(item, "flattenedRecipients")
-    if not all(isinstance(each, dict) for each in recipients):
-        raise UnreadablePayloadError("flattenedRecipients: expected objects")
-    return recipients
+    return objects(item, "flattenedRecipients")
 
 
 def continued(stored: Iterable[Period], coverage: Coverage | None, read: Iterable[Period]) -> list[Period]:

@@ -12,6 +12,7 @@ from psycopg import sql
 from opsgenie_provider.rows.fields import UnreadablePayloadError
 from opsgenie_provider.rows.incidents import IncidentRows, incident_rows, timeline_row
 from opsgenie_provider.rows.tables import (
+    DERIVED_INCIDENT_COLUMNS,
     INCIDENT_RESPONDERS,
     INCIDENT_SERVICES,
     INCIDENT_TIMELINE,
@@ -22,47 +23,53 @@ from opsgenie_provider.rows.tables import (
 from opsgenie_provider.warehouse.connection import Connection
 from opsgenie_provider.warehouse.staged import Staged
 
-_COPY_ROWS = 2_000
+_COPY_ROWS = 5_000
 
-# The one place that says when an incident was acknowledged, resolved and closed. ``{relation}`` are
-# incidents, of which those in ``{batch}`` are looked at.
-_DERIVE_TIMES = """
-update {relation} as incident set
-    acknowledged_at = times.acknowledged_at,
-    resolved_at = times.resolved_at,
-    resolved_at_source = times.resolved_at_source,
-    closed_at = times.closed_at
-from (
-    select
-        read.account,
-        read.incident_id,
-        timeline.acknowledged_at,
-        case when read.status in ('resolved', 'closed')
-            then coalesce(read.impact_end_at, timeline.resolved_at) end as resolved_at,
-        case
-            when read.status not in ('resolved', 'closed') or read.status is null then null
-            when read.impact_end_at is not null then 'impact_end'
-            when timeline.resolved_at is not null then 'timeline'
-        end as resolved_at_source,
-        case when read.status = 'closed' then timeline.closed_at end as closed_at
-    from {relation} as read
-    cross join lateral (
+# The one place that says when an incident was acknowledged, resolved and closed: ``{incidents}``, a
+# relation with the columns of the staging table, and those four columns, from it and the timeline.
+_DERIVED = sql.SQL("""
+(
+    with times as (
         select
+            account,
+            incident_id,
             min(event_at) filter (where entry_type = 'ResponderAlertAcked') as acknowledged_at,
             max(event_at) filter (where entry_type = 'IncidentResolved') as resolved_at,
             max(event_at) filter (where entry_type = 'IncidentClosed') as closed_at
         from staging.opsgenie_incident_timeline
-        where account = read.account and incident_id = read.incident_id
-    ) as timeline
-    where (read.account, read.incident_id) in (select account, incident_id from {batch})
-) as times
-where (incident.account, incident.incident_id) = (times.account, times.incident_id)
-    and (incident.acknowledged_at, incident.resolved_at, incident.resolved_at_source, incident.closed_at)
-    is distinct from (times.acknowledged_at, times.resolved_at, times.resolved_at_source, times.closed_at)
-"""
-_INCIDENTS = sql.Identifier("staging", INCIDENTS.name)
+        where (account, incident_id) in (select account, incident_id from {batch})
+        group by account, incident_id
+    )
+    select
+        {columns},
+        times.acknowledged_at,
+        case when incident.status in ('resolved', 'closed')
+            then coalesce(incident.impact_end_at, times.resolved_at) end as resolved_at,
+        case when incident.status in ('resolved', 'closed') then
+            case
+                when incident.impact_end_at is not null then 'impact_end'
+                when times.resolved_at is not null then 'timeline'
+            end
+        end as resolved_at_source,
+        case when incident.status = 'closed' then times.closed_at end as closed_at
+    from {incidents} as incident
+    left join times using (account, incident_id)
+) as derived
+""")
+_UPDATE_DERIVED = sql.SQL("""
+update staging.opsgenie_incidents as incident set ({names}) = row({new})
+from {derived}
+where (incident.account, incident.incident_id) = (derived.account, derived.incident_id)
+    and ({old}) is distinct from ({new})
+""")
+_READ_COLUMNS = [name for name in INCIDENTS.columns if name not in DERIVED_INCIDENT_COLUMNS]
 _STAGED_INCIDENTS = sql.Identifier(f"staged_{INCIDENTS.name}")
 _STAGED_READS = sql.Identifier(f"staged_{TIMELINE_READS.name}")
+
+
+def _derived(incidents: sql.Composable, batch: sql.Composable) -> sql.Composed:
+    columns = sql.SQL(", ").join(sql.Identifier("incident", name) for name in _READ_COLUMNS)
+    return _DERIVED.format(incidents=incidents, batch=batch, columns=columns)
 
 
 class IncidentBatch:
@@ -110,8 +117,11 @@ class IncidentBatch:
         for staged in self._staged:
             staged.clear()
 
-    def missing(self, since: datetime, until: datetime) -> list[str]:
-        """Ids of stored incidents of [since, until) that the batch lacks though its key could see them."""
+    def missing(self, since: datetime, until: datetime, *, sees_all: bool) -> list[str]:
+        """Ids of stored incidents of [since, until) that the batch lacks though its key could see them.
+
+        :param sees_all: the key sees the whole account, also what another key read last.
+        """
         self._copy()
         return [
             row[0]
@@ -119,10 +129,10 @@ class IncidentBatch:
                 sql.SQL(
                     "select incident_id from staging.opsgenie_incidents as stored "
                     "where account = %s and created_at >= %s and created_at < %s and deleted_at is null "
-                    "and key_reach = %s and not exists (select from {staged} as staged "
+                    "and (%s or key_reach = %s) and not exists (select from {staged} as staged "
                     "where staged.incident_id = stored.incident_id)"
                 ).format(staged=_STAGED_INCIDENTS),
-                (self._account, since, until, self._key_reach),
+                (self._account, since, until, sees_all, self._key_reach),
             )
         ]
 
@@ -137,15 +147,18 @@ class IncidentBatch:
     def merge(self) -> int:
         """Write the batch; returns how many rows of all its tables changed."""
         self._copy()
-        self._connection.execute(
-            sql.SQL(_DERIVE_TIMES).format(relation=_STAGED_INCIDENTS, batch=_STAGED_INCIDENTS)
-        )
         incidents, *children = self._staged
-        return incidents.merge() + sum(
-            child.merge() + child.prune("(account, incident_id) in (select account, incident_id from "
-                                        "staged_opsgenie_incidents)", {})
-            for child in children
-        )  # fmt: skip
+        merged = incidents.merge(_derived(_STAGED_INCIDENTS, _STAGED_INCIDENTS))
+        changed = merged.inserted + merged.updated
+        # What belongs to an incident is part of its payload: it changes with it or not at all.
+        for child in children if changed else ():
+            if merged.updated:
+                changed += child.prune(
+                    "(target.account, target.incident_id) = (batch.account, batch.incident_id)",
+                    using="staged_opsgenie_incidents as batch",
+                )
+            changed += sum(child.merge())
+        return changed
 
     def _copy(self) -> None:
         incidents, services, responders = self._staged
@@ -210,11 +223,26 @@ def load_timelines(
     staged_entries, staged_reads = Staged(connection, INCIDENT_TIMELINE), Staged(connection, TIMELINE_READS)
     staged_entries.copy(entries.values())
     staged_reads.copy(reads)
-    changed = staged_entries.merge() + staged_entries.prune(
-        "(account, incident_id) in (select account, incident_id from staged_opsgenie_timeline_reads)", {}
+    changed = staged_entries.prune(
+        "(target.account, target.incident_id) = (batch.account, batch.incident_id)",
+        using="staged_opsgenie_timeline_reads as batch",
     )
+    changed += sum(staged_entries.merge())
     staged_reads.merge()
-    changed += connection.execute(
-        sql.SQL(_DERIVE_TIMES).format(relation=_INCIDENTS, batch=_STAGED_READS)
+    return changed + _update_derived(connection), rejected
+
+
+def _update_derived(connection: Connection) -> int:
+    """Bring the derived columns of the incidents whose timelines were just read up to date."""
+    read = sql.SQL(
+        "(select incident.* from staging.opsgenie_incidents as incident "
+        "join {reads} as reads using (account, incident_id))"
+    ).format(reads=_STAGED_READS)
+    return connection.execute(
+        _UPDATE_DERIVED.format(
+            names=sql.SQL(", ").join(map(sql.Identifier, DERIVED_INCIDENT_COLUMNS)),
+            new=sql.SQL(", ").join(sql.Identifier("derived", name) for name in DERIVED_INCIDENT_COLUMNS),
+            old=sql.SQL(", ").join(sql.Identifier("incident", name) for name in DERIVED_INCIDENT_COLUMNS),
+            derived=_derived(read, _STAGED_READS),
+        )
     ).rowcount
-    return changed, rejected

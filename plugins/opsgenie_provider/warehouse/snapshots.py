@@ -49,9 +49,9 @@ class Snapshot:
         for table, rows in self._rows.items():
             staged = Staged(self._connection, table)
             staged.copy(rows.values())
-            changed += staged.merge()
             if complete and not self.rejected:
                 changed += staged.prune("account = %(account)s", {"account": self._account})
+            changed += sum(staged.merge())
         return changed
 
 
@@ -82,7 +82,8 @@ def replace_periods(
     staged = Staged(connection, ON_CALL_PERIODS)
     staged.copy((account, schedule_id, *period) for period in periods)
     scope = {"account": account, "schedule_id": schedule_id}
-    changed = staged.merge() + staged.prune("account = %(account)s and schedule_id = %(schedule_id)s", scope)
+    changed = staged.prune("account = %(account)s and schedule_id = %(schedule_id)s", scope)
+    changed += sum(staged.merge())
     connection.execute(
         """
         insert into staging.opsgenie_on_call_reads as reads (account, schedule_id, read_from, read_at)

