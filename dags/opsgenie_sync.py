@@ -46,7 +46,12 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     tags=["opsgenie", "dora"],
-    default_args={"retries": 3, "retry_delay": timedelta(seconds=30), "retry_exponential_backoff": 2},
+    default_args={
+        "retries": 3,
+        "retry_delay": timedelta(seconds=30),
+        "retry_exponential_backoff": 2,
+        "retry_policy": ApiRetryPolicy(),
+    },
     params={
         "since": Param(None, type=["null", "string"], description="Only what was created from here on"),
         "until": Param(None, type=["null", "string"], description="Only what was created before this"),
@@ -63,7 +68,8 @@ with DAG(
     def accounts(names: list[str]) -> list[str]:
         return names
 
-    @task(trigger_rule=TriggerRule.ALL_DONE, retry_policy=ApiRetryPolicy())
+    # Where at least the tables are there: not after a failure of prepare.
+    @task(trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS)
     def plan(accesses: Any, postgres_conn_id: str, params: dict[str, Any] | None = None) -> Any:
         return plan_accounts(accesses, postgres_conn_id, **(params or {}))
 

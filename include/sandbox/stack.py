@@ -8,6 +8,7 @@ PAGERDUTY_API_KEY, WAREHOUSE_URL) set, the real services take the place of the s
 from __future__ import annotations
 
 import argparse
+import fcntl
 import json
 import os
 import secrets
@@ -28,6 +29,7 @@ import psycopg
 import requests
 from psycopg import sql
 
+from sandbox.company import OWNER, REPOSITORIES, SERVICES
 from sandbox.github.store import SYNC_KEY as GITHUB_KEY
 from sandbox.opsgenie.store import IMPORT_KEY, SYNC_KEY
 from sandbox.pagerduty.store import READ_KEY
@@ -36,7 +38,7 @@ from sandbox.summary import print_summary
 ROOT = Path(__file__).resolve().parents[2]
 RUN = ROOT / ".run"
 COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
-DAGS = ("opsgenie_sync",)
+DAGS = ("opsgenie_sync", "deployments_sync", "dora_metrics")
 START_SECONDS, RUN_SECONDS = 120.0, 3600.0
 
 
@@ -113,6 +115,18 @@ def free_port(preferred: int) -> int:
 
 
 @contextmanager
+def alone() -> Iterator[None]:
+    """Keeps a second `make run` of this checkout from the first one's files; falls with the process."""
+    RUN.mkdir(exist_ok=True)
+    with (RUN / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StackError(f"Another `make run` is at work in {RUN}. End it first.") from None
+        yield
+
+
+@contextmanager
 def process(name: str, command: list[str], env: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     """A child process with its output in `.run/logs`; its group ends with the block."""
     with (RUN / "logs" / f"{name}.log").open("wb") as log:
@@ -145,7 +159,7 @@ def postgres() -> Iterator[Path]:
         uri = server.get_uri()
         with psycopg.connect(uri, autocommit=True) as connection:
             for name in ("airflow", "warehouse"):
-                if not connection.execute("select from pg_database where datname = %s", (name,)).fetchone():
+                if not connection.execute("select 1 from pg_database where datname = %s", (name,)).fetchone():
                     connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
         yield Path(str(psycopg.conninfo.conninfo_to_dict(uri)["host"]))
 
@@ -170,6 +184,15 @@ def connections(socket_dir: Path, stand_ins: dict[str, str]) -> dict[str, str]:
         add("pagerduty_default", "pagerduty_api", READ_KEY, host=stand_ins["pagerduty"])
         add("github_default", "http", GITHUB_KEY, host=stand_ins["github"])
     return {f"AIRFLOW_CONN_{conn_id.upper()}": connection for conn_id, connection in found.items()}
+
+
+def repositories() -> list[dict[str, str]]:
+    """The setting of the made-up company's repositories, one for each of its services."""
+    services = [service for team in SERVICES.values() for service in team]
+    return [
+        {"repository": f"{OWNER}/{REPOSITORIES.get(service, service)}", "service": service}
+        for service in services
+    ]
 
 
 def environment(socket_dir: Path, port: int, password: str) -> dict[str, str]:
@@ -221,6 +244,8 @@ def start(stack: ExitStack) -> tuple[Airflow, dict[str, str]]:
     airflow = Airflow(f"http://127.0.0.1:{free_port(8080)}", password)
     env = environment(socket_dir, urlsplit(airflow.url).port or 0, password)
     env |= connections(socket_dir, json.loads(ports.read_text()))
+    if "OPSGENIE_API_KEY" not in os.environ:
+        env.setdefault("OPSGENIE_PROVIDER__GITHUB_REPOSITORIES", json.dumps(repositories()))
     executable = shutil.which("airflow", path=env["PATH"]) or "airflow"
     say("Airflow's own database ...")
     migrate = subprocess.run(  # noqa: S603
@@ -250,6 +275,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         with ExitStack() as stack:
+            stack.enter_context(alone())
             airflow, env = start(stack)
             failed = []
             for dag_id in DAGS:

@@ -9,14 +9,43 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+_BY_SERVICE = """
+with deployed as (
+    select service, count(*) as deployments, count(*) filter (where is_change_failure) as failures
+    from dora.deployment_outcomes group by service
+),
+recovered as (
+    select service, avg(seconds_to_recover)::float / 60 as minutes
+    from dora.incident_facts where deployment_id is not null and recovered_at is not null group by service
+)
+select service, deployments, failures, failures::float / nullif(deployments, 0), minutes
+from deployed full join recovered using (service) order by service
+"""
+_LATEST = """
+select to_char(opened_at, 'YYYY-MM-DD HH24:MI'), service, left(title, 40), status,
+    round(seconds_to_recover / 60)::int, deployment_id, round(offset_seconds / 60)::int, pr_number, pr_title
+from dora.incident_history order by opened_at desc, incident_id limit 10
+"""
+
 
 def print_summary(connection: str) -> None:
-    """Print how many rows each table has.
+    """Print how many rows each table has, CFR and MTTR by service, and the latest incidents.
 
     :param connection: the Airflow connection of the warehouse, as JSON or a URL.
     """
     with psycopg.connect(_conninfo(connection)) as warehouse:
+        warehouse.execute("set time zone 'UTC'")
         print_table("Rows", ("table", "rows"), row_counts(warehouse))
+        print_table(
+            "Change failure rate and MTTR (minutes, incidents held against a deployment)",
+            ("service", "deployments", "failures", "CFR", "MTTR"),
+            warehouse.execute(_BY_SERVICE).fetchall(),
+        )
+        print_table(
+            "The ten latest incidents (minutes to recover; minutes after the deployment)",
+            ("opened (UTC)", "service", "title", "status", "min", "deployment", "after", "PR", "title"),
+            warehouse.execute(_LATEST).fetchall(),
+        )
 
 
 def row_counts(warehouse: psycopg.Connection[tuple[Any, ...]]) -> list[tuple[str, int]]:

@@ -27,10 +27,6 @@ def get_provider_info() -> dict[str, Any]:
                     "description": "Where the account lives; not needed with a base URL.",
                     "schema": {"type": ["string", "null"], "enum": ["us", "eu"], "default": "us"},
                 },
-                "password": {
-                    "label": "API key",
-                    "schema": {"type": ["string", "null"], "format": "password"},
-                },
             },
         }
 

@@ -2,9 +2,11 @@
 
     ApiError                     anything that went wrong between us and a service
     ├── ApiConnectionError       no usable answer: refused, reset, timed out, cut off
+    │   └── NotSentError             not even a connection: the service never saw the request
     ├── InvalidResponseError     an answer that is not the JSON it should be
     ├── ForeignHostError         a link that leads away from the connection's host
-    ├── CrowdedSecondError       more incidents in one second than the API can list
+    ├── CrowdedSecondError       more in one second than the API can list
+    ├── UnknownOutcomeError      a write of which nobody knows whether it happened
     └── ApiStatusError           an answer with an error status
         ├── InvalidRequestError      400, 422: the service names the fields
         ├── AuthenticationError      401
@@ -33,6 +35,10 @@ class ApiConnectionError(ApiError):
     """No usable answer came back; the request may be repeated if it was a read."""
 
 
+class NotSentError(ApiConnectionError):
+    """No connection was made, so even a write may be repeated."""
+
+
 class InvalidResponseError(ApiError):
     """The answer is not the JSON that the endpoint promises (cut off, an HTML page, ...)."""
 
@@ -42,7 +48,11 @@ class ForeignHostError(ApiError):
 
 
 class CrowdedSecondError(ApiError):
-    """One second holds more incidents than the API's paging can reach."""
+    """One second holds more than the API's paging can reach."""
+
+
+class UnknownOutcomeError(ApiError):
+    """A write may or may not have happened: it must be looked up before it is sent again."""
 
 
 class ApiStatusError(ApiError):
@@ -56,6 +66,7 @@ class ApiStatusError(ApiError):
     :param hint: what a person can do about it.
     :param fields: messages per field, where the service gives them (422).
     :param retry_after: seconds to wait as told by the service (429, 503), else None.
+    :param kind: the service's own name for the error (OpsGenie: X-Opsgenie-Errortype), else None.
     """
 
     def __init__(
@@ -69,6 +80,7 @@ class ApiStatusError(ApiError):
         hint: str | None = None,
         fields: Mapping[str, str] | None = None,
         retry_after: float | None = None,
+        kind: str | None = None,
     ) -> None:
         self.status = status
         self.message = message
@@ -78,6 +90,7 @@ class ApiStatusError(ApiError):
         self.hint = hint
         self.fields = dict(fields or {})
         self.retry_after = retry_after
+        self.kind = kind
         super().__init__(str(self))
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -19,6 +19,8 @@ _SLACK_SECONDS = 0.03
 # A limit is learned from refusals only where waiting out its window costs little.
 _LEARNABLE_PERIOD = 5.0
 _LEARN_UP_TO = 1000
+# Requests that may have left before the answer that told of the rest of a window.
+_UNDER_WAY = 8
 
 Limits = Mapping[str, Iterable[tuple[int, float]]]
 
@@ -79,3 +81,13 @@ class RateLimiter:
                 if 0 < accepted < _LEARN_UP_TO - 1:
                     self._windows[domain] = [_Window(accepted, period)]
             self._paused_until[domain] = max(now + wait, self._paused_until.get(domain, 0.0))
+
+    def told(self, domain: str, *, limit: int, remaining: int, resets_in: float) -> None:
+        """Take the service's own count of a fixed window: what is left of it, and when it starts anew.
+
+        Stops short of the last ones, because other requests of ours are under way.
+        """
+        if remaining <= min(_UNDER_WAY, limit // 20):
+            with self._lock:
+                resume = time.monotonic() + resets_in + _SLACK_SECONDS
+                self._paused_until[domain] = max(resume, self._paused_until.get(domain, 0.0))

@@ -36,6 +36,7 @@ HINTS = {
     "Enterprise plan.",
     403: "The key lacks an access right: the sync needs Read, and Configuration Access for services, "
     "schedules, escalations, teams and users. A team's key sees that team only.",
+    422: "If it is the format of the key that is not valid, the password of the connection is no API key.",
     404: "Check the host of the connection: it is the API's base URL, without a path.",
 }
 
@@ -243,12 +244,13 @@ def _detail(response: requests.Response) -> ErrorDetail:
         body = response.json()
     except (ValueError, RecursionError):
         body = None
+    kind = response.headers.get("X-Opsgenie-Errortype")
     if not isinstance(body, dict):
-        return ErrorDetail(response.reason or "no message", request_id)
+        return ErrorDetail(response.reason or "no message", request_id, kind=kind)
     errors = body.get("errors")
     fields = {str(name): str(text) for name, text in errors.items()} if isinstance(errors, dict) else {}
     message = str(body.get("message") or response.reason or "no message")
-    return ErrorDetail(message, str(body.get("requestId") or request_id or "") or None, fields)
+    return ErrorDetail(message, str(body.get("requestId") or request_id or "") or None, fields, kind)
 
 
 def _throttle(response: requests.Response) -> Throttle:

@@ -1,17 +1,36 @@
 """The read side of PagerDuty's REST API v2. Nothing here sends anything but GET.
 
-Sources: PagerDuty's api-schema and developer docs (authentication, rate limits, errors, regions).
+Sources: PagerDuty's api-schema and developer docs (authentication, pagination, rate limits, errors,
+regions, incidents, log entries, notes, priorities, services, teams).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
 import msgspec
 import requests
+from msgspec import Raw
 
+from opsgenie_provider.api.errors import InvalidRequestError, InvalidResponseError
 from opsgenie_provider.api.limits import RateLimiter
-from opsgenie_provider.api.transport import Dialect, ErrorDetail, HeaderAuth, Throttle, Transport
+from opsgenie_provider.api.transport import (
+    Dialect,
+    ErrorDetail,
+    HeaderAuth,
+    Quota,
+    Throttle,
+    Transport,
+)
 
 HOSTS = {"us": "https://api.pagerduty.com", "eu": "https://api.eu.pagerduty.com"}
+PAGE_SIZE = 100
+# The service refuses offset + limit beyond 10,000 (pagination); this stays clear of it by a page.
+REACHABLE = 10_000 - PAGE_SIZE
+# The one rate limit of a key (rate limits).
+REST = "rest"
 HINTS = {
     401: "The key is unknown here: check the password of the connection and the region (a US key is "
     "refused by the EU host, and the other way round).",
@@ -25,6 +44,19 @@ class _Abilities(msgspec.Struct):
     abilities: list[str]
 
 
+class PagerdutyPage(msgspec.Struct, frozen=True):
+    """One page of a list.
+
+    :param items: the payloads as received.
+    :param total: how many there are in all; None where the service did not say.
+    :param more: whether another page follows.
+    """
+
+    items: list[Raw]
+    total: int | None
+    more: bool
+
+
 class PagerdutyClient:
     """Reads one PagerDuty account. Safe to use from several threads."""
 
@@ -35,10 +67,106 @@ class PagerdutyClient:
         self.transport = Transport(
             session, base_url, auth=HeaderAuth("Token token=", key), dialect=DIALECT, limiter=limiter
         )
+        self._includes: list[str] = ["priorities", "body"]
 
     def abilities(self) -> list[str]:
         """What the account's plan can do; the cheapest check of a key of either kind."""
-        return self.transport.get("/abilities", domain="rest", into=_Abilities).abilities
+        return self.transport.get("/abilities", domain=REST, into=_Abilities).abilities
+
+    def incidents(self, since: datetime, until: datetime, *, offset: int = 0) -> PagerdutyPage:
+        """A page of the incidents created from ``since`` until ``until``, oldest first (incidents, list).
+
+        The body, which becomes the description, is asked for although the specification does not
+        name it; a server that takes offence is asked without.
+        """
+        return self._incidents({**_window(since, until), "sort_by": "created_at:asc"}, offset)
+
+    def first_incident(self) -> list[Raw]:
+        """The oldest incident of the account, if it has any (incidents, list, date_range=all)."""
+        return self._incidents({"date_range": "all", "sort_by": "created_at:asc"}, 0, limit=1).items
+
+    def log_entries(self, since: datetime, until: datetime, *, offset: int = 0) -> PagerdutyPage:
+        """A page of the whole account's log entries of a window (log entries, list)."""
+        return self._page("/log_entries", "log_entries", _window(since, until), offset)
+
+    def incident_log_entries(self, incident_id: str) -> list[Raw]:
+        """All log entries of an incident (incidents, list log entries)."""
+        path = f"/incidents/{incident_id}/log_entries"
+        return list(self._pages(path, "log_entries", {"time_zone": "UTC"}))
+
+    def notes(self, incident_id: str) -> list[Raw]:
+        """All notes of an incident: at most 2,000, not paged (incidents, list notes)."""
+        return self._items(f"/incidents/{incident_id}/notes", "notes", {})
+
+    def priorities(self) -> Iterator[Raw]:
+        """The account's priorities, most severe first; 402 where the plan has none (priorities)."""
+        return self._pages("/priorities", "priorities", {})
+
+    def services(self) -> Iterator[Raw]:
+        """All services; those that were deleted are not among them (services)."""
+        return self._pages("/services", "services", {})
+
+    def teams(self) -> Iterator[Raw]:
+        """All teams; 402 where the plan has none (teams)."""
+        return self._pages("/teams", "teams", {})
+
+    # --- plumbing
+
+    def _incidents(self, params: Mapping[str, Any], offset: int, limit: int = PAGE_SIZE) -> PagerdutyPage:
+        def page(includes: Sequence[str]) -> PagerdutyPage:
+            asked = {**params, "include[]": list(includes)}
+            return self._page("/incidents", "incidents", asked, offset, limit)
+
+        includes = self._includes
+        try:
+            return page(includes)
+        except InvalidRequestError:
+            if "body" not in includes:
+                raise
+            plain = [name for name in includes if name != "body"]
+            found = page(plain)
+            self._includes = plain
+            return found
+
+    def _items(self, path: str, name: str, params: Mapping[str, Any]) -> list[Raw]:
+        answer = self.transport.get(path, domain=REST, params=params, into=dict[str, Raw])
+        try:
+            return msgspec.json.decode(answer[name], type=list[Raw])
+        except (KeyError, msgspec.DecodeError):
+            raise InvalidResponseError(f"PagerDuty's answer to GET {path} has no list {name!r}.") from None
+
+    def _page(
+        self, path: str, name: str, params: Mapping[str, Any], offset: int, limit: int = PAGE_SIZE
+    ) -> PagerdutyPage:
+        asked = {**params, "limit": limit, "offset": offset, "total": "true"}
+        answer = self.transport.get(path, domain=REST, params=asked, into=dict[str, Raw])
+        try:
+            return PagerdutyPage(
+                items=msgspec.json.decode(answer[name], type=list[Raw]),
+                total=msgspec.json.decode(answer.get("total", b"null"), type=int | None),
+                more=msgspec.json.decode(answer.get("more", b"false"), type=bool | None) or False,
+            )
+        except (KeyError, msgspec.DecodeError):
+            raise InvalidResponseError(f"PagerDuty's answer to GET {path} is no page of {name!r}.") from None
+
+    def _pages(self, path: str, name: str, params: Mapping[str, Any]) -> Iterator[Raw]:
+        offset = 0
+        while True:
+            page = self._page(path, name, params, offset)
+            yield from page.items
+            # A server may cap the limit: what came back counts, not what was asked for.
+            offset += len(page.items)
+            if not page.more or not page.items:
+                return
+
+
+def _window(since: datetime, until: datetime) -> dict[str, str]:
+    """Bounds with Z: without an offset they would count in the account's own time zone."""
+    return {"since": _utc(since), "until": _utc(until), "time_zone": "UTC"}
+
+
+def _utc(instant: datetime) -> str:
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _detail(response: requests.Response) -> ErrorDetail:
@@ -64,4 +192,13 @@ def _throttle(response: requests.Response) -> Throttle:
     return Throttle(wait=min(float(value), 60.0) if value.isdecimal() else 5.0, period=60.0)
 
 
-DIALECT = Dialect(service="PagerDuty", hints=HINTS, detail=_detail, throttle=_throttle)
+def _quota(response: requests.Response) -> Quota | None:
+    """Reads ratelimit-limit, -remaining and -reset (rate limits): whole numbers, the last in seconds."""
+    values = [response.headers.get(f"ratelimit-{name}", "") for name in ("limit", "remaining", "reset")]
+    if not all(value.isdecimal() for value in values):
+        return None
+    limit, remaining, resets_in = map(int, values)
+    return Quota(limit, remaining, min(float(resets_in), 60.0))
+
+
+DIALECT = Dialect(service="PagerDuty", hints=HINTS, detail=_detail, throttle=_throttle, quota=_quota)

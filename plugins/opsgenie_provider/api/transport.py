@@ -18,6 +18,7 @@ import msgspec
 import requests
 from requests.auth import AuthBase
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
+from urllib3.exceptions import NewConnectionError
 
 from opsgenie_provider.api.errors import (
     ApiConnectionError,
@@ -25,8 +26,10 @@ from opsgenie_provider.api.errors import (
     ApiStatusError,
     ForeignHostError,
     InvalidResponseError,
+    NotSentError,
     RateLimitError,
     ServerError,
+    UnknownOutcomeError,
     error_class,
 )
 from opsgenie_provider.api.limits import RateLimiter
@@ -73,11 +76,12 @@ class HeaderAuth(AuthBase):
 
 @dataclass(frozen=True)
 class ErrorDetail:
-    """What an error answer says: the message, the request id, and messages per field."""
+    """What an error answer says: the message, the request id, messages per field, the kind of error."""
 
     message: str
     request_id: str | None = None
     fields: Mapping[str, str] = field(default_factory=dict)
+    kind: str | None = None
 
 
 @dataclass(frozen=True)
@@ -89,19 +93,32 @@ class Throttle:
 
 
 @dataclass(frozen=True)
+class Quota:
+    """What an answer tells of its rate limit: a window of ``limit`` requests that ends in seconds."""
+
+    limit: int
+    remaining: int
+    resets_in: float
+
+
+@dataclass(frozen=True)
 class Dialect:
     """How one service speaks.
 
     :param service: its name in messages.
     :param hints: status -> what a person can do about it.
     :param detail: reads an error answer.
-    :param throttle: reads the service's own headers of a 429.
+    :param throttle: reads the service's own headers of an answer that asks for patience.
+    :param is_throttled: tells such an answer from others.
+    :param quota: reads what is left of the rate limit, where every answer tells.
     """
 
     service: str
     hints: Mapping[int, str]
     detail: Callable[[requests.Response], ErrorDetail]
     throttle: Callable[[requests.Response], Throttle]
+    is_throttled: Callable[[requests.Response], bool] = lambda response: response.status_code == 429
+    quota: Callable[[requests.Response], Quota | None] = lambda response: None
 
 
 class Transport:
@@ -136,7 +153,31 @@ class Transport:
 
     def get(self, path: str, *, domain: str, params: Mapping[str, Any] | None = None, into: type[T]) -> T:
         """GET ``path`` and decode its JSON into ``into``, repeating what failed in passing."""
-        answer: T = self._retrying()(self._once, "GET", path, domain=domain, params=params, into=into)
+        answer: T = _retrying(may_pass)(self._once, "GET", path, domain=domain, params=params, into=into)
+        return answer
+
+    def write(
+        self,
+        method: str,
+        path: str,
+        *,
+        domain: str,
+        into: type[T],
+        body: Any = None,
+        params: Mapping[str, Any] | None = None,
+    ) -> T:
+        """Send a write, repeated only where it is known not to have happened.
+
+        :raises UnknownOutcomeError: it may have happened; the cause is what went wrong.
+        """
+        try:
+            answer: T = _retrying(did_not_happen)(
+                self._once, method, path, domain=domain, params=params, into=into, body=body
+            )
+        except NotSentError:
+            raise
+        except (ApiConnectionError, InvalidResponseError, ServerError) as error:
+            raise UnknownOutcomeError(f"{error} Whether it was done is not known.") from error
         return answer
 
     def url_for(self, path: str) -> str:
@@ -174,10 +215,13 @@ class Transport:
             )
         except requests.RequestException as error:
             # The text of a requests error may hold the whole URL; its kind says enough.
-            raise ApiConnectionError(
+            kind = NotSentError if _never_connected(error) else ApiConnectionError
+            raise kind(
                 f"{self.dialect.service} at {urlsplit(self.base_url).netloc} gave no answer to {request} "
                 f"({type(error).__name__}). Check the host of the connection, the network and the proxy."
             ) from None
+        if quota := self.dialect.quota(response):
+            self.limiter.told(domain, limit=quota.limit, remaining=quota.remaining, resets_in=quota.resets_in)
         if response.status_code >= 300:
             self._refuse(response, request, domain)
         return self._decode(response, request, into)
@@ -185,22 +229,27 @@ class Transport:
     def _refuse(self, response: requests.Response, request: str, domain: str) -> NoReturn:
         status = response.status_code
         detail = self.dialect.detail(response)
-        retry_after = _retry_after_header(response) if status in (429, 503) else None
-        if status == 429:
+        throttled = self.dialect.is_throttled(response)
+        retry_after = _retry_after_header(response) if throttled or status == 503 else None
+        if throttled:
             with self._counting:
                 self.requests_refused += 1
             throttle = self.dialect.throttle(response)
             retry_after = throttle.wait if retry_after is None else retry_after
-            self.limiter.refused(domain, wait=retry_after, period=throttle.period)
-        raise error_class(status)(
+            # A longer wait is not for a task to sleep through, but for its next try.
+            if retry_after <= MAX_SECONDS_OF_429:
+                self.limiter.refused(domain, wait=retry_after, period=throttle.period)
+        error = RateLimitError if throttled else error_class(status)
+        raise error(
             status=status,
             message=self._auth.hide(detail.message),
             service=self.dialect.service,
             request=request,
             request_id=detail.request_id,
-            hint=self.dialect.hints.get(status),
+            hint=self.dialect.hints.get(429 if throttled else status),
             fields={name: self._auth.hide(text) for name, text in detail.fields.items()},
             retry_after=retry_after,
+            kind=detail.kind,
         )
 
     def _decode(self, response: requests.Response, request: str, into: type[T]) -> T:
@@ -214,14 +263,17 @@ class Transport:
                 "Something between here and the service may have answered in its place, or cut it off."
             ) from None
 
-    def _retrying(self) -> Retrying:
-        return Retrying(
-            retry=retry_if_exception(may_pass),
-            wait=_wait,
-            stop=_stop,
-            before_sleep=_log_retry,
-            reraise=True,
-        )
+
+def _retrying(worth_it: Callable[[BaseException], bool]) -> Retrying:
+    return Retrying(
+        retry=retry_if_exception(worth_it), wait=_wait, stop=_stop, before_sleep=_log_retry, reraise=True
+    )
+
+
+def _never_connected(error: requests.RequestException) -> bool:
+    """Whether the connection itself failed, so that nothing was sent."""
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    return isinstance(error, requests.ConnectTimeout) or isinstance(reason, NewConnectionError)
 
 
 def storable(body: bytes) -> bytes:
@@ -238,6 +290,11 @@ def may_pass(error: BaseException) -> bool:
     return isinstance(error, ApiConnectionError | InvalidResponseError | RateLimitError)
 
 
+def did_not_happen(error: BaseException) -> bool:
+    """Whether a write surely had no effect, and may have one if repeated."""
+    return isinstance(error, NotSentError | RateLimitError)
+
+
 def _wait(state: RetryCallState) -> float:
     error = _error_of(state)
     if isinstance(error, ApiStatusError) and error.retry_after is not None:
@@ -246,9 +303,12 @@ def _wait(state: RetryCallState) -> float:
 
 
 def _stop(state: RetryCallState) -> bool:
-    if isinstance(_error_of(state), RateLimitError):
-        return (state.seconds_since_start or 0.0) > MAX_SECONDS_OF_429
-    return state.attempt_number >= MAX_ATTEMPTS
+    error = _error_of(state)
+    told = error.retry_after if isinstance(error, ApiStatusError) else None
+    if told is not None and (state.seconds_since_start or 0.0) + told > MAX_SECONDS_OF_429:
+        return True
+    # A 429 is not a failure: it ends only with our patience.
+    return not isinstance(error, RateLimitError) and state.attempt_number >= MAX_ATTEMPTS
 
 
 def _log_retry(state: RetryCallState) -> None:

@@ -12,7 +12,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import groupby, pairwise
 from operator import itemgetter
@@ -58,7 +58,7 @@ class Window:
         step = max(1, (last - first) // parts)
         cuts = [second * 1000 for second in range(first, last + 1, step)]
         edges = [self.since, *(cut for cut in cuts if self.since < cut < self.until), self.until]
-        return [Window(a, b) for a, b in pairwise(edges)]
+        return [replace(self, since=a, until=b) for a, b in pairwise(edges)]
 
     def __str__(self) -> str:
         return f"{_instant(self.since)} to {_instant(self.until)}"

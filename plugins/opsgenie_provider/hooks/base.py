@@ -27,11 +27,14 @@ class ApiHook(HttpHook):
     """
 
     hosts: ClassVar[dict[str, str]]
+    # How many may use one session at the same time.
+    threads: ClassVar[int] = THREADS
+    default_region: ClassVar[str] = "us"
 
     def __init__(self, conn_id: str) -> None:
         super().__init__(
             http_conn_id=conn_id,
-            adapter=TCPKeepAliveAdapter(idle=120, count=20, interval=30, pool_maxsize=THREADS),
+            adapter=TCPKeepAliveAdapter(idle=120, count=20, interval=30, pool_maxsize=self.threads),
         )
 
     def settings(self) -> Connection:
@@ -61,7 +64,7 @@ class ApiHook(HttpHook):
         return super().get_conn(headers, extra_options)
 
     def _set_base_url(self, connection: Connection) -> None:
-        region = str(connection.extra_dejson.get("region") or "us").lower()
+        region = str(connection.extra_dejson.get("region") or self.default_region).lower()
         host = (connection.host or "").strip().rstrip("/")
         if not host:
             if region not in self.hosts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import Any, TypedDict, cast
 
@@ -12,8 +13,7 @@ from airflow.sdk import BaseOperator
 from opsgenie_provider.api.opsgenie import OpsgenieClient, Page
 from opsgenie_provider.hooks.opsgenie import OpsgenieHook
 from opsgenie_provider.hooks.warehouse import warehouse
-from opsgenie_provider.retry import ApiRetryPolicy
-from opsgenie_provider.warehouse.connection import Warehouse
+from opsgenie_provider.warehouse.connection import Connection, Warehouse
 
 
 class Access(TypedDict):
@@ -70,7 +70,7 @@ class OpsgenieToPostgresOperator(BaseOperator):
         max_requests_per_minute: int | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**{"retry_policy": ApiRetryPolicy(), **kwargs})
+        super().__init__(**kwargs)
         self.access = access
         self.postgres_conn_id = postgres_conn_id
         self.max_requests_per_minute = max_requests_per_minute
@@ -93,6 +93,10 @@ class OpsgenieToPostgresOperator(BaseOperator):
     @cached_property
     def warehouse(self) -> Warehouse:
         return warehouse(self.postgres_conn_id)
+
+    def turn(self, what: str) -> AbstractContextManager[Connection]:
+        """Keeps two tasks from doing the same, or, under a limit of one's own, anything, at once."""
+        return self.warehouse.lock(self.account if self.max_requests_per_minute else f"{self.account}:{what}")
 
     def outcome(self, **what: Any) -> Outcome:
         """What this task did, logged and handed on."""

@@ -68,16 +68,17 @@ class OpsgenieCatalogueToPostgresOperator(OpsgenieToPostgresOperator):
     def execute(self, context: Context) -> Outcome:
         changed = rejected = 0
         skipped = []
-        for kind in self.kinds:
-            try:
-                items = list(KINDS[kind].read(self.client))
-            except (PermissionDeniedError, PlanError) as error:
-                self.log.warning("%s: %s skipped. %s", self.account, kind, error)
-                skipped.append(kind)
-                continue
-            counts = self.load(kind, items)
-            changed += counts[0]
-            rejected += counts[1]
+        with self.turn(" ".join(self.kinds)):
+            for kind in self.kinds:
+                try:
+                    items = list(KINDS[kind].read(self.client))
+                except (PermissionDeniedError, PlanError) as error:
+                    self.log.warning("%s: %s skipped. %s", self.account, kind, error)
+                    skipped.append(kind)
+                    continue
+                counts = self.load(kind, items)
+                changed += counts[0]
+                rejected += counts[1]
         outcome = self.outcome(rows_changed=changed, rejected=rejected)
         if skipped:
             outcome["skipped"] = f"The key may not read {', '.join(skipped)}."
@@ -86,7 +87,7 @@ class OpsgenieCatalogueToPostgresOperator(OpsgenieToPostgresOperator):
     def load(self, kind: str, items: Iterable[Raw]) -> tuple[int, int]:
         """Merge a list; returns how many rows changed and how many payloads could not be read."""
         stream = f"opsgenie_{kind}"
-        with self.warehouse.lock(f"{self.account}:{kind}"), self.warehouse.connection() as connection:
+        with self.warehouse.connection() as connection:
             tables = [
                 (table, partial(to_rows, account=self.account)) for table, to_rows in KINDS[kind].tables
             ]

@@ -16,7 +16,7 @@ from opsgenie_provider.api.errors import NotFoundError, PermissionDeniedError
 from opsgenie_provider.api.windows import THREADS, Window, WindowReader, in_parallel
 from opsgenie_provider.operators.base import WHOLE_ACCOUNT, OpsgenieToPostgresOperator, Outcome, Progress
 from opsgenie_provider.warehouse.connection import Connection
-from opsgenie_provider.warehouse.incidents import IncidentBatch, ids_by_status
+from opsgenie_provider.warehouse.incidents import IncidentBatch
 from opsgenie_provider.warehouse.state import keep_rejected, record_success
 
 
@@ -63,45 +63,46 @@ class OpsgenieIncidentsToPostgresOperator(OpsgenieToPostgresOperator):
 
     def execute(self, context: Context) -> Outcome:
         window = Window.between(datetime.fromisoformat(self.since), datetime.fromisoformat(self.until))
-        done: Counter[str] = Counter(incidents=0, rows_changed=0, rejected=0, deleted=0)
+        done: Counter[str] = Counter(incidents=0, rows_changed=0, rejected=0, deleted=0, incomplete=0)
         with (
-            self.warehouse.lock(f"{self.account}:incidents"),
-            self.warehouse.connection() as connection,
+            self.turn("incidents"),
+            self.warehouse.connection(autocommit=True) as connection,
             ThreadPoolExecutor(THREADS, thread_name_prefix="opsgenie") as executor,
         ):
             # First, so that the watermark stands for both.
             if self.changed_from and self.changed_since:
-                with connection.transaction():
-                    done.update(self._write(connection, self._changes(connection, executor)))
+                with connection.transaction(), self._batch(connection) as batch:
+                    self._read_changes(batch, executor)
+                    done.update(self._write(connection, batch))
             reader = WindowReader(self.client, executor)
             parts = reader.parts(window)
             progress = Progress(self.log, "incidents", total=sum(part.first.total or 0 for part in parts))
             for part, pages in reader.pages(parts):
-                with connection.transaction():
-                    batch = self._batch(connection)
+                with connection.transaction(), self._batch(connection) as batch:
                     complete = reader.read(part, progress.watch(pages), batch)
                     deleted = 0
-                    if complete and not batch.rejected:
-                        deleted = self._mark_deleted(connection, batch, part.window, executor)
-                    done.update(self._write(connection, batch), deleted=deleted)
+                    if complete:
+                        deleted = self._mark_deleted(batch, part.window, executor)
+                    done.update(self._write(connection, batch), deleted=deleted, incomplete=not complete)
                     record_success(
                         connection,
                         self.account,
                         self.stream,
                         rows_changed=done["rows_changed"],
-                        read=(_instant(part.window.since), _instant(part.window.until)),
+                        # What may lack something is read again by the next run.
+                        read=(_instant(part.window.since), _instant(part.window.until)) if complete else None,
                     )
-        return self.outcome(**done, part_of=self.part_of)
+        return self.outcome(**done, part_of=None if done["incomplete"] else self.part_of)
 
     def _batch(self, connection: Connection) -> IncidentBatch:
         return IncidentBatch(connection, self.account, self.access["reach"])
 
     def _write(self, connection: Connection, batch: IncidentBatch) -> dict[str, int]:
         changed = batch.merge()
-        keep_rejected(connection, self.account, self.stream, batch.rejected)
+        keep_rejected(connection, self.account, self.stream, batch.rejected.items())
         return {"incidents": len(batch.ids), "rows_changed": changed, "rejected": len(batch.rejected)}
 
-    def _changes(self, connection: Connection, executor: ThreadPoolExecutor) -> IncidentBatch:
+    def _read_changes(self, batch: IncidentBatch, executor: ThreadPoolExecutor) -> None:
         """What is not closed, or changed lately, among the incidents before the window."""
         before = datetime.fromisoformat(self.since)
         reader = ChangeReader(
@@ -109,21 +110,12 @@ class OpsgenieIncidentsToPostgresOperator(OpsgenieToPostgresOperator):
             among=Window.between(datetime.fromisoformat(str(self.changed_from)), before),
             since=datetime.fromisoformat(str(self.changed_since)),
         )
-        batch = self._batch(connection)
         for page in reader.pages():
             batch.add(page)
-        left_their_status = {
-            incident_id
-            for incident_id, status in ids_by_status(connection, self.account, before, reader.listed)
-            if incident_id not in batch.ids
-        }
-        for _, found in self._look_up(left_their_status, executor):
+        for _, found in self._look_up(batch.left_status(reader.listed, before=before), executor):
             batch.add(found or ())
-        return batch
 
-    def _mark_deleted(
-        self, connection: Connection, batch: IncidentBatch, window: Window, executor: ThreadPoolExecutor
-    ) -> int:
+    def _mark_deleted(self, batch: IncidentBatch, window: Window, executor: ThreadPoolExecutor) -> int:
         """Mark what is missing from a complete read, once the service confirms that it is gone."""
         sees_all = self.access["reach"] == WHOLE_ACCOUNT
         missing = batch.missing(_instant(window.since), _instant(window.until), sees_all=sees_all)

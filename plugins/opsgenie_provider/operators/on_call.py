@@ -45,13 +45,16 @@ class OpsgenieOnCallToPostgresOperator(OpsgenieCatalogueToPostgresOperator):
         self.history_days = history_days
 
     def execute(self, context: Context) -> Outcome:
+        with self.turn("on_call"):
+            return self._read()
+
+    def _read(self) -> Outcome:
         try:
             schedules = self.client.schedules()
         except PermissionDeniedError as error:
             return self.skipped(str(error))
         changed, unreadable = self.load("schedules", schedules)
         with (
-            self.warehouse.lock(f"{self.account}:on_call"),
             self.warehouse.connection() as connection,
             ThreadPoolExecutor(THREADS, thread_name_prefix="opsgenie") as executor,
         ):

@@ -10,6 +10,7 @@ from opsgenie_provider.operators.base import fetched
 from opsgenie_provider.operators.incidents import OpsgenieIncidentsToPostgresOperator
 from opsgenie_provider.planning import Known, parse_instant, plan_reads
 from opsgenie_provider.warehouse.connection import Connection
+from opsgenie_provider.warehouse.incidents import forget_timelines
 from opsgenie_provider.warehouse.state import begin_stream, stream_state
 
 STREAM = OpsgenieIncidentsToPostgresOperator.stream
@@ -46,6 +47,8 @@ def plan_accounts(
             )
             if plan.whole_history:
                 begin_stream(connection, account, STREAM, plan.windows[0][0])
+            if full_refresh:
+                forget_timelines(connection, account)
             windows += [
                 {
                     "access": access,

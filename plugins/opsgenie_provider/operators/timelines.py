@@ -41,7 +41,7 @@ class OpsgenieTimelinesToPostgresOperator(OpsgenieToPostgresOperator):
         end = time.monotonic() + self.budget.total_seconds()
         done: Counter[str] = Counter(incidents=0, rows_changed=0, rejected=0, left=0)
         with (
-            self.warehouse.lock(f"{self.account}:timelines"),
+            self.turn("timelines"),
             ThreadPoolExecutor(THREADS, thread_name_prefix="opsgenie") as executor,
         ):
             with self.warehouse.connection() as connection:

@@ -10,7 +10,6 @@ from airflow.sdk import BaseOperator, Context
 from airflow.sdk.definitions.xcom_arg import PlainXComArg
 
 from opsgenie_provider.hooks.warehouse import warehouse
-from opsgenie_provider.retry import ApiRetryPolicy
 from opsgenie_provider.settings import load_settings
 from opsgenie_provider.warehouse.schema import upgrade
 
@@ -26,7 +25,7 @@ class PrepareWarehouseOperator(BaseOperator):
     ui_color = "#e2f0d9"
 
     def __init__(self, *, include_dir: str, **kwargs: Any) -> None:
-        super().__init__(**{"retry_policy": ApiRetryPolicy(), "multiple_outputs": True, **kwargs})
+        super().__init__(**{"multiple_outputs": True, **kwargs})
         self.include_dir = include_dir
 
     def output_of(self, name: str) -> Any:

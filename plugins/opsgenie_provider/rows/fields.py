@@ -127,7 +127,10 @@ def objects(payload: Payload, name: str) -> Sequence[Payload]:
 
 def texts(payload: Payload, name: str) -> list[str]:
     """A list of texts within, without empty ones; empty where it is absent."""
-    found = (text({name: value}, name) for value in items(payload, name))
+    values = items(payload, name)
+    if all(isinstance(value, str) for value in values):
+        return [value for value in values if value]
+    found = [text({name: value}, name) for value in values]
     return [value for value in found if value is not None]
 
 

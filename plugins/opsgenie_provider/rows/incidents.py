@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from msgspec import Raw
 
@@ -21,14 +21,15 @@ from opsgenie_provider.rows.fields import (
 )
 from opsgenie_provider.rows.tables import DERIVED_INCIDENT_COLUMNS, Row
 
+_NOT_DERIVED_YET = (None,) * len(DERIVED_INCIDENT_COLUMNS)
 
-@dataclass(frozen=True)
-class IncidentRows:
-    """One incident as rows of three tables, without ``account`` and ``incident_id`` in children."""
+
+class IncidentRows(NamedTuple):
+    """One incident as rows of three tables."""
 
     incident: Row
-    services: list[Row] = field(default_factory=list)
-    responders: list[Row] = field(default_factory=list)
+    services: list[Row]
+    responders: list[Row]
 
 
 def incident_rows(raw: Raw, *, account: str, key_reach: str) -> IncidentRows:
@@ -55,7 +56,7 @@ def incident_rows(raw: Raw, *, account: str, key_reach: str) -> IncidentRows:
         text(nested(payload, "links"), "web"),
         key_reach,
         bytes(raw).decode(),
-        *(None for _ in DERIVED_INCIDENT_COLUMNS),
+        *_NOT_DERIVED_YET,
         None,
     )
     services = {service: json_text(service) for service in texts(payload, "impactedServices")}

@@ -82,3 +82,32 @@ ESCALATION_RULES = Table(
         "raw",
     ),
 )  # fmt: skip
+DEPLOYMENTS = Table(
+    "deployments",
+    ("source", "deployment_id"),
+    (
+        "service", "environment", "status", "triggered_at", "finished_at", "commit_sha", "repository",
+        "pr_number", "pr_url", "pr_title", "url", "raw",
+    ),
+)  # fmt: skip
+# When it was acknowledged is told by the log entries; a read of incidents leaves it alone.
+PAGERDUTY_INCIDENTS = Table(
+    "pagerduty_incidents",
+    ("account", "incident_id"),
+    (
+        "incident_number", "title", "status", "urgency", "priority", "service_id", "service_name",
+        "created_at", "resolved_at", "merged_into", "web_url", "raw",
+    ),
+)  # fmt: skip
+PAGERDUTY_LOG_ENTRIES = Table(
+    "pagerduty_log_entries", ("account", "incident_id", "entry_id"), ("entry_type", "event_at", "raw")
+)
+PAGERDUTY_NOTES = Table(
+    "pagerduty_notes", ("account", "incident_id", "note_id"), ("author", "content", "created_at", "raw")
+)
+PAGERDUTY_DETAIL_READS = Table(
+    "pagerduty_detail_reads", ("account", "incident_id"), ("version", "with_notes")
+)
+PAGERDUTY_SERVICES = Table("pagerduty_services", ("account", "service_id"), ("name", "raw"))
+PAGERDUTY_TEAMS = Table("pagerduty_teams", ("account", "team_id"), ("name", "raw"))
+PAGERDUTY_PRIORITIES = Table("pagerduty_priorities", ("account", "priority_id"), ("name", "position", "raw"))

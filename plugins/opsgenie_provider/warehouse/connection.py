@@ -42,22 +42,26 @@ class Warehouse:
             connection.autocommit = autocommit
             # Instants are compared and shown in UTC, whatever the role's default is.
             connection.execute("set time zone 'UTC'")
-            # A batch of 20,000 incidents in a temporary table need not go to the disk.
+            # A batch of 20,000 incidents, and what triggers see of it, need not go to the disk.
             connection.execute("set temp_buffers = '64MB'")
+            connection.execute("set work_mem = '64MB'")
             if not autocommit:
                 connection.commit()
             yield connection
 
     @contextmanager
-    def lock(self, name: str) -> Iterator[None]:
-        """Hold an advisory lock; it falls with the connection, so a killed task leaves none behind."""
+    def lock(self, name: str) -> Iterator[Connection]:
+        """Hold an advisory lock; it falls with the connection, so a killed task leaves none behind.
+
+        Yields that connection: what is written through it is surely written under the lock.
+        """
         with self.connection(autocommit=True) as connection:
             key = (f"opsgenie_provider:{name}",)
             row = connection.execute("select pg_try_advisory_lock(hashtextextended(%s, 0))", key).fetchone()
             if row != (True,):
                 log.info("Another task is at work on %s: waiting for it to end.", name)
                 connection.execute("select pg_advisory_lock(hashtextextended(%s, 0))", key)
-            yield
+            yield connection
 
 
 def _first_line(error: psycopg.Error) -> str:

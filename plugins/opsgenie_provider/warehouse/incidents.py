@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from msgspec import Raw
 from psycopg import sql
@@ -23,7 +24,7 @@ from opsgenie_provider.rows.tables import (
 from opsgenie_provider.warehouse.connection import Connection
 from opsgenie_provider.warehouse.staged import Staged
 
-_COPY_ROWS = 5_000
+_COPY_ROWS = 1_000
 
 # The one place that says when an incident was acknowledged, resolved and closed: ``{incidents}``, a
 # relation with the columns of the staging table, and those four columns, from it and the timeline.
@@ -75,6 +76,9 @@ def _derived(incidents: sql.Composable, batch: sql.Composable) -> sql.Composed:
 class IncidentBatch:
     """Incidents with their services and responders; takes pages as they come, keeps few in memory.
 
+    Used in a ``with`` block within the transaction: payloads are read while a thread of its own sends
+    the rows before them.
+
     :param key_reach: what the key can see, as ``Access.reach`` has it.
     """
 
@@ -84,8 +88,17 @@ class IncidentBatch:
         self._key_reach = key_reach
         self._staged = [Staged(connection, t) for t in (INCIDENTS, INCIDENT_SERVICES, INCIDENT_RESPONDERS)]
         self._rows: list[IncidentRows] = []
+        self._sender = ThreadPoolExecutor(1, thread_name_prefix="copy")
+        self._sending: Future[None] | None = None
         self.ids: set[str] = set()
-        self.rejected: list[tuple[bytes, str]] = []
+        self.rejected: dict[bytes, str] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        # The connection is its transaction's again only when the thread is done with it.
+        self._sender.shutdown()
 
     def add(self, items: Iterable[Raw]) -> int:
         """Take payloads; returns how many incidents were new to this batch.
@@ -97,8 +110,8 @@ class IncidentBatch:
             try:
                 rows = incident_rows(raw, account=self._account, key_reach=self._key_reach)
             except UnreadablePayloadError as error:
-                self.rejected.append((bytes(raw), str(error)))
-                new += 1
+                new += bytes(raw) not in self.rejected
+                self.rejected[bytes(raw)] = str(error)
                 continue
             incident_id = rows.incident[1]
             if incident_id not in self.ids:
@@ -111,6 +124,7 @@ class IncidentBatch:
 
     def restart(self) -> None:
         """Forget what was added."""
+        self._sent()
         self._rows.clear()
         self.ids.clear()
         self.rejected.clear()
@@ -123,6 +137,7 @@ class IncidentBatch:
         :param sees_all: the key sees the whole account, also what another key read last.
         """
         self._copy()
+        self._sent()
         return [
             row[0]
             for row in self._connection.execute(
@@ -136,8 +151,20 @@ class IncidentBatch:
             )
         ]
 
+    def left_status(self, statuses: Iterable[str], *, before: datetime) -> list[str]:
+        """Ids of incidents created before an instant that are stored with one of the statuses, of which
+        the batch should hold all, and that it does not hold: they have another one by now."""
+        self._sent()
+        rows = self._connection.execute(
+            "select incident_id from staging.opsgenie_incidents where account = %s and created_at < %s "
+            "and status = any(%s) and deleted_at is null",
+            (self._account, before, list(statuses)),
+        )
+        return [incident_id for (incident_id,) in rows if incident_id not in self.ids]
+
     def mark_deleted(self, incident_ids: list[str]) -> int:
         """Mark incidents that are gone at the source."""
+        self._sent()
         return self._connection.execute(
             "update staging.opsgenie_incidents set deleted_at = now(), synced_at = now() "
             "where account = %s and incident_id = any(%s) and deleted_at is null",
@@ -147,6 +174,7 @@ class IncidentBatch:
     def merge(self) -> int:
         """Write the batch; returns how many rows of all its tables changed."""
         self._copy()
+        self._sent()
         incidents, *children = self._staged
         merged = incidents.merge(_derived(_STAGED_INCIDENTS, _STAGED_INCIDENTS))
         changed = merged.inserted + merged.updated
@@ -161,22 +189,22 @@ class IncidentBatch:
         return changed
 
     def _copy(self) -> None:
+        """Have the rows so far sent, once those before them are."""
+        self._sent()
+        rows, self._rows = self._rows, []
+        self._sending = self._sender.submit(self._send, rows)
+
+    def _send(self, batch: list[IncidentRows]) -> None:
         incidents, services, responders = self._staged
-        incidents.copy(rows.incident for rows in self._rows)
-        services.copy(row for rows in self._rows for row in rows.services)
-        responders.copy(row for rows in self._rows for row in rows.responders)
-        self._rows.clear()
+        incidents.copy(rows.incident for rows in batch)
+        services.copy(row for rows in batch for row in rows.services)
+        responders.copy(row for rows in batch for row in rows.responders)
 
-
-def ids_by_status(
-    connection: Connection, account: str, before: datetime, statuses: Iterable[str]
-) -> list[tuple[str, str]]:
-    """Id and status of the stored incidents created before an instant that have one of the statuses."""
-    return connection.execute(
-        "select incident_id, status from staging.opsgenie_incidents where account = %s and created_at < %s "
-        "and status = any(%s) and deleted_at is null",
-        (account, before, list(statuses)),
-    ).fetchall()
+    def _sent(self) -> None:
+        """Wait until what was handed over is sent."""
+        if self._sending is not None:
+            self._sending.result()
+            self._sending = None
 
 
 class DueTimeline(NamedTuple):
@@ -203,6 +231,11 @@ def due_timelines(connection: Connection, account: str) -> list[DueTimeline]:
         (account,),
     ).fetchall()
     return [DueTimeline(*row) for row in rows]
+
+
+def forget_timelines(connection: Connection, account: str) -> None:
+    """Make every timeline of an account due again; what is stored of them stays until then."""
+    connection.execute("delete from staging.opsgenie_timeline_reads where account = %s", (account,))
 
 
 def load_timelines(

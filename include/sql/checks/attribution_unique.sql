@@ -1,0 +1,10 @@
+-- One row per incident and service. Returns the incidents and services that have several.
+select
+    source,
+    account,
+    incident_id,
+    service,
+    count(*) as rows_found
+from dora.incident_attribution
+group by source, account, incident_id, service
+having count(*) > 1

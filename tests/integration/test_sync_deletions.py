@@ -1,0 +1,188 @@
+"""What is gone at the source is marked, and nothing else ever is."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from opsgenie_provider.api import transport
+from sandbox.instants import DAY, to_datetime
+from sandbox.opsgenie.model import Incident
+from sandbox.opsgenie.store import CONFIG, READ, Key
+from sync_expected import catalogue_tables, differences, incident_tables
+from sync_harness import Account, Sync, Warehouse, advance
+
+TEAM_KEY = "33333333-3333-4333-8333-333333333333"
+REDUCED_KEY = "44444444-4444-4444-8444-444444444444"
+
+
+@pytest.fixture
+def known(account: Account) -> list[Incident]:
+    """The incidents of the past 90 days."""
+    store = account.store
+    return [one for one in store.incidents.all() if one.created_at >= store.clock() - 90 * DAY]
+
+
+def deleted(warehouse: Warehouse) -> set[str]:
+    rows = warehouse.rows("select incident_id from staging.opsgenie_incidents where deleted_at is not null")
+    return {row["incident_id"] for row in rows}
+
+
+def _team_key(account: Account) -> Key:
+    team = next(one for one in account.store.teams.values() if one.name == "Payments")
+    key = account.store.keys[TEAM_KEY] = Key("team", frozenset({READ, CONFIG}), team=team.id)
+    account.connect(key=TEAM_KEY)
+    return key
+
+
+def test_a_full_read_marks_what_is_gone(
+    sync: Sync, account: Account, warehouse: Warehouse, known: list[Incident]
+) -> None:
+    sync(timelines=False)
+    gone = known[3], known[60], known[-1]
+    for one in gone:
+        account.store.incidents.delete(one.id)
+
+    run = sync(timelines=False, full_refresh=True)
+
+    assert run.total("deleted") == 3
+    assert deleted(warehouse) == {one.id for one in gone}
+    before = warehouse.versions()
+    sync(timelines=False, full_refresh=True)
+    assert warehouse.versions() == before
+
+
+def test_an_hourly_run_leaves_older_deletions_to_the_daily_one(
+    sync: Sync, account: Account, warehouse: Warehouse, known: list[Incident]
+) -> None:
+    sync(timelines=False)
+    account.store.incidents.delete(known[3].id)
+    advance(account, hours=1)
+    sync(timelines=False)
+    assert deleted(warehouse) == set()
+    advance(account, hours=23)
+
+    run = sync(timelines=False)
+
+    assert run.outputs["incidents"][0]["part_of"] == 1
+    assert deleted(warehouse) == {known[3].id}
+
+
+def test_one_that_comes_back_is_not_deleted_any_more(
+    sync: Sync, account: Account, warehouse: Warehouse, known: list[Incident]
+) -> None:
+    sync(timelines=False)
+    account.store.incidents.delete(known[5].id)
+    sync(timelines=False, full_refresh=True)
+    assert deleted(warehouse) == {known[5].id}
+    account.store.incidents.add_many([known[5]])
+    sync(timelines=False, full_refresh=True)
+    assert differences(warehouse, incident_tables(known, timelines=False)) == []
+
+
+def test_a_page_that_fails_for_good_marks_nothing(
+    sync: Sync,
+    account: Account,
+    warehouse: Warehouse,
+    known: list[Incident],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(transport, "_backoff", lambda state: 0.01)
+    sync(timelines=False)
+    before = warehouse.versions()
+    account.store.incidents.delete(known[3].id)
+    account.store.incidents.edit(known[4].id, message="changed")
+    account.meddler.hook = lambda path, count: 500 if "offset=100&sort=createdAt" in path else None
+
+    run = sync(timelines=False, full_refresh=True, fails=True)
+
+    assert [task for task, _ in run.errors] == ["incidents", "publish"]
+    assert "500" in str(run.error("incidents"))
+    assert deleted(warehouse) == set()
+    assert warehouse.versions()["opsgenie_incidents"] == before["opsgenie_incidents"]
+    account.meddler.hook = lambda path, count: None
+    sync(timelines=False, full_refresh=True)
+    assert deleted(warehouse) == {known[3].id}
+
+
+def test_a_list_that_lacks_what_is_there_marks_nothing(
+    sync: Sync, account: Account, warehouse: Warehouse, known: list[Incident]
+) -> None:
+    """A search index that lost some: the service still knows them by id."""
+    sync(timelines=False)
+    store = account.store
+    for one in known[:4]:
+        store.incidents._order.remove(one)
+    store.incidents.forget_results()
+    store.incidents.edit(known[0].id, message="changed")
+
+    run = sync(timelines=False, full_refresh=True)
+
+    assert run.total("deleted") == 0
+    assert differences(warehouse, incident_tables(known, timelines=False)) == []
+
+
+def test_a_key_that_sees_less_marks_nothing_and_prunes_nothing(
+    sync: Sync, account: Account, warehouse: Warehouse, known: list[Incident]
+) -> None:
+    store = account.store
+    sync(timelines=False)
+    key = _team_key(account)
+    seen = [one for one in known if store.sees(key, one)]
+    assert 10 < len(seen) < len(known)
+    unseen = next(one for one in known if one not in seen)
+    # Gone for real: one that the team's key could see, and one that it could not.
+    for one in (seen[5], unseen):
+        store.incidents.delete(one.id)
+    catalogue = catalogue_tables(store)
+
+    sync(timelines=False, full_refresh=True)
+
+    assert unseen.id not in deleted(warehouse)
+    assert deleted(warehouse) <= {seen[5].id}
+    assert differences(warehouse, catalogue) == []
+    # One that only the team's key has read so far goes, too.
+    newly = store.incidents.add("new", responders=[{"type": "team", "id": str(key.team)}])
+    advance(account, minutes=1)
+    sync(timelines=False)
+    store.incidents.delete(newly.id)
+    account.connect()
+
+    sync(timelines=False, full_refresh=True)
+
+    assert deleted(warehouse) == {seen[5].id, unseen.id, newly.id}
+
+
+def test_a_key_that_loses_a_right_marks_nothing(
+    sync: Sync, account: Account, warehouse: Warehouse, known: list[Incident]
+) -> None:
+    store = account.store
+    sync(timelines=False)
+    before = warehouse.versions()
+    store.keys[REDUCED_KEY] = Key("reduced", frozenset({READ}))
+    account.connect(key=REDUCED_KEY)
+
+    run = sync(timelines=False, full_refresh=True)
+
+    assert [one["skipped"] for one in run.outputs["on_call"]]
+    assert {name for name in before if warehouse.versions()[name] != before[name]} <= {"opsgenie_incidents"}
+    assert differences(warehouse, incident_tables(known, timelines=False)) == []
+    store.keys[REDUCED_KEY] = Key("reduced", frozenset({CONFIG}))
+    run = sync(timelines=False, full_refresh=True, fails=True)
+    assert "403" in str(run.error("validate_key"))
+    assert "Read" in str(run.error("validate_key"))
+    assert deleted(warehouse) == set()
+
+
+def test_a_window_marks_only_what_lies_in_it(
+    sync: Sync, account: Account, warehouse: Warehouse, known: list[Incident]
+) -> None:
+    sync(timelines=False)
+    since = to_datetime(known[20].created_at)
+    until = to_datetime(known[30].created_at) + timedelta(milliseconds=1)
+    inside, outside = known[25], known[40]
+    for one in (inside, outside):
+        account.store.incidents.delete(one.id)
+    sync(since=since.isoformat(), until=until.isoformat(), timelines=False)
+    assert deleted(warehouse) == {inside.id}

@@ -1,0 +1,167 @@
+"""Whatever goes wrong on the way: a run ends right or fails clearly, and the next one completes."""
+
+from __future__ import annotations
+
+import dataclasses
+import multiprocessing
+import os
+import random
+import sys
+import time
+from multiprocessing import forkserver
+from typing import Any
+
+import pytest
+
+import sync_child
+from opsgenie_provider.api import opsgenie, transport
+from opsgenie_provider.api.errors import ApiError
+from opsgenie_provider.api.transport import Throttle, Transport
+from sandbox.instants import DAY
+from sandbox.opsgenie import Store
+from sandbox.opsgenie.seed import bulk
+from sync_expected import differences, incident_tables, whole_account
+from sync_harness import Account, Accounts, Sync, Warehouse, advance, covered
+
+FAULTS = ("429", "500", "503", "drop", "cut_json", "cut_body", "html", "hang")
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same retries, with waits that a test can afford."""
+    monkeypatch.setattr(transport, "_backoff", lambda state: 0.01)
+    quick = dataclasses.replace(opsgenie.DIALECT, throttle=lambda response: Throttle(wait=0.01))
+    monkeypatch.setattr(opsgenie, "DIALECT", quick)
+    monkeypatch.setitem(Transport.__init__.__kwdefaults__, "timeout", (0.5, 0.5))
+
+
+def history(store: Store) -> list[Any]:
+    return [one for one in store.incidents.all() if one.created_at >= store.clock() - 90 * DAY]
+
+
+def half_batches(warehouse: Warehouse, store: Store) -> list[str]:
+    """Incidents that are stored must be so with their services and responders; the rest not at all."""
+    stored = {row["incident_id"] for row in warehouse.table("opsgenie_incidents")}
+    known = [one for one in store.incidents.all() if one.id in stored]
+    tables = incident_tables(known, timelines=False)
+    del tables["opsgenie_incidents"]
+    return differences(warehouse, tables)
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("fault", FAULTS)
+def test_each_fault_now_and_then(sync: Sync, account: Account, warehouse: Warehouse, fault: str) -> None:
+    # A hang costs its time: one is enough.
+    script = [None] * 20 + ["hang"] if fault == "hang" else []
+    account.app.faults.configure(
+        probabilities={} if script else {fault: 0.1}, script=script, hang_seconds=0.6, seed=1
+    )
+
+    sync()
+
+    while account.app.log.in_flight:
+        time.sleep(0.01)
+    assert account.app.log.counts[f"fault:{fault}"]
+    assert differences(warehouse, incident_tables(history(account.store))) == []
+
+
+@pytest.mark.usefixtures("impatient")
+def test_all_faults_at_once(sync: Sync, account: Account, warehouse: Warehouse) -> None:
+    store = account.store
+    mix = dict.fromkeys(FAULTS, 0.05) | {"hang": 0.005}
+    account.app.faults.configure(probabilities=mix, hang_seconds=2, seed=5)
+    sync()
+    everything = whole_account(store, covered(account, warehouse)) | incident_tables(history(store))
+    assert differences(warehouse, everything) == []
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(
+    ("path", "fault"),
+    [
+        *((r"^/v1/incidents$", fault) for fault in FAULTS),
+        (r"/entries$", "cut_body"),
+        (r"/entries$", "429"),
+        (r"/timeline$", "500"),
+        (r"/timeline$", "hang"),
+        (r"^/v1/services$|^/v2/users$", "html"),
+        (r"^/v2/escalations$", "drop"),
+    ],
+)
+def test_a_service_that_stays_broken_fails_the_run_clearly(
+    sync: Sync,
+    account: Account,
+    warehouse: Warehouse,
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+    fault: str,
+) -> None:
+    monkeypatch.setattr(transport, "MAX_ATTEMPTS", 2)
+    monkeypatch.setattr(transport, "MAX_SECONDS_OF_429", 0.1)
+    monkeypatch.setitem(Transport.__init__.__kwdefaults__, "timeout", (0.5, 0.1))
+    store = account.store
+    for one in history(store)[:-12]:
+        # A short history: it is about what fails, not about how much.
+        store.incidents.delete(one.id)
+    account.app.faults.configure(probabilities={fault: 1.0}, hang_seconds=0.3, path=path)
+
+    run = sync(fails=True)
+
+    failed = [error for task, error in run.errors if task != "publish"]
+    assert failed
+    for error in failed:
+        assert isinstance(error, ApiError)
+        assert len(str(error)) < 400
+    assert half_batches(warehouse, store) == []
+    account.app.faults.clear()
+    sync()
+    assert differences(warehouse, incident_tables(history(store))) == []
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_limit_is_kept_to(sync: Sync, account: Account, warehouse: Warehouse) -> None:
+    account.app.limiter.configure({"Incident": {1: 60, 60: 5000}, "Configuration": {1: 20}})
+    sync()
+    refused = account.app.log.counts["status:429"]
+    assert refused <= 0.02 * account.app.log.counts["total"]
+    assert differences(warehouse, incident_tables(history(account.store))) == []
+
+
+def test_killed_at_any_moment_loses_and_doubles_nothing(
+    warehouse: Warehouse,
+    accounts: Accounts,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> None:
+    """Tasks of a process of its own that gets SIGKILL, again and again; then a run in peace."""
+    store = bulk(600)
+    account = accounts.add("opsgenie_default", store)
+    sync = Sync(warehouse, [account], monkeypatch)
+    account.app.faults.configure(latency_ms=4)
+    environment = {name: value for name, value in os.environ.items() if name.startswith("AIRFLOW")}
+    # The fork server does not get sys.path; with the modules loaded once, a child starts at once.
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    forks = multiprocessing.get_context("forkserver")
+    forks.set_forkserver_preload(["sync_child"])
+    request.addfinalizer(forkserver._forkserver._stop)
+    dice = random.Random(1)
+    killed = 0
+    for _ in range(8):
+        started = forks.Event()
+        child = forks.Process(target=sync_child.run, args=(environment, started))
+        child.start()
+        assert started.wait(30)
+        time.sleep(dice.uniform(0.0, 0.5))
+        child.kill()
+        child.join(10)
+        killed += child.exitcode == -9
+        assert half_batches(warehouse, store) == []
+        child.close()
+    assert killed >= 4
+    account.app.faults.clear()
+    advance(account, seconds=1)
+
+    sync(history_days=91)
+
+    assert differences(warehouse, incident_tables(store.incidents.all())) == []
+    assert {request.method for request in account.requests} == {"GET"}

@@ -1,0 +1,270 @@
+"""Later syncs: nothing touched where nothing changed, and every change found, whatever its age."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from sandbox.instants import DAY, HOUR, Clock, to_datetime
+from sandbox.opsgenie import Store
+from sandbox.opsgenie.incidents import SORTS
+from sandbox.opsgenie.model import Incident
+from sync_expected import (
+    catalogue_tables,
+    differences,
+    incident_row,
+    incident_tables,
+)
+from sync_harness import Account, Accounts, Sync, Warehouse, advance, pages_of
+
+
+def in_history(store: Store, since: float = 90) -> list[Incident]:
+    """The incidents of the past days."""
+    return [one for one in store.incidents.all() if one.created_at >= store.clock() - since * DAY]
+
+
+def of_age(store: Store, status: str, days: float, at_most: float = 89) -> list[Incident]:
+    """Incidents in a state, from oldest to newest, between two ages."""
+    now = store.clock()
+    return [
+        one
+        for one in store.incidents.all()
+        if one.status == status and days * DAY <= now - one.created_at < at_most * DAY
+    ]
+
+
+def test_an_unchanged_account_costs_few_requests_and_touches_nothing(
+    sync: Sync, account: Account, warehouse: Warehouse
+) -> None:
+    sync()
+    before = warehouse.versions()
+    account.app.log.clear()
+
+    run = sync()
+
+    assert warehouse.versions() == before
+    assert run.total("rows_changed") == 0
+    trailing = pages_of(len([one for one in in_history(account.store, 3)]))
+    assert len(account.requests) <= len(account.store.schedules) + trailing + 15
+    assert {request.method for request in account.requests} == {"GET"}
+
+
+def test_a_full_refresh_touches_nothing_that_is_right_already(
+    sync: Sync, account: Account, warehouse: Warehouse
+) -> None:
+    sync()
+    before = warehouse.versions()
+    sync(full_refresh=True)
+    assert warehouse.versions() == before
+
+
+def _change_everything(store: Store) -> None:
+    """Each kind of change, to young and old incidents."""
+    incidents = store.incidents
+    for days, at_most in ((0, 2), (3, 40), (40, 89)):
+        resolved = of_age(store, "resolved", days, at_most)
+        closed = of_age(store, "closed", days, at_most)
+        changes: list[Callable[[Incident], object]] = [
+            lambda one: incidents.edit(one.id, message="Édité – 変更 \\ \t 'x'", description=""),
+            lambda one: incidents.edit(one.id, tags=["new", 'a "b", {c}'], details={}),
+            lambda one: incidents.edit(one.id, services=[], responders=[]),
+            lambda one: incidents.edit(
+                one.id,
+                services=[next(iter(store.services)), *one.services[1:]],
+                responders=[*one.responders, {"type": "user", "id": next(iter(store.users))}],
+            ),
+            lambda one: incidents.reopen(one.id),
+            lambda one: incidents.edit(one.id, priority="P1", impact_start=one.created_at - HOUR),
+            lambda one: incidents.acknowledge(one.id, at=one.created_at + 1),
+            lambda one: incidents.edit(one.id, impact_end=one.created_at + 5),
+        ]
+        # Ended before and after the last sync, and again after a reopen.
+        for one in resolved[:2]:
+            incidents.close(one.id)
+        for one in resolved[2:3]:
+            incidents.reopen(one.id)
+            incidents.resolve(one.id)
+        for one, change in zip([*resolved[3:5], *closed], changes, strict=False):
+            change(one)
+    for one in of_age(store, "open", 0)[:2]:
+        incidents.resolve(one.id)
+    for one in of_age(store, "open", 0)[:1]:
+        incidents.close(one.id)
+
+
+@pytest.mark.parametrize("feed", [True, False], ids=["sorts by updatedAt", "does not sort by updatedAt"])
+def test_every_change_is_found(
+    sync: Sync, account: Account, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, feed: bool
+) -> None:
+    sync()
+    known = in_history(account.store)
+    if not feed:
+        monkeypatch.delitem(SORTS, "updatedAt")
+    advance(account, hours=1)
+    _change_everything(account.store)
+    known += [account.store.incidents.add("new", responders=[], services=[])]
+    advance(account, minutes=1)
+
+    # Without the feed an edit of an old closed incident waits for the full read of the day.
+    sync(**({} if feed else {"full_refresh": True}))
+
+    assert differences(warehouse, incident_tables(known)) == []
+
+
+def test_without_the_feed_what_was_not_closed_is_followed_every_hour(
+    sync: Sync, account: Account, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(SORTS, "updatedAt")
+    sync(timelines=False)
+    known = in_history(account.store)
+    advance(account, hours=1)
+    for one in of_age(account.store, "resolved", 3)[:3]:
+        account.store.incidents.close(one.id)
+    for one in of_age(account.store, "resolved", 3)[:3]:
+        account.store.incidents.reopen(one.id)
+
+    sync(timelines=False)
+
+    assert differences(warehouse, incident_tables(known, timelines=False)) == []
+
+
+def test_ended_in_odd_ways(sync: Sync, account: Account, warehouse: Warehouse) -> None:
+    """The demo company has each case; here they are looked at one by one."""
+    store = account.store
+    sync()
+    rows = {row["incident_id"]: row for row in warehouse.table("opsgenie_incidents")}
+    cases = {
+        "closed without a resolve": lambda one: one.status == "closed" and one.impact_end is None,
+        "stale end of a reopened one": lambda one: one.status == "open" and one.impact_end is not None,
+        "more timeline entries than two pages": lambda one: len(one.entries) > 40,
+    }
+    for name, is_one in cases.items():
+        found = [one for one in in_history(store) if is_one(one)]
+        assert found, name
+        for one in found:
+            row = rows[one.id]
+            assert row["resolved_at"] is None or one.status != "open"
+            assert row["resolved_at"] == incident_row(one, account.name)["resolved_at"]
+            entries = warehouse.value(
+                "select count(*) from staging.opsgenie_incident_timeline where incident_id = %s", one.id
+            )
+            assert entries == len(one.entries)
+    closed_only = next(one for one in in_history(store) if cases["closed without a resolve"](one))
+    assert rows[closed_only.id]["closed_at"] is not None
+    assert rows[closed_only.id]["resolved_at_source"] is None
+
+
+def test_last_page_of_a_timeline_with_a_next_offset(
+    sync: Sync, account: Account, warehouse: Warehouse
+) -> None:
+    account.store.trailing_offset = True
+    sync()
+    assert differences(warehouse, incident_tables(in_history(account.store))) == []
+
+
+def test_what_is_found_late_by_the_search_is_found(
+    sync: Sync, account: Account, warehouse: Warehouse
+) -> None:
+    sync(timelines=False)
+    known = in_history(account.store)
+    account.store.incidents.index_lag_ms = 40_000
+    late = account.store.incidents.add("indexed late", created_at=account.store.clock() - 5 * HOUR)
+    sync(timelines=False)
+    assert differences(warehouse, incident_tables(known, timelines=False)) == []
+    advance(account, minutes=1)
+    sync(timelines=False)
+    assert differences(warehouse, incident_tables([*known, late], timelines=False)) == []
+
+
+def test_services_teams_users_and_policies_follow(sync: Sync, account: Account, warehouse: Warehouse) -> None:
+    store = account.store
+    sync(timelines=False)
+    next(iter(store.services.values())).name = "renamed"
+    next(iter(store.teams.values())).name = "Renamed"
+    next(iter(store.users.values())).full_name = "Renamed Person"
+    policy = next(iter(store.escalations.values()))
+    policy.rules = policy.rules[1:]
+    policy.repeat = None
+    store.drop_team(list(store.teams)[-1])
+    sync(timelines=False)
+    assert differences(warehouse, catalogue_tables(store)) == []
+
+
+def test_incidents_that_come_and_go_while_pages_are_read(
+    warehouse: Warehouse, accounts: Accounts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(clock=Clock(), seed=3)
+    now = store.clock()
+    for number in range(950):
+        store.incidents.add(f"incident {number}", created_at=now - 3 * DAY + number * 60_000_000_000)
+    account = accounts.add("opsgenie_default", store)
+    sync = Sync(warehouse, [account], monkeypatch)
+    oldest = store.incidents.all()[:2]
+    meddled: list[Incident] = []
+
+    def meddle(path: str, count: int) -> None:
+        """Twice: what the offsets count changes under the reader's feet."""
+        if "offset=400" in path and len(meddled) < 4:
+            meddled.append(store.incidents.add("backfilled", created_at=now - 3 * DAY + len(meddled)))
+            meddled.append(store.incidents.add("new"))
+            for one in oldest:
+                if store.incidents.get(one.id):
+                    store.incidents.delete(one.id)
+
+    account.meddler.hook = meddle
+
+    sync(timelines=False)
+
+    assert len(meddled) == 4
+    # The window ends where the run began: what is newer comes with the next run.
+    listed = [one for one in store.incidents.all() if one.message != "new"]
+    assert differences(warehouse, incident_tables(listed, timelines=False)) == []
+    sync(timelines=False)
+    assert differences(warehouse, incident_tables(store.incidents.all(), timelines=False)) == []
+
+
+def test_a_payload_that_cannot_be_read_is_kept_once_and_harms_no_other(
+    sync: Sync, account: Account, warehouse: Warehouse
+) -> None:
+    store = account.store
+    sync(timelines=False)
+    known = in_history(store)
+    tables = incident_tables(known, timelines=False)
+    broken = known[-1]
+    broken._json = broken.json().replace(b'"createdAt":"', b'"createdAt":"once, ')
+    store.incidents.forget_results()
+
+    runs = [sync(timelines=False, full_refresh=full) for full in (True, False, True)]
+
+    assert [run.outputs["incidents"][0]["rejected"] for run in runs] == [1, 1, 1]
+    [kept] = warehouse.table("rejected_payloads")
+    assert (kept["account"], kept["stream"]) == ("opsgenie_default", "opsgenie_incidents")
+    assert "createdAt" in kept["reason"]
+    assert kept["payload"]["id"] == broken.id
+    # What is stored of it stays, and is not taken for deleted.
+    assert differences(warehouse, tables) == []
+
+
+def test_a_run_after_a_long_pause_misses_nothing(sync: Sync, account: Account, warehouse: Warehouse) -> None:
+    sync(timelines=False)
+    known = in_history(account.store)
+    warehouse.rows(
+        "update staging.sync_state set last_success_at = now() + interval '10 days' "
+        "where stream = 'opsgenie_incidents_full_read' returning 1"
+    )
+    for _ in range(5):
+        advance(account, days=2)
+        known.append(account.store.incidents.add("new"))
+    advance(account, minutes=1)
+
+    # No full read is due: the trailing window must reach back to the last run.
+    run = sync(timelines=False)
+
+    assert run.outputs["incidents"][0]["part_of"] is None
+    assert differences(warehouse, incident_tables(known, timelines=False)) == []
+    watermark = warehouse.value(
+        "select watermark_at from staging.sync_state where stream = 'opsgenie_incidents'"
+    )
+    assert abs(watermark - to_datetime(account.store.clock())) <= timedelta(seconds=1)

@@ -1,0 +1,140 @@
+"""Whatever the service sends: rows that their tables can hold, or a payload set aside with its reason."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from payloads import (
+    ESCALATION,
+    INCIDENT,
+    JSON,
+    ON_CALL,
+    SCHEDULE,
+    SERVICE,
+    TEAM,
+    TIMELINE_ENTRY,
+    USER,
+    damaged,
+    raw,
+)
+
+from opsgenie_provider.rows import configuration
+from opsgenie_provider.rows.fields import UnreadablePayloadError
+from opsgenie_provider.rows.incidents import incident_rows, timeline_row
+from opsgenie_provider.rows.on_call import timeline_periods
+from opsgenie_provider.rows.tables import (
+    ESCALATION_RULES,
+    ESCALATIONS,
+    INCIDENT_RESPONDERS,
+    INCIDENT_SERVICES,
+    INCIDENT_TIMELINE,
+    INCIDENTS,
+    ON_CALL_PERIODS,
+    ROTATIONS,
+    SCHEDULES,
+    SERVICES,
+    TEAMS,
+    USERS,
+    Row,
+    Table,
+)
+
+NOT_NULL = {"created_at", "key_reach", "raw", "start_at", "end_at"}
+INTEGERS = {
+    "repeat_count": 32,
+    "repeat_wait_seconds": 32,
+    "rotation_length": 32,
+    "step": 32,
+    "delay_seconds": 64,
+}
+DOCUMENTS = {"raw", "details", "participants", "time_restriction"}
+
+
+def incident(payload: Any) -> list[tuple[Table, list[Row]]]:
+    rows = incident_rows(raw(payload), account="acme", key_reach="account")
+    return [
+        (INCIDENTS, [rows.incident]),
+        (INCIDENT_SERVICES, rows.services),
+        (INCIDENT_RESPONDERS, rows.responders),
+    ]
+
+
+def timeline(payload: Any) -> list[tuple[Table, list[Row]]]:
+    return [(INCIDENT_TIMELINE, [timeline_row(raw(payload), account="acme", incident_id="i1")])]
+
+
+def on_call(payload: Any) -> list[tuple[Table, list[Row]]]:
+    periods = timeline_periods(raw(payload))
+    assert all(period.start_at < period.end_at for period in periods)
+    return [(ON_CALL_PERIODS, [("acme", "sched-1", *period) for period in periods])]
+
+
+def configured(table: Table, read: Any) -> Any:
+    return lambda payload: [(table, read(raw(payload), account="acme"))]
+
+
+READERS = {
+    "incident": (incident, INCIDENT),
+    "timeline": (timeline, TIMELINE_ENTRY),
+    "on-call": (on_call, ON_CALL),
+    "service": (configured(SERVICES, configuration.service_rows), SERVICE),
+    "team": (configured(TEAMS, configuration.team_rows), TEAM),
+    "user": (configured(USERS, configuration.user_rows), USER),
+    "schedule": (configured(SCHEDULES, configuration.schedule_rows), SCHEDULE),
+    "rotations": (configured(ROTATIONS, configuration.rotation_rows), SCHEDULE),
+    "escalation": (configured(ESCALATIONS, configuration.escalation_rows), ESCALATION),
+    "rules": (configured(ESCALATION_RULES, configuration.escalation_rule_rows), ESCALATION),
+}
+
+
+def check(table: Table, row: Row) -> None:
+    """What PostgreSQL would refuse, or the contract forbids."""
+    assert len(row) == len(table.columns)
+    for name, value in zip(table.columns, row, strict=True):
+        if name in table.key or (name in NOT_NULL and table is not ROTATIONS):
+            assert value is not None, name
+        if value is None:
+            continue
+        if name in INTEGERS:
+            assert isinstance(value, int)
+            assert -(2 ** (INTEGERS[name] - 1)) <= value < 2 ** (INTEGERS[name] - 1), name
+        elif name.endswith("_at"):
+            assert isinstance(value, datetime)
+            assert value.tzinfo is not None
+        elif name == "enabled":
+            assert isinstance(value, bool)
+        else:
+            for each in value if name == "tags" else [value]:
+                assert isinstance(each, str), name
+                assert each, name
+                assert "\0" not in each, name
+                each.encode()
+        if name in DOCUMENTS:
+            json.loads(value)
+
+
+@pytest.mark.parametrize("kind", READERS)
+@given(data=st.data())
+def test_rows_or_a_reason(kind: str, data: st.DataObject) -> None:
+    read, good = READERS[kind]
+    payload = data.draw(damaged(good) | JSON)
+    tables, reason = [], None
+    try:
+        tables = read(payload)
+    except UnreadablePayloadError as error:
+        reason = str(error)
+    assert reason != ""
+    for table, rows in tables:
+        for row in rows:
+            check(table, row)
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_good_payloads_give_rows(kind: str) -> None:
+    read, good = READERS[kind]
+    assert all(rows for _, rows in read(good))

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from opsgenie_provider.rows.fields import (
+    UnreadablePayloadError,
+    boolean,
+    decode,
+    integer,
+    items,
+    json_text,
+    nested,
+    objects,
+    required_text,
+    required_timestamp,
+    text,
+    texts,
+    timestamp,
+)
+
+
+@pytest.mark.parametrize("digits", range(10))
+def test_instants_may_have_up_to_nine_fraction_digits(digits: int) -> None:
+    fraction = "123456789"[:digits]
+    value = "2026-03-02T15:37:31" + (f".{fraction}" if fraction else "") + "Z"
+    microsecond = int(fraction[:6].ljust(6, "0"))
+    assert timestamp({"at": value}, "at") == datetime(2026, 3, 2, 15, 37, 31, microsecond, UTC)
+
+
+@given(st.datetimes(timezones=st.integers(-14 * 60, 14 * 60).map(lambda m: timezone(timedelta(minutes=m)))))
+def test_instants_of_any_zone_are_the_same_instant(instant: datetime) -> None:
+    assert timestamp({"at": instant.isoformat()}, "at") == instant
+
+
+def test_an_instant_without_a_zone_is_utc() -> None:
+    assert timestamp({"at": "2026-03-02T15:37:31"}, "at") == datetime(2026, 3, 2, 15, 37, 31, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("value", ["yesterday", "2026-02-30T00:00:00Z", 1772465851, True, [], "15:37"])
+def test_what_is_no_instant_is_said(value: Any) -> None:
+    with pytest.raises(UnreadablePayloadError, match=r"^at: .* is not an ISO 8601 timestamp$"):
+        timestamp({"at": value}, "at")
+
+
+@pytest.mark.parametrize("read", [text, timestamp, integer])
+@pytest.mark.parametrize("payload", [{}, {"f": None}, {"f": ""}])
+def test_what_is_not_known_is_none(read: Any, payload: Any) -> None:
+    assert read(payload, "f") is None
+
+
+@pytest.mark.parametrize(("read", "value"), [(integer, 0), (boolean, False), (text, "0"), (text, " ")])
+def test_what_is_known_is_not_none(read: Any, value: Any) -> None:
+    assert read({"f": value}, "f") == value
+
+
+@pytest.mark.parametrize("required", [required_text, required_timestamp])
+@pytest.mark.parametrize("payload", [{}, {"f": None}, {"f": ""}])
+def test_what_is_required_is_missed(required: Any, payload: Any) -> None:
+    with pytest.raises(UnreadablePayloadError, match=r"^f: missing$"):
+        required(payload, "f")
+
+
+def test_numbers_are_texts_where_texts_are_expected() -> None:
+    assert text({"id": 17}, "id") == "17"
+
+
+@pytest.mark.parametrize(
+    ("value", "bits", "number"),
+    [(5, 32, 5), ("5", 32, 5), (5.0, 32, 5), (-(2**31), 32, -(2**31)), (2**31, 64, 2**31), (0, 32, 0)],
+)
+def test_whole_numbers(value: Any, bits: int, number: int) -> None:
+    assert integer({"n": value}, "n", bits=bits) == number
+
+
+@pytest.mark.parametrize("value", [2**31, -(2**31) - 1, 1.5, "1.5", "five", True, [], {}, 1e300, "9" * 5000])
+def test_other_numbers_are_refused_not_bent(value: Any) -> None:
+    with pytest.raises(UnreadablePayloadError, match=r"^n: "):
+        integer({"n": value}, "n")
+
+
+@pytest.mark.parametrize(
+    ("read", "value"),
+    [
+        (text, []),
+        (text, {}),
+        (text, True),
+        (boolean, "true"),
+        (boolean, 1),
+        (nested, []),
+        (nested, "x"),
+        (items, {}),
+        (items, "x"),
+        (objects, [1]),
+        (objects, [{}, None]),
+        (texts, [["a"]]),
+        (texts, [{}]),
+    ],
+)
+def test_another_type_is_refused_by_name(read: Any, value: Any) -> None:
+    with pytest.raises(UnreadablePayloadError, match=r"^f: "):
+        read({"f": value}, "f")
+
+
+def test_lists_of_texts_have_no_unknown_ones() -> None:
+    assert texts({"tags": ["a", "", None, 7]}, "tags") == ["a", "7"]
+    assert texts({}, "tags") == []
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [b"", b"{", b"[1]", b"null", b'"a"', b'{"a": "\xff"}', b'{"a": 1e999}', b'{"a":' * 5000, b'{"a": NaN}'],
+)
+def test_what_is_no_object_is_unreadable(payload: bytes) -> None:
+    with pytest.raises(UnreadablePayloadError, match=r"."):
+        decode(msgspec.Raw(payload))
+
+
+def test_null_is_null_not_json() -> None:
+    assert json_text(None) is None
+    assert json_text({"a": [1, "é"]}) == '{"a":[1,"é"]}'

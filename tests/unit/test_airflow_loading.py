@@ -1,0 +1,100 @@
+"""What Airflow does with the folders: plugins and DAGs, each in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+
+LOAD_PLUGINS = """
+import json, sys
+from pathlib import Path
+folder = Path(sys.argv[1])
+# The package as installed comes first; what the loader then adds is its own doing.
+import opsgenie_provider.operators.incidents, opsgenie_provider.operators.on_call
+before = dict(sys.modules)
+from airflow import plugins_manager
+names = [plugin["name"] for plugin in plugins_manager.get_plugin_info(["name"])]
+print(json.dumps({
+    "plugins": names.count("opsgenie_provider"),
+    "errors": plugins_manager.get_import_errors(),
+    "replaced": [name for name, module in before.items() if sys.modules.get(name) is not module],
+    "executed": sorted(
+        name for name, module in list(sys.modules.items())
+        if "." not in name and str(getattr(module, "__file__", None) or "").startswith(str(folder))
+        and name != "opsgenie_provider"
+    ),
+}))
+"""
+
+LOAD_DAGS = """
+import builtins, json, socket, sqlite3, sys
+calls = []
+
+def forbidden(*args, **kwargs):
+    calls.append(repr(args)[:200])
+    raise AssertionError("no network while a DAG file is read")
+
+socket.create_connection = socket.socket.connect = forbidden
+sqlite3.connect = sqlite3.dbapi2.connect = forbidden
+import psycopg
+psycopg.connect = psycopg.Connection.connect = forbidden
+read = builtins.open
+
+def noted(file, *args, **kwargs):
+    if "settings.yaml" in str(file) or str(file).endswith(".sql"):
+        calls.append(str(file))
+    return read(file, *args, **kwargs)
+
+builtins.open = noted
+from airflow.dag_processing.dagbag import DagBag
+bag = DagBag(sys.argv[1])
+dag = bag.dags["opsgenie_sync"]
+print(json.dumps({
+    "errors": bag.import_errors,
+    "calls": calls,
+    "dags": sorted(bag.dags),
+    "params": {name: dag.params.get_param(name).value for name in dag.params},
+    "catchup": dag.catchup,
+    "tasks": {task.task_id: [task.retries, sorted(task.upstream_task_ids)] for task in dag.tasks},
+}))
+"""
+
+
+def run(code: str, *arguments: str, cwd: Path) -> Any:
+    """Run in a fresh interpreter, from elsewhere, with no connection set; returns what it prints last."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_CONN")}
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_the_plugin_loader_executes_nothing_but_the_plugin(tmp_path: Path) -> None:
+    loaded = run(LOAD_PLUGINS, str(ROOT / "plugins"), cwd=tmp_path)
+    assert loaded == {"plugins": 1, "errors": {}, "replaced": [], "executed": ["plugin"]}
+
+
+def test_dags_are_read_without_connections_database_or_network(tmp_path: Path) -> None:
+    loaded = run(LOAD_DAGS, str(ROOT / "dags"), cwd=tmp_path)
+    assert loaded["errors"] == {}
+    assert loaded["calls"] == []
+    assert "opsgenie_sync" in loaded["dags"]
+    # As the contract names them.
+    assert loaded["params"] == {"since": None, "until": None, "full_refresh": False, "history_days": 90}
+    assert not loaded["catchup"]
+    # Whatever may fail in passing is tried again; the sum at the end would only fail again.
+    assert {task for task, (retries, _) in loaded["tasks"].items() if retries < 2} == {"publish"}
+    assert "incidents" in loaded["tasks"]["timelines"][1]

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+import pytest
+from airflow.sdk import RetryAction
+
+from opsgenie_provider.api.errors import (
+    ApiConnectionError,
+    CrowdedSecondError,
+    ForeignHostError,
+    InvalidResponseError,
+    error_class,
+)
+from opsgenie_provider.hooks.base import ConnectionSettingsError
+from opsgenie_provider.retry import ApiRetryPolicy
+from opsgenie_provider.settings import InvalidSettingsError
+from opsgenie_provider.warehouse.connection import WarehouseUnavailableError
+
+
+def answered(status: int, retry_after: float | None = None) -> Exception:
+    return error_class(status)(
+        status=status, message="m", service="OpsGenie", request="GET /x", retry_after=retry_after
+    )
+
+
+def decide(error: BaseException) -> Any:
+    return ApiRetryPolicy().evaluate(error, try_number=1, max_tries=3)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        *(answered(status) for status in (302, 400, 401, 402, 403, 404, 405, 410, 422)),
+        ForeignHostError("elsewhere"),
+        CrowdedSecondError("full"),
+        InvalidSettingsError("tiers"),
+        ConnectionSettingsError("no password"),
+        ValueError("since"),
+        psycopg.errors.InsufficientPrivilege("no"),
+        psycopg.errors.UndefinedTable("no"),
+    ],
+)
+def test_what_a_person_must_mend_fails_at_once(error: Exception) -> None:
+    assert decide(error).action is RetryAction.FAIL
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ApiConnectionError("reset"),
+        InvalidResponseError("cut off"),
+        WarehouseUnavailableError("restarting"),
+        psycopg.OperationalError("server closed the connection"),
+        psycopg.errors.AdminShutdown("terminating"),
+        psycopg.errors.DeadlockDetected("deadlock"),
+        RuntimeError("who knows"),
+    ],
+)
+def test_what_may_pass_is_left_to_the_tasks_own_retries(error: Exception) -> None:
+    assert decide(error).action is RetryAction.DEFAULT
+
+
+@pytest.mark.parametrize(
+    ("status", "retry_after", "delay"),
+    [
+        (429, 30.0, timedelta(seconds=30)),
+        (429, None, None),
+        (503, 120.0, timedelta(minutes=2)),
+        (500, None, None),
+        (408, None, None),
+    ],
+)
+def test_waits_as_long_as_the_service_says(
+    status: int, retry_after: float | None, delay: timedelta | None
+) -> None:
+    decision = decide(answered(status, retry_after))
+    assert (decision.action, decision.retry_delay) == (RetryAction.RETRY, delay)
+    assert decision.reason == f"OpsGenie answered {status}"
