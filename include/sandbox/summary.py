@@ -28,8 +28,14 @@ from dora.incident_history order by opened_at desc, incident_id limit 10
 """
 
 
+_PLAN = """
+select to_char(original_created_at at time zone 'UTC', 'YYYY-MM'), state, reason, count(*)
+from migration.ledger group by 1, 2, 3 order by 1, 2, 3
+"""
+
+
 def print_summary(connection: str) -> None:
-    """Print how many rows each table has, CFR and MTTR by service, and the latest incidents.
+    """Print the rows of each table, CFR and MTTR by service, the latest incidents, and the migration's plan.
 
     :param connection: the Airflow connection of the warehouse, as JSON or a URL.
     """
@@ -46,6 +52,11 @@ def print_summary(connection: str) -> None:
             ("opened (UTC)", "service", "title", "status", "min", "deployment", "after", "PR", "title"),
             warehouse.execute(_LATEST).fetchall(),
         )
+        print_table(
+            "The plan of the migration from PagerDuty (nothing was written)",
+            ("month", "state", "reason", "incidents"),
+            warehouse.execute(_PLAN).fetchall(),
+        )
 
 
 def row_counts(warehouse: psycopg.Connection[tuple[Any, ...]]) -> list[tuple[str, int]]:
@@ -53,6 +64,7 @@ def row_counts(warehouse: psycopg.Connection[tuple[Any, ...]]) -> list[tuple[str
     tables = warehouse.execute(
         "select table_schema, table_name from information_schema.tables "
         "where table_schema in ('staging', 'dora', 'migration') and table_type = 'BASE TABLE' "
+        "and table_name not like '%\_queue' "
         "order by 1 desc, 2"
     ).fetchall()
     counts = []

@@ -1,0 +1,165 @@
+"""The only code that sends anything but GET. Used with the import key alone.
+
+All writes are asynchronous: 202 with a request id, whose status says later what came of it
+(docs.opsgenie.com/docs/incident-api, "Get request status"). A write is repeated only where it is
+known not to have happened; anything else is an ``UnknownOutcomeError``, to be looked up.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+from tenacity import Retrying, retry_if_result, stop_after_delay, wait_exponential
+
+from opsgenie_provider.api.errors import InvalidRequestError, NotFoundError, PermissionDeniedError
+from opsgenie_provider.api.opsgenie import INCIDENT, PAGE_SIZE, OpsgenieClient
+
+log = logging.getLogger(__name__)
+
+# An incident that never was: what is written to it is written nowhere.
+_NO_INCIDENT = "00000000-0000-0000-0000-000000000000"
+NOT_PROCESSED = "RequestNotProcessed"
+# How long a request may wait in the service's queue before its fate is left for a later run.
+MAX_SECONDS_IN_QUEUE = 300.0
+_poll_wait = wait_exponential(multiplier=0.1, max=5)
+
+
+class RequestStatus(msgspec.Struct, frozen=True):
+    """What came of a write.
+
+    :param isSuccess: whether it was done; an answer of 200 says nothing about that.
+    :param status: why or why not, in the service's words.
+    :param incidentId: the incident; empty where there is none.
+    """
+
+    isSuccess: bool
+    status: str = ""
+    incidentId: str = ""
+
+
+class _Accepted(msgspec.Struct):
+    requestId: str
+
+
+class _Status(msgspec.Struct):
+    data: RequestStatus
+
+
+class _Notes(msgspec.Struct):
+    data: list[Raw]
+    paging: dict[str, Any] | None = None
+
+
+class _Note(msgspec.Struct):
+    note: str = ""
+    offset: str = ""
+
+
+class OpsgenieWriter(OpsgenieClient):
+    """Creates, resolves, annotates and deletes incidents. Safe to use from several threads."""
+
+    # --- writes: each returns the request id
+
+    def create_incident(self, payload: Mapping[str, Any]) -> str:
+        """Ask for an incident (incident API, create). There is no key against doubles."""
+        return self._write("POST", "/v1/incidents/create", payload)
+
+    def resolve(self, incident_id: str) -> str:
+        """Ask to resolve an incident; done twice, the second fails with "Incident is not open"."""
+        return self._write("POST", f"/v1/incidents/{incident_id}/resolve", {})
+
+    def add_note(self, incident_id: str, note: str) -> str:
+        """Ask to add a note (at most 25,000 characters); done twice, it stands there twice."""
+        return self._write("POST", f"/v1/incidents/{incident_id}/notes", {"note": note})
+
+    def add_details(self, incident_id: str, details: Mapping[str, str]) -> str:
+        """Ask to set details; done twice is done once."""
+        return self._write("POST", f"/v1/incidents/{incident_id}/details", {"details": dict(details)})
+
+    def delete(self, incident_id: str) -> str:
+        """Ask to delete an incident; needs the right to delete."""
+        return self._write("DELETE", f"/v1/incidents/{incident_id}", None)
+
+    def may_write(self) -> bool:
+        """Whether the key has the right to write, found out without writing.
+
+        It sends an empty note to an incident that does not exist: refused for the right or for the
+        request, in either case nothing happens.
+        """
+        try:
+            self._write("POST", f"/v1/incidents/{_NO_INCIDENT}/notes", {})
+        except PermissionDeniedError:
+            return False
+        except (InvalidRequestError, NotFoundError):
+            return True
+        return True
+
+    # --- what came of them
+
+    def outcome(self, request_id: str) -> RequestStatus | None:
+        """Wait until a request is processed; None where the service does not know it (any more).
+
+        :raises TimeoutError: it still waits in the service's queue.
+        """
+        waiting = Retrying(
+            retry=retry_if_result(lambda status: status is NOT_PROCESSED),
+            wait=_poll_wait,
+            stop=stop_after_delay(MAX_SECONDS_IN_QUEUE),
+            retry_error_callback=lambda state: NOT_PROCESSED,
+            sleep=time.sleep,
+        )
+        status = waiting(self._status, request_id)
+        if isinstance(status, str):
+            raise TimeoutError(f"OpsGenie has not processed the request {request_id} yet.")
+        return status
+
+    def _status(self, request_id: str) -> RequestStatus | str | None:
+        path = f"/v1/incidents/requests/{request_id}"
+        try:
+            return self.transport.get(path, domain=INCIDENT, into=_Status).data
+        except NotFoundError as error:
+            return NOT_PROCESSED if error.kind == NOT_PROCESSED else None
+
+    def notes(self, incident_id: str) -> list[str]:
+        """The notes of an incident (incident API, list notes; pages by an offset text)."""
+        found: list[str] = []
+        offset = ""
+        while True:
+            params = {"limit": PAGE_SIZE, "order": "asc"} | ({"offset": offset} if offset else {})
+            path = f"/v1/incidents/{incident_id}/notes"
+            answer = self.transport.get(path, domain=INCIDENT, params=params, into=_Notes)
+            page = [msgspec.json.decode(raw, type=_Note) for raw in answer.data]
+            found += [note.note for note in page]
+            if not page or not (answer.paging or {}).get("next") or page[-1].offset in ("", offset):
+                return found
+            offset = page[-1].offset
+
+    def tagged(self, tag: str) -> list[Raw]:
+        """Incidents that bear a tag, as far as the search index knows by now.
+
+        The search syntax is asked with and without quotes, as a tag may hold a colon: one that the
+        server cannot read finds nothing. The caller checks the tags of what is found.
+        """
+        refused: list[InvalidRequestError] = []
+        for query in (f'tag: "{tag}"', f"tag: {tag}"):
+            try:
+                found = self.incidents(query=query).items
+            except InvalidRequestError as error:
+                refused.append(error)
+                continue
+            if found:
+                return found
+        if len(refused) == 2:
+            raise refused[0]
+        return []
+
+    def _write(self, method: str, path: str, body: Mapping[str, Any] | None) -> str:
+        params = None if path.endswith("/create") else {"identifierType": "id"}
+        return self.transport.write(
+            method, path, domain=INCIDENT, body=body, params=params, into=_Accepted
+        ).requestId

@@ -1,0 +1,129 @@
+"""Reads everything of a window of PagerDuty's lists of incidents or log entries, each once.
+
+A list reaches 10,000 items and six months only, so a range is cut into windows of 90 days and these
+again by their totals. Whether the bounds themselves are within is not published: neighbours overlap
+by a second, and what comes twice counts once.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import msgspec
+from msgspec import Raw
+
+from opsgenie_provider.api.errors import CrowdedSecondError, InvalidResponseError
+from opsgenie_provider.api.pagerduty import REACHABLE, PagerdutyPage
+
+log = logging.getLogger(__name__)
+Read = Callable[..., PagerdutyPage]
+
+LONGEST = timedelta(days=90)
+_SECOND = timedelta(seconds=1)
+_READS_OF_A_MOVING_WINDOW = 3
+
+
+class _Identified(msgspec.Struct):
+    id: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """[since, until), whole seconds, with its first page; ``total`` is what it held then."""
+
+    since: datetime
+    until: datetime
+    first: PagerdutyPage
+
+    @property
+    def total(self) -> int:
+        return self.first.total if self.first.total is not None else len(self.first.items)
+
+
+class PagerdutyWindows:
+    """Reads windows of one list.
+
+    :param read: ``PagerdutyClient.incidents`` or ``.log_entries``.
+    :param executor: runs the requests; its size bounds how many are under way.
+    """
+
+    def __init__(self, read: Read, executor: ThreadPoolExecutor) -> None:
+        self._read = read
+        self._executor = executor
+
+    def parts(self, since: datetime, until: datetime) -> list[Part]:
+        """The range in windows that paging can reach, ascending; one request each.
+
+        :raises CrowdedSecondError: one second holds more than paging can reach.
+        """
+        since = since.replace(microsecond=0)
+        edges = [since]
+        while until - edges[-1] > LONGEST:
+            edges.append(edges[-1] + LONGEST)
+        windows = list(zip(edges, [*edges[1:], until], strict=True))
+        return self._reachable([window for window in windows if window[0] < window[1]])
+
+    def _reachable(self, windows: list[tuple[datetime, datetime]]) -> list[Part]:
+        parts = []
+        for part in self._executor.map(self._probe, windows):
+            if part.total <= REACHABLE:
+                parts.append(part)
+                continue
+            seconds = int((part.until - part.since) / _SECOND)
+            if seconds <= 1:
+                raise CrowdedSecondError(
+                    f"PagerDuty holds {part.total} items within one second, {part.since.isoformat()}; it "
+                    f"lists at most {REACHABLE}. Nothing of it was stored."
+                )
+            pieces = min(seconds, part.total // (REACHABLE // 2) + 1)
+            cuts = [part.since + _SECOND * (seconds * n // pieces) for n in range(pieces)]
+            log.info("%d items from %s: read in %d parts.", part.total, part.since.isoformat(), pieces)
+            parts += self._reachable(list(zip(cuts, [*cuts[1:], part.until], strict=True)))
+        return parts
+
+    def _probe(self, window: tuple[datetime, datetime]) -> Part:
+        return Part(*window, self._page(*window, 0))
+
+    def _page(self, since: datetime, until: datetime, offset: int) -> PagerdutyPage:
+        return self._read(since - _SECOND, until + _SECOND, offset=offset)
+
+    def items(self, part: Part) -> list[Raw]:
+        """Everything of a part, each item once, however it moved while it was read.
+
+        :raises InvalidResponseError: it never held still long enough to be read whole.
+        """
+        for attempt in range(_READS_OF_A_MOVING_WINDOW):
+            first = self._page(part.since, part.until, 0) if attempt else part.first
+            found: dict[str, Raw] = {}
+            totals = [first.total]
+            for page in self._pages(part, first):
+                found |= {msgspec.json.decode(item, type=_Identified).id: item for item in page.items}
+                totals.append(page.total)
+            # New ones may come meanwhile; fewer than were counted means that one was stepped over.
+            if len(found) >= max((total for total in totals if total is not None), default=0):
+                return list(found.values())
+            log.info("The window from %s changed while it was read: again.", part.since.isoformat())
+        raise InvalidResponseError(
+            f"PagerDuty counted {max(filter(None, totals))} items from {part.since.isoformat()} to "
+            f"{part.until.isoformat()} but listed {len(found)}."
+        )
+
+    def _pages(self, part: Part, first: PagerdutyPage) -> Iterator[PagerdutyPage]:
+        yield first
+        # A server may cap the limit: what came back says where the next page begins.
+        offset = step = len(first.items)
+        last = first
+        if first.total is not None and step:
+            offsets = range(step, first.total, step)
+            read = self._executor.map(lambda at: self._page(part.since, part.until, at), offsets)
+            for last in read:
+                offset += len(last.items)
+                yield last
+        while last.more and last.items:
+            last = self._page(part.since, part.until, offset)
+            offset += len(last.items)
+            yield last

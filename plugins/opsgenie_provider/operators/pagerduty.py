@@ -1,0 +1,307 @@
+"""A PagerDuty account's history into staging: incidents, their log entries and notes, and the catalogue."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from itertools import groupby, islice
+from typing import Any, cast
+
+import msgspec
+from airflow.sdk import BaseOperator, Context
+from msgspec import Raw
+
+from opsgenie_provider.api.errors import NotFoundError, PermissionDeniedError, PlanError
+from opsgenie_provider.api.pagerduty import PAGE_SIZE, PagerdutyClient
+from opsgenie_provider.api.pagerduty_windows import LONGEST, PagerdutyWindows, Part
+from opsgenie_provider.api.windows import THREADS, in_parallel
+from opsgenie_provider.hooks.pagerduty import PagerdutyHook
+from opsgenie_provider.hooks.warehouse import warehouse
+from opsgenie_provider.operators.base import Outcome, Progress
+from opsgenie_provider.planning import parse_instant
+from opsgenie_provider.rows.pagerduty import named_rows, pagerduty_incident_row, priority_rows
+from opsgenie_provider.rows.tables import PAGERDUTY_SERVICES, PAGERDUTY_TEAMS
+from opsgenie_provider.warehouse.connection import Connection, Warehouse
+from opsgenie_provider.warehouse.pagerduty import (
+    Details,
+    DueDetails,
+    derive_times,
+    due_details,
+    merge_details,
+    merge_pagerduty_incidents,
+    merge_priorities,
+)
+from opsgenie_provider.warehouse.snapshots import Snapshot
+from opsgenie_provider.warehouse.state import keep_rejected, record_success
+
+# Clocks differ: the first log entry of a captured incident is a second older than the incident.
+_SKEW = timedelta(minutes=5)
+# What happens to an incident after its last change as its payload has it: a late note, say.
+_AFTERMATH = timedelta(days=1)
+# A few that went on for long would stretch the window that is read for all the others.
+_LONG, _LONG_LASTING = timedelta(days=3), 0.05
+_FEW = 3
+_BATCH = 500
+# Of the incidents without a note in their log, so many are asked for notes all the same.
+_ASKED_FIRST, _ASKED_LATER, _ASKED_SHARE, _ASKED_AT_MOST = 20, 5, 0.1, 60
+
+
+class PagerdutyToPostgresOperator(BaseOperator):
+    """Reads the incidents created in [since, until), then the details of those that are new or changed.
+
+    Each 10,000 or fewer incidents, and each 500 incidents' details, are one transaction. The list is
+    read whole on every run, for an incident may change at any age; it takes a request per 100.
+
+    :param pagerduty_conn_id: the account; only GET is sent.
+    :param since: ISO 8601; None: from the account's first incident on.
+    :param until: ISO 8601; None: up to now.
+    :param with_notes: read notes, too.
+    """
+
+    template_fields: Sequence[str] = (
+        "pagerduty_conn_id",
+        "postgres_conn_id",
+        "since",
+        "until",
+        "with_notes",
+    )
+    ui_color = "#dbe7ff"
+    stream = "pagerduty_incidents"
+
+    def __init__(
+        self,
+        *,
+        pagerduty_conn_id: str = "pagerduty_default",
+        postgres_conn_id: str = "postgres_default",
+        since: str | None = None,
+        until: str | None = None,
+        with_notes: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.pagerduty_conn_id = pagerduty_conn_id
+        self.postgres_conn_id = postgres_conn_id
+        self.since = since
+        self.until = until
+        self.with_notes = with_notes
+
+    @cached_property
+    def client(self) -> PagerdutyClient:
+        return PagerdutyHook(pagerduty_conn_id=self.pagerduty_conn_id).client
+
+    @cached_property
+    def warehouse(self) -> Warehouse:
+        return warehouse(self.postgres_conn_id)
+
+    @property
+    def account(self) -> str:
+        return self.pagerduty_conn_id
+
+    def execute(self, context: Context) -> Outcome:
+        done: Counter[str] = Counter(incidents=0, rows_changed=0, rejected=0)
+        with (
+            self.warehouse.lock(f"{self.account}:pagerduty"),
+            self.warehouse.connection() as connection,
+            ThreadPoolExecutor(THREADS, thread_name_prefix="pagerduty") as executor,
+        ):
+            self._catalogue(connection)
+            span = self._span()
+            if span:
+                done.update(self._incidents(connection, executor, *span))
+                done.update(self._details(connection, executor, *span))
+            with connection.transaction():
+                done["rows_changed"] += derive_times(connection, self.account)
+                record_success(
+                    connection, self.account, self.stream, rows_changed=done["rows_changed"], read=span
+                )
+        counts = {"requests": self.client.transport.requests_sent, **done}
+        self.log.info("%s: %s.", self.account, ", ".join(f"{n} {what}" for what, n in counts.items()))
+        return cast(Outcome, {"account": self.account, "stream": self.stream, **counts})
+
+    def _span(self) -> tuple[datetime, datetime] | None:
+        """What to read; None where the account has no incidents."""
+        until = parse_instant(self.until, "until")
+        # The service's clock may be ahead of ours.
+        until = until or datetime.now(UTC) + timedelta(hours=1)
+        since = parse_instant(self.since, "since")
+        if since is None:
+            first = self.client.first_incident()
+            if not first:
+                return None
+            since = pagerduty_incident_row(first[0], account=self.account)[9]
+        return (since, until) if since < until else None
+
+    def _catalogue(self, connection: Connection) -> None:
+        """Services, teams and priorities: whole lists; one that the plan or key lacks is left out."""
+        for name, table in (("services", PAGERDUTY_SERVICES), ("teams", PAGERDUTY_TEAMS)):
+            listed = self._listed(name)
+            with connection.transaction():
+                snapshot = Snapshot(
+                    connection, self.account, [(table, lambda raw: named_rows(raw, account=self.account))]
+                )
+                snapshot.add(listed or ())
+                snapshot.merge(complete=listed is not None)
+                keep_rejected(connection, self.account, f"pagerduty_{name}", snapshot.rejected)
+        priorities = self._listed("priorities")
+        if priorities is not None:
+            with connection.transaction():
+                merge_priorities(
+                    connection, self.account, list(priority_rows(priorities, account=self.account))
+                )
+
+    def _listed(self, name: str) -> list[Raw] | None:
+        try:
+            return list(getattr(self.client, name)())
+        except (PlanError, PermissionDeniedError, NotFoundError) as error:
+            self.log.info("%s: no %s. %s", self.account, name, error)
+            return None
+
+    def _incidents(
+        self, connection: Connection, executor: ThreadPoolExecutor, since: datetime, until: datetime
+    ) -> dict[str, int]:
+        done: Counter[str] = Counter()
+        windows = PagerdutyWindows(self.client.incidents, executor)
+        parts = windows.parts(since, until)
+        progress = Progress(self.log, "incidents", total=sum(part.total for part in parts))
+        for part in parts:
+            items = windows.items(part)
+            with connection.transaction():
+                found, changed, rejected = merge_pagerduty_incidents(
+                    connection, self.account, items, since, until
+                )
+                keep_rejected(connection, self.account, self.stream, rejected)
+            done.update(incidents=found, rows_changed=changed, rejected=len(rejected))
+            progress.advance(len(items))
+        return done
+
+    # --- details
+
+    def _details(
+        self, connection: Connection, executor: ThreadPoolExecutor, since: datetime, until: datetime
+    ) -> dict[str, int]:
+        due = due_details(connection, self.account, since, until, with_notes=self.with_notes)
+        connection.commit()
+        self.log.info("%d incidents are new or changed: reading their log entries.", len(due))
+        done: Counter[str] = Counter()
+        trusted: bool | None = None
+        progress = Progress(self.log, "incidents' details", total=len(due))
+        for _, grouped in groupby(due, lambda one: (one.created_at - since) // LONGEST):
+            group = list(grouped)
+            logs = self._logs(group, executor)
+            noted = {one.incident_id for one in group if _tells_of_a_note(logs[one.incident_id])}
+            if self.with_notes and trusted is not False:
+                at_least = _ASKED_FIRST if trusted is None else _ASKED_LATER
+                trusted = self._log_tells_of_notes(group, noted, at_least, executor)
+            asked = noted if trusted else {one.incident_id for one in group}
+            for batch in _batches(group, _BATCH):
+                changed, rejected = self._write(connection, batch, logs, asked, executor)
+                done.update(rows_changed=changed, rejected=rejected)
+                progress.advance(len(batch))
+        return done
+
+    def _write(
+        self,
+        connection: Connection,
+        batch: Sequence[DueDetails],
+        logs: dict[str, list[Raw]],
+        asked: set[str],
+        executor: ThreadPoolExecutor,
+    ) -> tuple[int, int]:
+        notes: dict[str, list[Raw]] = {}
+        if self.with_notes:
+            ids = [one.incident_id for one in batch if one.incident_id in asked]
+            notes = dict(in_parallel(executor, self._notes, ids))
+        details = {
+            one.incident_id: Details(
+                logs[one.incident_id], notes.get(one.incident_id, []) if self.with_notes else None
+            )
+            for one in batch
+        }
+        with connection.transaction():
+            changed, rejected = merge_details(connection, self.account, batch, details)
+            keep_rejected(connection, self.account, "pagerduty_details", rejected)
+        return changed, len(rejected)
+
+    def _logs(self, group: Sequence[DueDetails], executor: ThreadPoolExecutor) -> dict[str, list[Raw]]:
+        """The log entries of incidents: the account's in bulk, or each incident's where that is cheaper."""
+        soon = group[-1].created_at + _LONG
+        together = [one for one in group if one.changed_at <= soon]
+        if len(together) < len(group) * (1 - _LONG_LASTING):
+            together = list(group)
+        logs: dict[str, list[Raw]] = defaultdict(list)
+        in_bulk: set[str] = set()
+        if len(together) > _FEW:
+            windows = PagerdutyWindows(self.client.log_entries, executor)
+            parts = windows.parts(
+                together[0].created_at - _SKEW, max(one.changed_at for one in together) + _AFTERMATH
+            )
+            pages = sum(math.ceil(part.total / PAGE_SIZE) for part in parts)
+            if pages <= len(together):
+                in_bulk = {one.incident_id for one in together}
+                self._bulk(windows, parts, in_bulk, logs)
+        alone = [one.incident_id for one in group if one.incident_id not in in_bulk]
+        logs.update(in_parallel(executor, self._log, alone))
+        return logs
+
+    def _bulk(
+        self,
+        windows: PagerdutyWindows,
+        parts: Iterable[Part],
+        wanted: set[str],
+        logs: dict[str, list[Raw]],
+    ) -> None:
+        for part in parts:
+            for raw in windows.items(part):
+                incident = msgspec.json.decode(raw, type=_Entry).incident
+                if incident and incident.id in wanted:
+                    logs[incident.id].append(raw)
+
+    def _log(self, incident_id: str) -> tuple[str, list[Raw]]:
+        try:
+            return incident_id, self.client.incident_log_entries(incident_id)
+        except NotFoundError:
+            return incident_id, []
+
+    def _notes(self, incident_id: str) -> tuple[str, list[Raw]]:
+        try:
+            return incident_id, self.client.notes(incident_id)
+        except NotFoundError:
+            return incident_id, []
+
+    def _log_tells_of_notes(
+        self, group: Sequence[DueDetails], noted: set[str], at_least: int, executor: ThreadPoolExecutor
+    ) -> bool:
+        """Whether an incident without a note in its log has none: tried on some of them.
+
+        It saves a request for most incidents, but no document promises it.
+        """
+        quiet = [one.incident_id for one in group if one.incident_id not in noted]
+        count = min(_ASKED_AT_MOST, max(at_least, int(len(quiet) * _ASKED_SHARE)))
+        some = quiet[:: max(1, len(quiet) // count)][:count]
+        if any(notes for _, notes in in_parallel(executor, self._notes, some)):
+            self.log.info("The log does not tell of every note: each incident is asked for its notes.")
+            return False
+        return True
+
+
+class _Reference(msgspec.Struct):
+    id: str
+
+
+class _Entry(msgspec.Struct):
+    type: str = ""
+    incident: _Reference | None = None
+
+
+def _tells_of_a_note(log: Iterable[Raw]) -> bool:
+    return any(msgspec.json.decode(raw, type=_Entry).type.startswith("annotate") for raw in log)
+
+
+def _batches(items: Sequence[DueDetails], size: int) -> Iterator[list[DueDetails]]:
+    remaining = iter(items)
+    while batch := list(islice(remaining, size)):
+        yield batch

@@ -1,0 +1,103 @@
+"""PagerDuty's incidents, log entries, notes, services, teams and priorities to staging rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from msgspec import Raw
+
+from opsgenie_provider.rows.fields import (
+    Payload,
+    decode,
+    integer,
+    json_text,
+    nested,
+    required_text,
+    required_timestamp,
+    text,
+    timestamp,
+)
+from opsgenie_provider.rows.tables import Row
+
+RESOLVED = "resolved"
+
+
+def pagerduty_incident_row(raw: Raw, *, account: str) -> Row:
+    """An incident (incidents API). Any field that is not required may be null.
+
+    Accounts from before 2023 may lack ``resolved_at``; of a resolved incident the last change of
+    status is its resolution. A service that was deleted is still named by its reference.
+    """
+    payload = decode(raw)
+    status = text(payload, "status")
+    service, priority = nested(payload, "service"), nested(payload, "priority")
+    resolved_at = timestamp(payload, "resolved_at") or timestamp(payload, "last_status_change_at")
+    return (
+        account,
+        required_text(payload, "id"),
+        integer(payload, "incident_number", bits=64),
+        text(payload, "title") or text(payload, "summary"),
+        status,
+        text(payload, "urgency"),
+        text(priority, "name") or text(priority, "summary"),
+        text(service, "id"),
+        text(service, "name") or text(service, "summary"),
+        required_timestamp(payload, "created_at"),
+        resolved_at if status == RESOLVED else None,
+        text(nested(nested(payload, "resolve_reason"), "incident"), "id"),
+        text(payload, "html_url"),
+        _source(raw),
+    )
+
+
+def log_entry_row(raw: Raw, *, account: str, incident_id: str | None = None) -> Row:
+    """A log entry; the account's own list names its incident by reference (log entries API)."""
+    payload = decode(raw)
+    return (
+        account,
+        incident_id or required_text(nested(payload, "incident"), "id"),
+        required_text(payload, "id"),
+        text(payload, "type"),
+        timestamp(payload, "created_at"),
+        _source(raw),
+    )
+
+
+def note_row(raw: Raw, *, account: str, incident_id: str) -> Row:
+    """A note; its author is a user, or what a rule or service calls itself (incidents API, notes)."""
+    payload = decode(raw)
+    user = nested(payload, "user")
+    return (
+        account,
+        incident_id,
+        required_text(payload, "id"),
+        text(user, "name") or text(user, "summary") or text(nested(payload, "channel"), "summary"),
+        text(payload, "content"),
+        timestamp(payload, "created_at"),
+        _source(raw),
+    )
+
+
+def named_rows(raw: Raw, *, account: str) -> list[Row]:
+    """A service or a team: id and name."""
+    payload = decode(raw)
+    name = text(payload, "name") or text(payload, "summary")
+    return [(account, required_text(payload, "id"), name, _source(raw))]
+
+
+def priority_rows(raws: Iterable[Raw], *, account: str) -> Iterator[Row]:
+    """The account's priorities in its own order, the most severe first (priorities API)."""
+    for position, raw in enumerate(raws, start=1):
+        payload = decode(raw)
+        name = text(payload, "name") or text(payload, "summary")
+        yield account, required_text(payload, "id"), name, position, _source(raw)
+
+
+def body_text(payload: Payload) -> str | None:
+    """What an incident's body says: a text, or an object as JSON."""
+    details = nested(payload, "body").get("details")
+    return details or None if isinstance(details, str) else json_text(details)
+
+
+def _source(raw: Raw) -> str:
+    return bytes(raw).decode()

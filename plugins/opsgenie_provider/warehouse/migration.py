@@ -1,0 +1,169 @@
+"""What the plan of a migration reads from the warehouse, and what it says in the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from psycopg.rows import dict_row
+
+from opsgenie_provider.rows.migration import Note, SourceIncident, default_priorities
+from opsgenie_provider.rows.pagerduty import body_text
+from opsgenie_provider.warehouse.connection import Connection
+
+_SOURCE = """
+select
+    incident.incident_id,
+    incident.created_at,
+    incident.incident_number as number,
+    incident.title,
+    incident.status,
+    incident.urgency,
+    incident.priority,
+    coalesce(service.name, incident.service_name) as service,
+    incident.acknowledged_at,
+    incident.resolved_at,
+    incident.merged_into,
+    incident.web_url,
+    incident.raw,
+    notes.notes,
+    log.log
+from staging.pagerduty_incidents as incident
+left join staging.pagerduty_services as service using (account, service_id)
+left join lateral (
+    select array_agg(array[content, author, created_at::text] order by created_at, note_id) as notes
+    from staging.pagerduty_notes as note
+    where note.account = incident.account and note.incident_id = incident.incident_id
+        and btrim(note.content) <> ''
+) as notes on true
+left join lateral (
+    select jsonb_agg(
+        jsonb_build_object(
+            'type', entry_type, 'at', entry.raw ->> 'created_at', 'by', entry.raw #>> '{agent,summary}',
+            'through', entry.raw #>> '{channel,type}'
+        ) order by event_at, entry_id
+    ) as log
+    from staging.pagerduty_log_entries as entry
+    where entry.account = incident.account and entry.incident_id = incident.incident_id
+        and entry.entry_type <> 'notify_log_entry'
+) as log on true
+where incident.account = %s
+order by incident.created_at, incident.incident_id
+"""
+_BY = {
+    "Month": "to_char(ledger.original_created_at at time zone 'utc', 'YYYY-MM')",
+    "Service": "coalesce(service.name, incident.service_name, incident.service_id, 'none')",
+    "Priority": "coalesce(ledger.payload #>> '{create,priority}', "
+    "case when ledger.payload is null then 'not imported' else 'P3 (OpsGenie''s own default)' end)",
+}
+_COUNTS = """
+select
+    {by} as grouped,
+    count(*) filter (where ledger.state = 'planned') as to_import,
+    count(*) filter (where ledger.state in ('submitting', 'submitted', 'created', 'resolved')) as begun,
+    count(*) filter (where ledger.state = 'done') as imported,
+    count(*) filter (where ledger.state = 'failed') as failed,
+    count(*) filter (where ledger.state = 'skipped') as skipped
+from migration.ledger as ledger
+left join staging.pagerduty_incidents as incident
+    on ledger.account = incident.account and ledger.pagerduty_id = incident.incident_id
+left join staging.pagerduty_services as service
+    on incident.account = service.account and incident.service_id = service.service_id
+where ledger.account = %s
+group by grouped
+order by {order}
+"""
+_ROWS = 40
+_HEADER = ("to import", "begun", "imported", "failed", "skipped")
+# Create, its status, resolve, its status; a note and its status.
+_REQUESTS, _REQUESTS_PER_NOTE = 4, 2
+
+
+def priority_mapping(connection: Connection, account: str) -> dict[str, str]:
+    """The account's names of priorities -> P1 to P5: ``dora.pagerduty_priorities``.
+
+    Names that have no row there get one, by the account's own order; rows that a user changed stay.
+    """
+    names = connection.execute(
+        "select name from staging.pagerduty_priorities where account = %s and name is not null "
+        "order by position",
+        (account,),
+    )
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "insert into dora.pagerduty_priorities (account, pagerduty_priority, priority) "
+            "values (%s, %s, %s) on conflict do nothing",
+            [(account, *pair) for pair in default_priorities([row[0] for row in names]).items()],
+        )
+    found = connection.execute(
+        "select pagerduty_priority, priority from dora.pagerduty_priorities where account = %s", (account,)
+    )
+    return dict(found.fetchall())
+
+
+def source_incidents(connection: Connection, account: str) -> Iterator[SourceIncident]:
+    """Everything that is known of an account's incidents, oldest first; kept out of memory."""
+    with connection.cursor(name="source_incidents", row_factory=dict_row) as cursor:
+        cursor.itersize = 500
+        for row in cursor.execute(_SOURCE, (account,)):
+            notes, log = row.pop("notes") or (), row.pop("log") or ()
+            body = body_text(row["raw"])
+            yield SourceIncident(account, **row, body=body, notes=[_note(note) for note in notes], log=log)
+
+
+def _note(note: Sequence[str | None]) -> Note:
+    content, author, created_at = note
+    return Note(content or "", author, datetime.fromisoformat(created_at) if created_at else None)
+
+
+def summary(connection: Connection, account: str, *, dry_run: bool) -> str:
+    """What the import will and will not do, in Markdown."""
+    planned, notes, begun, failed = connection.execute(
+        "select count(*) filter (where state = 'planned'), "
+        "coalesce(sum(jsonb_array_length(payload -> 'notes')) filter (where state = 'planned'), 0), "
+        "count(*) filter (where state in ('submitting', 'submitted', 'created', 'resolved')), "
+        "count(*) filter (where state = 'failed') "
+        "from migration.ledger where account = %s",
+        (account,),
+    ).fetchone() or (0, 0, 0, 0)
+    requests = planned * _REQUESTS + int(notes) * _REQUESTS_PER_NOTE
+    lines = [
+        f"# PagerDuty ({account}) into OpsGenie",
+        "",
+        f"**{planned} incidents** will be created and, where they are over, resolved, with {notes} notes: "
+        f"about {requests} requests. {begun} that an earlier run began will be finished, {failed} that "
+        "failed tried again. Nobody is notified.",
+    ]
+    if dry_run:
+        lines += ["", "This is a dry run: nothing is written to OpsGenie."]
+    for title, by in _BY.items():
+        order = "grouped" if title != "Service" else "count(*) desc, grouped"
+        rows = connection.execute(_COUNTS.format(by=by, order=order), (account,)).fetchall()
+        lines += ["", *_table((title.lower(), *_HEADER), rows)]
+    reasons = connection.execute(
+        # One line for all that were merged, whatever into.
+        "select regexp_replace(reason, '^merged into .*', 'merged into another incident'), count(*) "
+        "from migration.ledger where account = %s and state = 'skipped' group by 1 order by 2 desc, 1",
+        (account,),
+    ).fetchall()
+    reasons += connection.execute(
+        "select 'unreadable (kept in staging.rejected_payloads): ' || reason, count(*) "
+        "from staging.rejected_payloads where account = %s and stream = 'pagerduty_incidents' "
+        "group by 1 order by 2 desc, 1",
+        (account,),
+    ).fetchall()
+    return "\n".join([*lines, "", *_table(("not imported because", "incidents"), reasons)])
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
+    rows = list(rows)
+    shown = [[_cell(value) for value in row] for row in rows[:_ROWS]]
+    lines = [f"| {' | '.join(row)} |" for row in (list(header), ["---"] * len(header), *shown)]
+    if len(rows) > _ROWS:
+        lines += ["", f"... and {len(rows) - _ROWS} more."]
+    return lines
+
+
+def _cell(value: Any) -> str:
+    return " ".join(str(value).replace("|", "\\|").split())

@@ -1,0 +1,189 @@
+"""PagerDuty's incidents, log entries and notes, merged; and which of them are due to be read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from msgspec import Raw
+
+from opsgenie_provider.rows.fields import UnreadablePayloadError
+from opsgenie_provider.rows.pagerduty import log_entry_row, note_row, pagerduty_incident_row
+from opsgenie_provider.rows.tables import (
+    PAGERDUTY_DETAIL_READS,
+    PAGERDUTY_INCIDENTS,
+    PAGERDUTY_LOG_ENTRIES,
+    PAGERDUTY_NOTES,
+    PAGERDUTY_PRIORITIES,
+    Row,
+)
+from opsgenie_provider.warehouse.connection import Connection
+from opsgenie_provider.warehouse.staged import Staged
+
+Rejected = list[tuple[bytes, str]]
+
+# What changes whenever the log entries or notes of an incident do, as far as its payload tells.
+_DUE = """
+select *
+from (
+    select
+        incident.incident_id,
+        incident.created_at,
+        greatest(incident.created_at, incident.resolved_at) as changed_at,
+        incident.raw ->> 'updated_at' as updated_at,
+        incident.raw ->> 'last_status_change_at' as status_changed_at,
+        md5(jsonb_build_array(
+            incident.raw -> 'updated_at', incident.raw -> 'last_status_change_at', incident.status,
+            incident.resolved_at
+        )::text) as version
+    from staging.pagerduty_incidents as incident
+    where incident.account = %(account)s
+        and incident.created_at >= %(since)s
+        and incident.created_at < %(until)s
+) as incident
+where not exists (
+    select from staging.pagerduty_detail_reads as reads
+    where reads.account = %(account)s
+        and reads.incident_id = incident.incident_id
+        and reads.version = incident.version
+        and (reads.with_notes or not %(with_notes)s)
+)
+order by incident.created_at, incident.incident_id
+"""
+_DERIVE = """
+with times as (
+    select
+        incident_id,
+        min(event_at) filter (where entry_type ~ '^acknowledge(ment)?_log_entry') as acknowledged_at,
+        max(event_at) filter (where entry_type ~ '^resolve_log_entry') as resolved_at
+    from staging.pagerduty_log_entries
+    where account = %(account)s
+    group by incident_id
+)
+update staging.pagerduty_incidents as incident
+set acknowledged_at = times.acknowledged_at,
+    resolved_at = case when incident.status = 'resolved'
+        then coalesce(incident.resolved_at, times.resolved_at) end,
+    synced_at = now()
+from times
+where incident.account = %(account)s
+    and incident.incident_id = times.incident_id
+    and (
+        incident.acknowledged_at is distinct from times.acknowledged_at
+        or (incident.status = 'resolved' and incident.resolved_at is null and times.resolved_at is not null)
+    )
+"""
+
+
+class DueDetails(NamedTuple):
+    """An incident whose log entries and notes are to be read.
+
+    :param changed_at: the last that is known to have happened to it.
+    """
+
+    incident_id: str
+    created_at: datetime
+    changed_at: datetime
+    version: str
+
+
+class Details(NamedTuple):
+    """The log entries and, where they were read, the notes of an incident."""
+
+    log_entries: Sequence[Raw]
+    notes: Sequence[Raw] | None
+
+
+def merge_pagerduty_incidents(
+    connection: Connection, account: str, payloads: Iterable[Raw], since: datetime, until: datetime
+) -> tuple[int, int, Rejected]:
+    """Write incidents created in [since, until); returns the counts of all and of changes."""
+    rows: dict[Row, Row] = {}
+    rejected: Rejected = []
+    created = PAGERDUTY_INCIDENTS.columns.index("created_at")
+    for raw in payloads:
+        try:
+            row = pagerduty_incident_row(raw, account=account)
+        except UnreadablePayloadError as error:
+            rejected.append((bytes(raw), str(error)))
+            continue
+        if since <= row[created] < until:
+            rows[PAGERDUTY_INCIDENTS.key_of(row)] = row
+    staged = Staged(connection, PAGERDUTY_INCIDENTS)
+    staged.copy(rows.values())
+    return len(rows), sum(staged.merge()), rejected
+
+
+def due_details(
+    connection: Connection, account: str, since: datetime, until: datetime, *, with_notes: bool
+) -> list[DueDetails]:
+    """Incidents created in [since, until) that changed since their details were read, oldest first."""
+    params = {"account": account, "since": since, "until": until, "with_notes": with_notes}
+    return [
+        DueDetails(id_, created, max(changed, *filter(None, map(_instant, texts))), version)
+        for id_, created, changed, *texts, version in connection.execute(_DUE, params)
+    ]
+
+
+def merge_details(
+    connection: Connection, account: str, due: Iterable[DueDetails], details: Mapping[str, Details]
+) -> tuple[int, Rejected]:
+    """Write what was read of incidents; returns how many rows changed and what was unreadable."""
+    entries: dict[Row, Row] = {}
+    notes: dict[Row, Row] = {}
+    reads: list[Row] = []
+    rejected: Rejected = []
+    for incident in due:
+        found = details[incident.incident_id]
+        for raw in found.log_entries:
+            try:
+                row = log_entry_row(raw, account=account, incident_id=incident.incident_id)
+                entries[PAGERDUTY_LOG_ENTRIES.key_of(row)] = row
+            except UnreadablePayloadError as error:
+                rejected.append((bytes(raw), str(error)))
+        for raw in found.notes or ():
+            try:
+                row = note_row(raw, account=account, incident_id=incident.incident_id)
+                notes[PAGERDUTY_NOTES.key_of(row)] = row
+            except UnreadablePayloadError as error:
+                rejected.append((bytes(raw), str(error)))
+        reads.append((account, incident.incident_id, incident.version, found.notes is not None))
+    staged_reads = Staged(connection, PAGERDUTY_DETAIL_READS)
+    staged_reads.copy(reads)
+    staged_entries, staged_notes = (
+        Staged(connection, table) for table in (PAGERDUTY_LOG_ENTRIES, PAGERDUTY_NOTES)
+    )
+    staged_entries.copy(entries.values())
+    staged_notes.copy(notes.values())
+    # Notes can be deleted; log entries cannot.
+    changed = staged_notes.prune(
+        "(target.account, target.incident_id) = (batch.account, batch.incident_id) and batch.with_notes",
+        using="staged_pagerduty_detail_reads as batch",
+    )
+    changed += sum(staged_entries.merge()) + sum(staged_notes.merge())
+    staged_reads.merge()
+    return changed, rejected
+
+
+def derive_times(connection: Connection, account: str) -> int:
+    """Bring the instants that the log tells up to date: the first acknowledgement, a missing resolution."""
+    return connection.execute(_DERIVE, {"account": account}).rowcount
+
+
+def merge_priorities(connection: Connection, account: str, rows: Sequence[Row]) -> None:
+    """Make these the account's priorities."""
+    staged = Staged(connection, PAGERDUTY_PRIORITIES)
+    staged.copy(rows)
+    staged.prune("account = %(account)s", {"account": account})
+    staged.merge()
+
+
+def _instant(text: str | None) -> datetime | None:
+    """An instant that is a hint only: one that cannot be read is none."""
+    try:
+        instant = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    instant = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+    return instant if abs(instant.year - 2100) < 1000 else None

@@ -1,0 +1,129 @@
+"""Extracts: large accounts, odd ones, and how many requests they take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from migration_harness import Migration
+
+from opsgenie_provider.api.errors import CrowdedSecondError
+from opsgenie_provider.operators.migration_keys import ValidateMigrationKeysOperator
+from opsgenie_provider.operators.pagerduty import PagerdutyToPostgresOperator
+from sandbox import pagerduty
+from sandbox.instants import HOUR, to_datetime
+from sandbox.pagerduty.bulk import bulk
+from sync_harness import Warehouse
+
+
+def stored(warehouse: Warehouse) -> dict[str, tuple[Any, ...]]:
+    rows = warehouse.rows("select * from staging.pagerduty_incidents")
+    names = ("title", "status", "urgency", "created_at", "acknowledged_at", "resolved_at", "merged_into")
+    return {row["incident_id"]: tuple(row[name] for name in names) for row in rows}
+
+
+def expected(source: pagerduty.Store) -> dict[str, tuple[Any, ...]]:
+    def at(instant: int | None) -> Any:
+        return None if instant is None else to_datetime(instant)
+
+    return {
+        one.id: (
+            one.title,
+            one.status,
+            one.urgency,
+            at(one.created_at),
+            at(min((entry.at for entry in one.entries if entry.type == "acknowledge"), default=None)),
+            at(one.resolved_at if one.status == "resolved" else None),
+            one.merged_into,
+        )
+        for one in source.incidents.all()
+    }
+
+
+class TestLarge:
+    @pytest.fixture
+    def source(self) -> pagerduty.Store:
+        return bulk(10_600, days=40)
+
+    def test_more_than_ten_thousand(self, migration: Migration, source: pagerduty.Store) -> None:
+        outputs = migration(dry_run=True)
+        assert stored(migration.warehouse) == expected(source)
+        requests = migration.source_app.log.counts["total"]
+        assert requests < 0.08 * len(source.incidents)
+        assert f"**{len(migration.movable())} incidents**" in outputs["plan"]
+        migration.only_get()
+
+
+class TestCrowded:
+    @pytest.fixture
+    def source(self) -> pagerduty.Store:
+        return bulk(9_950, days=1, same_second=9_940)
+
+    def test_a_second_that_cannot_be_listed_fails_loudly(self, migration: Migration) -> None:
+        with pytest.raises(CrowdedSecondError, match="within one second"):
+            migration(dry_run=True)
+        assert stored(migration.warehouse) == {}
+
+
+SETTINGS: list[Callable[[pagerduty.Store], None]] = [
+    lambda store: setattr(store, "time_zone", "Asia/Kolkata"),
+    lambda store: setattr(store, "until_inclusive", True),
+    lambda store: setattr(store, "log_digits", 6),
+    lambda store: store.abilities.remove("priorities"),
+    lambda store: store.abilities.remove("teams"),
+]
+
+
+@pytest.mark.parametrize("change", SETTINGS)
+def test_accounts_of_other_kinds(
+    migration: Migration, source: pagerduty.Store, change: Callable[[pagerduty.Store], None]
+) -> None:
+    change(source)
+    migration(dry_run=True)
+    assert stored(migration.warehouse) == expected(source)
+
+
+def test_notes_that_the_log_does_not_tell_of(migration: Migration, source: pagerduty.Store) -> None:
+    for one in source.incidents.all():
+        one.entries = [entry for entry in one.entries if entry.type != "annotate"]
+    source.incidents._entries = None
+    migration(dry_run=True)
+    notes = sum(len(one.notes) for one in source.incidents.all())
+    assert migration.warehouse.value("select count(*) from staging.pagerduty_notes") == notes > 0
+
+
+def test_what_changed_is_read_again(migration: Migration, source: pagerduty.Store) -> None:
+    migration(dry_run=True)
+    one, other = (each for each in list(migration.movable().values())[:2])
+    later = (one.resolved_at or 0) + HOUR
+    source.incidents.reopen(one.id, later)
+    late = other.updated_at + HOUR
+    source.incidents.add_note(other.id, "Afterthought", late, user=next(iter(source.users)))
+    migration(dry_run=True)
+    assert stored(migration.warehouse) == expected(source)
+    assert migration.row(one.id)["reason"] == "not resolved (triggered)"
+    assert any("Afterthought" in note for note in migration.row(other.id)["payload"]["notes"])
+
+
+def test_a_rate_limit_is_kept_to(migration: Migration, source: pagerduty.Store) -> None:
+    migration.source_app.limiter.configure({"rest": {2: 60}})
+    migration(dry_run=True)
+    assert migration.source_app.log.counts["status:429"] == 0
+    assert stored(migration.warehouse) == expected(source)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_429_without_headers_is_survived(migration: Migration, source: pagerduty.Store) -> None:
+    source.bare_429 = True
+    migration.source_app.faults.configure(probabilities={"429": 0.1}, seed=1)
+    migration(dry_run=True)
+    assert migration.source_app.log.counts["status:429"]
+    assert stored(migration.warehouse) == expected(source)
+
+
+def test_operators_have_an_account_each() -> None:
+    assert PagerdutyToPostgresOperator(task_id="a", pagerduty_conn_id="pd_eu").account == "pd_eu"
+    assert (
+        ValidateMigrationKeysOperator(task_id="b", options={}, pagerduty_conn_id="pd_eu").account == "pd_eu"
+    )

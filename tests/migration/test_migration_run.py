@@ -1,0 +1,201 @@
+"""Whole migrations over real HTTP into a real PostgreSQL."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from migration_harness import Migration, requests_of, run
+
+from opsgenie_provider.operators.migration_base import MigrationFailedError, options_of
+from sandbox.instants import DAY, HOUR, MINUTE, to_datetime
+from sandbox.opsgenie import Store
+from sync_harness import Warehouse
+
+
+def test_a_run_moves_each_incident_once_and_a_rerun_none(migration: Migration) -> None:
+    outputs = migration()
+
+    migration.assert_complete()
+    migration.only_get()
+    moved = len(migration.movable())
+    assert outputs["verify"] == {"incidents": moved}
+    assert f"**{moved} incidents** will be created" in outputs["plan"]
+    assert "merged into another incident" in outputs["plan"]
+    logs = len(list(requests_of(migration.source_app, "/log_entries")))
+    assert logs < len(migration.source.incidents) / 2
+
+    migration.target_app.log.clear()
+    migration.source_app.log.clear()
+    again = migration()
+    assert again["extract"]["rows_changed"] == 0
+    assert not list(requests_of(migration.source_app, "/notes"))
+    # But for the question whether the key may write.
+    assert migration.target_app.log.counts["method:POST"] == 1
+    migration.assert_complete()
+
+
+def test_a_dry_run_plans_and_leaves_opsgenie_alone(migration: Migration) -> None:
+    migration.connect(import_key=None)
+    outputs = migration(dry_run=True)
+    assert "dry run" in outputs["plan"]
+    assert migration.target_app.log.counts["total"] == 0
+    assert migration.states().keys() == {"planned", "skipped"}
+    assert migration.states()["planned"] == len(migration.movable())
+    assert "import" not in outputs
+
+
+def test_the_default_is_a_dry_run_that_asks() -> None:
+    options = options_of({})
+    assert options["dry_run"]
+    assert options["require_approval"]
+    assert options["import_notes"]
+    assert not options["include_open"]
+
+
+@pytest.mark.parametrize("params", [{"since": "soon"}, {"since": "2026-02-01", "until": "2026-01-01"}])
+def test_wrong_params_are_told(params: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"since"):
+        options_of(params)
+
+
+def test_a_limit_takes_the_oldest_and_the_next_run_goes_on(migration: Migration) -> None:
+    migration(limit=5)
+    assert migration.states()["done"] == 5
+    oldest = sorted(migration.movable().values(), key=lambda one: (one.created_at, one.id))[:5]
+    assert migration.imported().keys() == {one.id for one in oldest}
+    assert migration.warehouse.value("select bool_and(matches) from migration.parity")
+    migration(limit=5)
+    assert migration.states()["done"] == 10
+    migration()
+    migration.assert_complete()
+
+
+def test_since_and_until_are_kept_to_the_second(migration: Migration) -> None:
+    chosen = sorted(migration.movable().values(), key=lambda one: one.created_at)[10:20]
+    since, until = (to_datetime(one.created_at).isoformat() for one in (chosen[0], chosen[-1]))
+    migration(since=since, until=until)
+    assert migration.imported().keys() == {one.id for one in chosen[:-1]}
+    migration()
+    migration.assert_complete()
+
+
+def test_open_incidents_come_when_asked_and_are_resolved_later(migration: Migration) -> None:
+    migration(include_open=True)
+    migration.assert_complete(include_open=True)
+    was_open = [one for one in migration.movable(include_open=True).values() if one.status != "resolved"]
+    assert was_open
+
+    one = was_open[0]
+    later = max(one.updated_at, one.created_at) + HOUR
+    migration.source.incidents.add_note(one.id, "Found it.", later, user=next(iter(migration.source.users)))
+    migration.source.incidents.acknowledge(one.id, later)
+    migration.source.incidents.resolve(one.id, later + MINUTE)
+    migration(include_open=True)
+
+    migration.assert_complete(include_open=True)
+    assert migration.imported()[one.id].status == "resolved"
+
+
+def test_what_was_reopened_and_resolved_again_is_corrected(migration: Migration) -> None:
+    migration()
+    one = next(iter(migration.movable().values()))
+    again = (one.resolved_at or 0) + DAY
+    migration.source.incidents.reopen(one.id, again)
+    migration.source.incidents.resolve(one.id, again + HOUR)
+    migration()
+    migration.assert_complete()
+    assert migration.imported()[one.id].details["pagerduty_resolved_at"]
+
+
+def test_without_notes_none_is_read_or_written(migration: Migration) -> None:
+    migration(import_notes=False)
+    assert not list(requests_of(migration.source_app, "/notes"))
+    assert all(not one.notes for one in migration.imported().values())
+    assert migration.states()["done"] == len(migration.movable())
+
+
+def test_undo_deletes_what_the_ledger_created_and_nothing_else(migration: Migration) -> None:
+    stranger = migration.target.incidents.add("Not of the migration", tags=["pagerduty-import", "pd:PXYZ"])
+    migration(limit=8)
+    outputs = run(undo=True)
+    assert "**8 incidents**" in outputs["plan_undo"]
+    assert len(migration.target.incidents) == 9
+
+    migration(undo=True)
+
+    assert migration.target.incidents.all() == [stranger]
+    assert migration.states().keys() == {"skipped"}
+    migration.target.incidents.delete(stranger.id)
+    migration()
+    migration.assert_complete()
+
+
+def test_a_lost_ledger_makes_no_doubles(migration: Migration) -> None:
+    migration()
+    migration.warehouse.rows("delete from migration.ledger returning 1")
+    migration()
+    migration.assert_complete()
+
+
+def test_a_difference_is_found_and_named(migration: Migration) -> None:
+    migration()
+    one, other = list(migration.imported().values())[:2]
+    migration.target.incidents.edit(one.id, details={**one.details, "seconds_to_recover": "1"})
+    migration.target.incidents.delete(other.id)
+    with pytest.raises(MigrationFailedError) as failure:
+        migration()
+    for mentioned in (one, other):
+        assert mentioned.details["pagerduty_id"] in str(failure.value)
+    assert migration.warehouse.value("select count(*) from migration.parity where not matches") >= 1
+
+
+def test_a_double_in_opsgenie_is_found(migration: Migration) -> None:
+    migration()
+    one = next(iter(migration.imported().values()))
+    migration.target.incidents.add(one.message, tags=one.tags, details=one.details)
+    with pytest.raises(MigrationFailedError, match="stands in OpsGenie as"):
+        migration()
+
+
+def test_priorities_follow_the_account_and_what_a_user_says(migration: Migration) -> None:
+    migration(dry_run=True)
+    names = [one.name for one in migration.source.priorities.values()]
+    mapped = dict(
+        (row["pagerduty_priority"], row["priority"])
+        for row in migration.warehouse.rows("select * from dora.pagerduty_priorities")
+    )
+    assert [mapped[name] for name in names] == ["P1", "P2", "P3", "P4", "P5"]
+    migration.warehouse.rows(
+        "update dora.pagerduty_priorities set priority = 'P5' where pagerduty_priority = %s returning 1",
+        names[0],
+    )
+    migration()
+    ids = {one.id: one.priority_id for one in migration.movable().values() if "priority" not in one.nulls}
+    first = next(iter(migration.source.priorities))
+    imported = migration.imported()
+    assert {imported[id_].priority for id_, priority in ids.items() if priority == first} == {"P5"}
+
+
+def test_the_ledger_keeps_all_that_pagerduty_said(migration: Migration) -> None:
+    migration()
+    one = max(migration.movable().values(), key=lambda each: len(each.title))
+    row = migration.row(one.id)
+    assert row["payload"]["source"]["incident"]["title"] == one.title
+    assert len(row["payload"]["source"]["log"]) == sum(entry.type != "notify" for entry in one.entries)
+    imported = migration.imported()[one.id]
+    assert imported.description.startswith(one.title)
+    assert len(imported.message) <= 130
+
+
+def test_a_target_that_already_has_incidents_keeps_them(
+    migration: Migration, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store: Store = migration.target
+    before = [
+        store.incidents.add(f"Own {n}", to_datetime(store.clock()) - timedelta(days=n)) for n in range(5)
+    ]
+    migration()
+    migration.assert_complete()
+    assert all(store.incidents.get(one.id) is one and one.status == "open" for one in before)
