@@ -36,7 +36,7 @@ moments as (
     select service, opened_at as instant from changed_facts
     union
     select service, recovered_at as instant from changed_facts
-    where false
+    where recovered_at is not null
     union
     select service, triggered_at as instant from changed_outcomes
 )

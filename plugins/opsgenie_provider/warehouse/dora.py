@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from time import perf_counter
-from typing import Any, LiteralString, cast
+from typing import Any, cast
 
 from psycopg import IsolationLevel, sql
 from psycopg.rows import dict_row
@@ -237,9 +237,8 @@ def _files(directory: Path, scope: str) -> list[Path]:
     ]
 
 
-def _statements(file: Path) -> LiteralString:
-    """The project's own SQL, which is as good as a literal."""
-    return cast(LiteralString, file.read_text(encoding="utf-8"))
+def _statements(file: Path) -> str:
+    return file.read_text(encoding="utf-8")
 
 
 def _run(connection: Connection, file: Path) -> None:
@@ -280,7 +279,8 @@ def _summary(connection: Connection, reason: str | None, seconds: dict[str, floa
             cast(
                 list[tuple[str, int]],
                 connection.execute(
-                    "select match_status, count(*) from dora.incident_attribution group by 1 order by 2 desc, 1"
+                    "select match_status, count(*) from dora.incident_attribution "
+                    "group by 1 order by 2 desc, 1"
                 ).fetchall(),
             )
         ),
@@ -290,7 +290,8 @@ def _summary(connection: Connection, reason: str | None, seconds: dict[str, floa
                 "select from dora.incident_attribution as attribution "
                 "where (attribution.source, attribution.account, attribution.incident_id) "
                 "= (override.source, override.account, override.incident_id) "
-                "and attribution.service in (override.service, coalesce(dora.service_key(override.service), '')))"
+                "and attribution.service in "
+                "(override.service, coalesce(dora.service_key(override.service), '')))"
             )
         ),
         seconds=seconds,

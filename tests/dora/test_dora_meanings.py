@@ -1,0 +1,117 @@
+"""The contract's meanings, one by one, in small worlds with the expected rows written out."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from dora_compare import differences
+from dora_model import Model
+from dora_world import SQL_DIRECTORY, Rules, World, stored
+from opsgenie_provider.warehouse.connection import Connection
+from opsgenie_provider.warehouse.dora import Summary, refresh
+
+NOON = datetime(2025, 3, 12, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+MICROSECOND = timedelta(microseconds=1)
+
+
+class Warehouse(World):
+    """One service, checkout, whose id is svc."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+        self.put("staging.opsgenie_services", account="us", service_id="svc", name="Checkout ")
+
+    def incident(
+        self,
+        incident_id: str = "i",
+        opened: datetime = NOON,
+        services: tuple[str, ...] = ("svc",),
+        **more: Any,
+    ) -> None:
+        row = {"status": "open", **more}
+        self.put(
+            "staging.opsgenie_incidents", account="us", incident_id=incident_id, created_at=opened, **row
+        )
+        for service_id in services:
+            self.put(
+                "staging.opsgenie_incident_services",
+                account="us",
+                incident_id=incident_id,
+                service_id=service_id,
+            )
+
+    def deployment(
+        self, deployment_id: str, triggered: datetime, source: str = "github", **more: Any
+    ) -> None:
+        row = {"service": "checkout", "environment": "production", "status": "success", **more}
+        self.put(
+            "staging.deployments", source=source, deployment_id=deployment_id, triggered_at=triggered, **row
+        )
+
+    def refresh(self, rules: Rules | None = None, *, full: bool = False) -> Summary:
+        assert self.connection is not None
+        self.connection.commit()
+        rules = rules or Rules()
+        summary = refresh(self.connection, SQL_DIRECTORY, rules.settings(), full=full)
+        assert differences(stored(self.connection), Model(self, rules).tables()) == []
+        return summary
+
+    def attribution(self, incident_id: str = "i", service: str = "checkout") -> tuple[Any, ...]:
+        """match_status, deployment id, offset in hours, candidate_count."""
+        assert self.connection is not None
+        row = self.connection.execute(
+            "select match_status, deployment_id, offset_seconds / 3600, candidate_count "
+            "from dora.incident_attribution where incident_id = %s and service = %s",
+            (incident_id, service),
+        ).fetchone()
+        self.connection.commit()
+        assert row is not None
+        return tuple(row)
+
+    def one(self, query: str) -> tuple[Any, ...]:
+        assert self.connection is not None
+        row = self.connection.execute(query).fetchone()  # type: ignore[arg-type]
+        self.connection.commit()
+        assert row is not None
+        return tuple(row)
+
+
+@pytest.fixture
+def world(connection: Connection) -> Warehouse:
+    return Warehouse(connection)
+
+
+@pytest.mark.parametrize(
+    ("hours", "shift", "matches"),
+    [(-4, 0, True), (-4, -1, False), (4, 0, True), (4, 1, False), (0, 0, True)],
+)
+def test_both_ends_of_the_window_belong_to_it(
+    world: Warehouse, hours: int, shift: int, matches: bool
+) -> None:
+    world.incident()
+    world.deployment("d", NOON + hours * HOUR + shift * MICROSECOND)
+    world.refresh()
+    expected = ("matched", "d", -hours, 1) if matches else ("no_deployment_in_window", None, None, 0)
+    assert world.attribution() == expected
+
+
+def test_a_tie_goes_to_the_deployment_before(world: Warehouse) -> None:
+    world.incident()
+    world.deployment("after", NOON + HOUR)
+    world.deployment("before", NOON - HOUR)
+    world.deployment("far", NOON - 2 * HOUR)
+    world.refresh()
+    assert world.attribution() == ("matched", "before", 1, 3)
+
+
+@pytest.mark.parametrize("hours", [-1, 0, 1])
+def test_of_two_at_one_instant_the_smaller_key_by_bytes(world: Warehouse, hours: int) -> None:
+    world.incident()
+    world.deployment("b", NOON + hours * HOUR, source="github")
+    world.deployment("a", NOON + hours * HOUR, source="manual")
+    world.deployment("Z", NOON + hours * HOUR, source="github")
+    world.refresh()
+    assert world.attribution()[1:] == ("Z", -hours, 3)

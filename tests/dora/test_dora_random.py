@@ -1,0 +1,76 @@
+"""Random edits in random order and batches: incremental equals the model, and equals full, row for row."""
+
+from __future__ import annotations
+
+from random import Random
+
+from dora_compare import differences
+from dora_edits import Editor
+from dora_model import Model
+from dora_world import SQL_DIRECTORY, Rules, World, stored
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from opsgenie_provider.warehouse.connection import Connection, Warehouse
+from opsgenie_provider.warehouse.dora import refresh
+from psycopg import sql
+
+
+def empty(connection: Connection) -> World:
+    """A world whose database has no rows, and no memory of earlier runs."""
+    for schema in ("staging", "dora"):
+        tables = connection.execute(
+            "select table_name from information_schema.tables where table_schema = %s and table_type = 'BASE TABLE' "
+            "order by table_name <> 'full_refresh_queue' desc",
+            (schema,),
+        ).fetchall()
+        for (table,) in tables:
+            connection.execute(sql.SQL("truncate {}").format(sql.Identifier(schema, table)))
+    connection.execute("truncate dora.full_refresh_queue")
+    connection.commit()
+    return World(connection)
+
+
+@settings(
+    max_examples=40,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(random=st.randoms(use_true_random=True))
+def test_incremental_equals_model_and_full(warehouse: Warehouse, random: Random) -> None:
+    with warehouse.connection() as connection:
+        world = empty(connection)
+        editor = Editor(world, random)
+        rules = editor.rules()
+        for size in [random.randint(1, 200), *(random.randint(1, 8) for _ in range(random.randint(1, 6)))]:
+            for _ in range(size):
+                editor.edit()
+            connection.commit()
+            if random.random() < 0.05:
+                rules = editor.rules()
+            refresh(connection, SQL_DIRECTORY, rules.settings())
+            assert differences(stored(connection), Model(world, rules).tables()) == []
+        incremental = stored(connection)
+        refresh(connection, SQL_DIRECTORY, rules.settings(), full=True)
+        assert stored(connection) == incremental
+
+
+def test_many_rows_equal_the_model(connection: Connection) -> None:
+    """More keys than the random worlds have, in one load and then in batches of changes."""
+    world = World(connection)
+    editor = Editor(
+        world,
+        Random(3),
+        incidents=[f"i{number}" for number in range(300)],
+        deployments=[f"d{number}" for number in range(100)],
+    )
+    for size in (3_000, 40, 40, 40):
+        for _ in range(size):
+            editor.edit()
+        connection.commit()
+        summary = refresh(connection, SQL_DIRECTORY, Rules().settings())
+        assert differences(stored(connection), Model(world, Rules()).tables()) == []
+    assert summary.rows["incidents"] > 150
+    assert set(summary.match_status) == {
+        "matched", "no_deployment_in_window", "service_unmapped", "no_service", "overridden",
+    }  # fmt: skip
