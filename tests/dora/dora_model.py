@@ -166,7 +166,7 @@ class Model:
         return {"high": "P2", "low": "P4"}.get(row["urgency"])
 
     def _imported(self, row: Row) -> Incident:
-        """From the details that the import left; from OpsGenie's own fields where PagerDuty did not resolve it."""
+        """From the import's details; from OpsGenie's own fields where PagerDuty did not resolve it."""
         incident = self._opsgenie(row)
         details = row["details"]
 
@@ -224,8 +224,10 @@ class Model:
         for key, d in self.eligible.items():
             incidents = [self.incidents[each] for each in blamed.get(key, ())]
             found[key] = (
-                name_of(d["service"]) or "", d["environment"], d["triggered_at"], bool(incidents), len(incidents),
-                mean(i.seconds for i in incidents), d["commit_sha"], d["repository"], d["pr_number"], d["pr_url"],
+                name_of(d["service"]) or "", d["environment"], d["triggered_at"],
+                bool(incidents), len(incidents),
+                mean(i.seconds for i in incidents), d["commit_sha"], d["repository"],
+                d["pr_number"], d["pr_url"],
                 d["pr_title"],
             )  # fmt: skip
         return found
@@ -277,7 +279,7 @@ class Model:
         return found
 
     def _covered(self, times: list[datetime], start: datetime, end: datetime) -> float:
-        """Seconds of the span that lie within the window of some deployment: where an incident would match it."""
+        """Seconds of the span within the window of some deployment: where an incident would match it."""
         seconds, reached = 0.0, start
         for triggered in sorted(times):
             begins, ends = max(triggered - self.after, reached), min(triggered + self.before, end)
@@ -300,7 +302,8 @@ class Cell:
             len(self.deployments), sum(self.deployments),
             sum(self.deployments) / len(self.deployments) if self.deployments else None,
             len(self.opened), len(self.recovered), sum(self.opened),
-            mean(blamed), quantile(blamed, 0.5), quantile(blamed, 0.9), mean(everything), quantile(everything, 0.5),
+            mean(blamed), quantile(blamed, 0.5), quantile(blamed, 0.9),
+            mean(everything), quantile(everything, 0.5),
         )  # fmt: skip
 
 

@@ -7,10 +7,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from opsgenie_provider.settings import Settings
-from opsgenie_provider.warehouse.connection import Connection
 from psycopg import sql
 from psycopg.types.json import Jsonb
+
+from opsgenie_provider.settings import Settings
+from opsgenie_provider.warehouse.connection import Connection
 
 Row = dict[str, Any]
 
@@ -18,7 +19,8 @@ Row = dict[str, Any]
 TABLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "staging.opsgenie_incidents": (
         ("account", "incident_id"),
-        ("message", "status", "priority", "created_at", "acknowledged_at", "resolved_at", "closed_at", "details",
+        ("message", "status", "priority", "created_at", "acknowledged_at", "resolved_at", "closed_at",
+         "details",
          "web_url", "deleted_at"),
     ),
     "staging.opsgenie_incident_services": (("account", "incident_id", "service_id"), ()),
@@ -31,12 +33,14 @@ TABLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "staging.pagerduty_incidents": (
         ("account", "incident_id"),
-        ("title", "status", "urgency", "priority", "service_id", "service_name", "created_at", "acknowledged_at",
+        ("title", "status", "urgency", "priority", "service_id", "service_name",
+         "created_at", "acknowledged_at",
          "resolved_at", "merged_into", "web_url"),
     ),
     "staging.deployments": (
         ("source", "deployment_id"),
-        ("service", "environment", "status", "triggered_at", "commit_sha", "repository", "pr_number", "pr_url",
+        ("service", "environment", "status", "triggered_at", "commit_sha", "repository",
+         "pr_number", "pr_url",
          "pr_title"),
     ),
     "dora.service_map": (("account", "service_id"), ("service",)),
@@ -67,7 +71,8 @@ CONTRACT: dict[str, tuple[int, str]] = {
     ),
     "service_metrics": (
         3,
-        "grain period_start service deployments change_failures change_failure_rate incidents recovered_incidents "
+        "grain period_start service deployments change_failures change_failure_rate incidents "
+        "recovered_incidents "
         "open_incidents mttr_mean_seconds mttr_median_seconds mttr_p90_seconds mttr_all_mean_seconds "
         "mttr_all_median_seconds",
     ),

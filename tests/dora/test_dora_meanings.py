@@ -2,86 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from typing import Any
-
 import pytest
-from dora_compare import differences
-from dora_model import Model
-from dora_world import SQL_DIRECTORY, Rules, World, stored
-from opsgenie_provider.warehouse.connection import Connection
-from opsgenie_provider.warehouse.dora import Summary, refresh
-
-NOON = datetime(2025, 3, 12, 12, tzinfo=UTC)
-HOUR = timedelta(hours=1)
-MICROSECOND = timedelta(microseconds=1)
-
-
-class Warehouse(World):
-    """One service, checkout, whose id is svc."""
-
-    def __init__(self, connection: Connection) -> None:
-        super().__init__(connection)
-        self.put("staging.opsgenie_services", account="us", service_id="svc", name="Checkout ")
-
-    def incident(
-        self,
-        incident_id: str = "i",
-        opened: datetime = NOON,
-        services: tuple[str, ...] = ("svc",),
-        **more: Any,
-    ) -> None:
-        row = {"status": "open", **more}
-        self.put(
-            "staging.opsgenie_incidents", account="us", incident_id=incident_id, created_at=opened, **row
-        )
-        for service_id in services:
-            self.put(
-                "staging.opsgenie_incident_services",
-                account="us",
-                incident_id=incident_id,
-                service_id=service_id,
-            )
-
-    def deployment(
-        self, deployment_id: str, triggered: datetime, source: str = "github", **more: Any
-    ) -> None:
-        row = {"service": "checkout", "environment": "production", "status": "success", **more}
-        self.put(
-            "staging.deployments", source=source, deployment_id=deployment_id, triggered_at=triggered, **row
-        )
-
-    def refresh(self, rules: Rules | None = None, *, full: bool = False) -> Summary:
-        assert self.connection is not None
-        self.connection.commit()
-        rules = rules or Rules()
-        summary = refresh(self.connection, SQL_DIRECTORY, rules.settings(), full=full)
-        assert differences(stored(self.connection), Model(self, rules).tables()) == []
-        return summary
-
-    def attribution(self, incident_id: str = "i", service: str = "checkout") -> tuple[Any, ...]:
-        """match_status, deployment id, offset in hours, candidate_count."""
-        assert self.connection is not None
-        row = self.connection.execute(
-            "select match_status, deployment_id, offset_seconds / 3600, candidate_count "
-            "from dora.incident_attribution where incident_id = %s and service = %s",
-            (incident_id, service),
-        ).fetchone()
-        self.connection.commit()
-        assert row is not None
-        return tuple(row)
-
-    def one(self, query: str) -> tuple[Any, ...]:
-        assert self.connection is not None
-        row = self.connection.execute(query).fetchone()  # type: ignore[arg-type]
-        self.connection.commit()
-        assert row is not None
-        return tuple(row)
-
-
-@pytest.fixture
-def world(connection: Connection) -> Warehouse:
-    return Warehouse(connection)
+from dora_checkout import HOUR, MICROSECOND, NOON, Checkout
+from dora_world import Rules
 
 
 @pytest.mark.parametrize(
@@ -89,7 +12,7 @@ def world(connection: Connection) -> Warehouse:
     [(-4, 0, True), (-4, -1, False), (4, 0, True), (4, 1, False), (0, 0, True)],
 )
 def test_both_ends_of_the_window_belong_to_it(
-    world: Warehouse, hours: int, shift: int, matches: bool
+    world: Checkout, hours: int, shift: int, matches: bool
 ) -> None:
     world.incident()
     world.deployment("d", NOON + hours * HOUR + shift * MICROSECOND)
@@ -98,7 +21,7 @@ def test_both_ends_of_the_window_belong_to_it(
     assert world.attribution() == expected
 
 
-def test_a_tie_goes_to_the_deployment_before(world: Warehouse) -> None:
+def test_a_tie_goes_to_the_deployment_before(world: Checkout) -> None:
     world.incident()
     world.deployment("after", NOON + HOUR)
     world.deployment("before", NOON - HOUR)
@@ -108,10 +31,188 @@ def test_a_tie_goes_to_the_deployment_before(world: Warehouse) -> None:
 
 
 @pytest.mark.parametrize("hours", [-1, 0, 1])
-def test_of_two_at_one_instant_the_smaller_key_by_bytes(world: Warehouse, hours: int) -> None:
+def test_of_two_at_one_instant_the_smaller_key_by_bytes(world: Checkout, hours: int) -> None:
     world.incident()
     world.deployment("b", NOON + hours * HOUR, source="github")
     world.deployment("a", NOON + hours * HOUR, source="manual")
     world.deployment("Z", NOON + hours * HOUR, source="github")
     world.refresh()
     assert world.attribution()[1:] == ("Z", -hours, 3)
+
+
+@pytest.mark.parametrize(("before", "after"), [(2, 4), (4, 2)])
+def test_a_moved_deployment_reaches_as_far_as_the_window_on_each_side(
+    world: Checkout, before: int, after: int
+) -> None:
+    rules = Rules(before * HOUR, after * HOUR)
+    world.incident()
+    for hours in (-4, -3, -2, 0, 2, 3, 4):
+        world.deployment("d", NOON - 10 * HOUR)
+        world.refresh(rules)
+        world.deployment("d", NOON + hours * HOUR)
+        world.refresh(rules)
+        assert world.attribution()[0] == (
+            "matched" if -before <= hours <= after else "no_deployment_in_window"
+        )
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("status", "failure"), ("environment", "staging"), ("service", "search")]
+)
+def test_only_eligible_deployments_of_the_service_count(world: Checkout, column: str, value: str) -> None:
+    world.incident()
+    world.deployment("near", NOON, **{column: value})
+    world.deployment("far", NOON - 3 * HOUR)
+    world.refresh()
+    assert world.attribution() == ("matched", "far", 3, 1)
+
+
+def test_names_are_compared_without_case_and_outer_blanks(world: Checkout) -> None:
+    world.incident()
+    world.deployment("d", NOON, service="  CHECKOUT", environment="PROD")
+    world.refresh()
+    assert world.attribution() == ("matched", "d", 0, 1)
+
+
+def test_before_only_does_not_look_ahead(world: Checkout) -> None:
+    world.incident()
+    world.deployment("after", NOON + MICROSECOND)
+    world.refresh()
+    assert world.attribution()[1] == "after"
+    assert world.refresh(Rules(direction="before_only")).reason == "a setting changed"
+    assert world.attribution() == ("no_deployment_in_window", None, None, 0)
+    world.deployment("at", NOON)
+    world.refresh(Rules(direction="before_only"))
+    assert world.attribution() == ("matched", "at", 0, 1)
+
+
+def test_an_incident_of_several_services_counts_for_each_and_once_overall(world: Checkout) -> None:
+    world.put("staging.opsgenie_services", account="us", service_id="other", name="search")
+    # The same service under a second id, one that is not listed, and one that no deployment bears.
+    world.put("staging.opsgenie_services", account="us", service_id="twin", name="CHECKOUT")
+    world.put("staging.opsgenie_services", account="us", service_id="idle", name="idle")
+    world.incident(services=("svc", "twin", "other", "gone-id", "idle"), status="resolved", resolved_at=NOON + HOUR)
+    world.deployment("c", NOON - HOUR)
+    world.deployment("s", NOON - 9 * HOUR, service="search")
+    world.put("dora.service_map", account="us", service_id="idle", service="Mapped")
+    world.refresh()
+    assert world.attribution(service="checkout")[0] == "matched"
+    assert world.attribution(service="search")[0] == "no_deployment_in_window"
+    assert world.attribution(service="gone-id")[0] == "service_unmapped"
+    # It has a row in service_map: it is mapped, to a service that is not deployed.
+    assert world.attribution(service="mapped")[0] == "no_deployment_in_window"
+    assert world.one("select count(*), sum(incidents) from dora.service_metrics where grain = 'week'") == (4, 4)
+    assert world.one(
+        "select incidents, mttr_mean_seconds, mttr_all_mean_seconds from dora.overall_metrics where grain = 'day'"
+    ) == (1, 3600, 3600)
+
+
+def test_without_a_service(world: Checkout) -> None:
+    world.incident(services=())
+    world.deployment("d", NOON, service=" ")
+    world.refresh()
+    assert world.attribution(service="") == ("no_service", None, None, 0)
+    assert world.one("select count(*) from dora.service_metrics") == (0,)
+    assert world.one("select incidents, deployments from dora.overall_metrics where grain = 'day'") == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("status", "recovered_hours"), [("open", None), ("acked", None), ("resolved", 2), ("closed", 2)]
+)
+def test_a_reopened_incident_has_not_recovered(world: Checkout, status: str, recovered_hours: int | None) -> None:
+    world.incident(status=status, resolved_at=NOON + 2 * HOUR, closed_at=NOON + 3 * HOUR)
+    world.refresh()
+    seconds = recovered_hours and recovered_hours * 3600
+    assert world.one("select seconds_to_recover, status = 'open' from dora.incidents") == (seconds, not seconds)
+    assert world.one("select open_incidents, mttr_all_mean_seconds from dora.overall_metrics where grain = 'day'") == (
+        int(not seconds),
+        seconds,
+    )
+
+
+def test_a_negative_duration_is_unknown_but_it_did_recover(world: Checkout) -> None:
+    world.incident(status="closed", closed_at=NOON - HOUR)
+    world.refresh()
+    assert world.one(
+        "select recovered_incidents, open_incidents, mttr_all_mean_seconds, mttr_all_median_seconds "
+        "from dora.overall_metrics where grain = 'month'"
+    ) == (1, 0, None, None)
+
+
+def test_a_deleted_incident_leaves(world: Checkout) -> None:
+    world.incident(status="resolved", resolved_at=NOON + HOUR)
+    world.deployment("d", NOON)
+    world.refresh()
+    assert world.one("select incident_count, mttr_seconds from dora.deployment_outcomes") == (1, 3600)
+    world.incident(deleted_at=NOON)
+    world.refresh()
+    assert world.one("select incident_count, is_change_failure, mttr_seconds from dora.deployment_outcomes") == (
+        0,
+        False,
+        None,
+    )
+    assert world.one("select count(*) from dora.incident_attribution") == (0,)
+
+
+def test_an_override_wins(world: Checkout) -> None:
+    world.put("staging.opsgenie_services", account="us", service_id="other", name="search")
+    world.incident(services=("svc", "other"))
+    world.deployment("near", NOON)
+    world.deployment("failed", NOON - 50 * HOUR, status="failure")
+    key = {"source": "opsgenie", "account": "us", "incident_id": "i"}
+    world.put("dora.attribution_overrides", **key, service=" Checkout", deployment_source="github", deployment_id="failed")
+    world.put("dora.attribution_overrides", **key, service="search", reason="The data centre lost power")
+    world.put("dora.attribution_overrides", **key, service="elsewhere")
+    summary = world.refresh()
+    assert world.attribution() == ("overridden", "failed", 50, 1)
+    assert world.attribution(service="search") == ("overridden", None, None, 0)
+    assert summary.unused_overrides == 1
+    assert "1 row(s) of dora.attribution_overrides" in summary.lines()[-1]
+    # A deployment that is not eligible has no outcome, and the one that is near is not to blame.
+    assert world.one("select count(*), sum(incident_count) from dora.deployment_outcomes") == (1, 0)
+    # One that is not known yet, then comes.
+    world.put("dora.attribution_overrides", **key, service="search", deployment_source="ci", deployment_id="new")
+    world.refresh()
+    assert world.attribution(service="search") == ("overridden", "new", None, 0)
+    world.deployment("new", NOON - 30 * HOUR, source="ci")
+    world.refresh()
+    assert world.attribution(service="search") == ("overridden", "new", 30, 0)
+    world.drop("dora.attribution_overrides", "opsgenie", "us", "i", " Checkout")
+    world.refresh()
+    assert world.attribution() == ("matched", "near", 0, 1)
+
+
+def test_an_incident_that_two_services_blame_one_deployment_for_counts_once(world: Checkout) -> None:
+    world.put("staging.opsgenie_services", account="us", service_id="other", name="search")
+    world.incident(services=("svc", "other"), status="resolved", resolved_at=NOON + HOUR)
+    world.deployment("d", NOON)
+    world.put(
+        "dora.attribution_overrides", source="opsgenie", account="us", incident_id="i", service="search",
+        deployment_source="github", deployment_id="d",
+    )  # fmt: skip
+    world.refresh()
+    assert world.one("select incident_count, mttr_seconds from dora.deployment_outcomes") == (1, 3600)
+
+
+def test_the_first_deployment_of_a_name_maps_its_service(world: Checkout) -> None:
+    world.incident()
+    world.refresh()
+    assert world.attribution()[0] == "service_unmapped"
+    # Nowhere near the incident, and failed.
+    world.deployment("d", NOON - 900 * HOUR, status="failure")
+    world.refresh()
+    assert world.attribution()[0] == "no_deployment_in_window"
+    world.drop("staging.deployments", "github", "d")
+    world.refresh()
+    assert world.attribution()[0] == "service_unmapped"
+
+
+def test_match_quality_knows_what_chance_does(world: Checkout) -> None:
+    world.incident("first", NOON)
+    world.incident("last", NOON + 48 * HOUR)
+    world.deployment("a", NOON + 12 * HOUR)
+    world.deployment("b", NOON + 14 * HOUR)
+    world.deployment("c", NOON + 47 * HOUR)
+    world.refresh()
+    # 10 hours around a and b together, 5 around c as the span ends one hour after it.
+    assert world.one("select * from dora.match_quality") == ("checkout", 1.5, 0.5, 15 / 48)

@@ -10,16 +10,18 @@ from dora_model import Model
 from dora_world import SQL_DIRECTORY, Rules, World, stored
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from psycopg import sql
+
 from opsgenie_provider.warehouse.connection import Connection, Warehouse
 from opsgenie_provider.warehouse.dora import refresh
-from psycopg import sql
 
 
 def empty(connection: Connection) -> World:
     """A world whose database has no rows, and no memory of earlier runs."""
     for schema in ("staging", "dora"):
         tables = connection.execute(
-            "select table_name from information_schema.tables where table_schema = %s and table_type = 'BASE TABLE' "
+            "select table_name from information_schema.tables where table_schema = %s "
+            "and table_type = 'BASE TABLE' "
             "order by table_name <> 'full_refresh_queue' desc",
             (schema,),
         ).fetchall()

@@ -8,7 +8,7 @@ create table dora.refreshes (
     window_before interval not null,
     window_after interval not null,
     direction text not null check (direction in ('both', 'before_only')),
-    environments text [] not null,
+    environments text[] not null,
     started_at timestamptz not null default now(),
     finished_at timestamptz,
     span_start timestamptz,

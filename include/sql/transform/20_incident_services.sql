@@ -29,7 +29,7 @@ hit as (
         told.service_name as name
     from new_incidents as incident
     inner join staging.pagerduty_incidents as told using (account, incident_id)
-    where incident.source = 'pagerduty' and incident.opsgenie_account is null
+    where incident.source = 'pagerduty'
 ),
 
 named as (

@@ -1,0 +1,83 @@
+"""A warehouse with one service, checkout, and the shortest words to fill it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from dora_compare import differences
+from dora_model import Model
+from dora_world import SQL_DIRECTORY, Rules, World, stored
+from opsgenie_provider.warehouse.connection import Connection
+from opsgenie_provider.warehouse.dora import Summary, refresh
+
+NOON = datetime(2025, 3, 12, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+MICROSECOND = timedelta(microseconds=1)
+
+
+class Checkout(World):
+    """One service, checkout, whose id is svc."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+        self.put("staging.opsgenie_services", account="us", service_id="svc", name="Checkout ")
+
+    def incident(
+        self,
+        incident_id: str = "i",
+        opened: datetime = NOON,
+        services: tuple[str, ...] = ("svc",),
+        **more: Any,
+    ) -> None:
+        row = {"status": "open", **more}
+        self.put(
+            "staging.opsgenie_incidents", account="us", incident_id=incident_id, created_at=opened, **row
+        )
+        for service_id in services:
+            self.put(
+                "staging.opsgenie_incident_services",
+                account="us",
+                incident_id=incident_id,
+                service_id=service_id,
+            )
+
+    def deployment(
+        self, deployment_id: str, triggered: datetime, source: str = "github", **more: Any
+    ) -> None:
+        row = {"service": "checkout", "environment": "production", "status": "success", **more}
+        self.put(
+            "staging.deployments", source=source, deployment_id=deployment_id, triggered_at=triggered, **row
+        )
+
+    def refresh(self, rules: Rules | None = None, *, full: bool = False) -> Summary:
+        assert self.connection is not None
+        self.connection.commit()
+        rules = rules or Rules()
+        summary = refresh(self.connection, SQL_DIRECTORY, rules.settings(), full=full)
+        assert differences(stored(self.connection), Model(self, rules).tables()) == []
+        return summary
+
+    def refresh_only(self) -> None:
+        """A refresh of what the model has no words for."""
+        assert self.connection is not None
+        refresh(self.connection, SQL_DIRECTORY, Rules().settings())
+
+    def attribution(self, incident_id: str = "i", service: str = "checkout") -> tuple[Any, ...]:
+        """match_status, deployment id, offset in hours, candidate_count."""
+        assert self.connection is not None
+        row = self.connection.execute(
+            "select match_status, deployment_id, offset_seconds / 3600, candidate_count "
+            "from dora.incident_attribution where incident_id = %s and service = %s",
+            (incident_id, service),
+        ).fetchone()
+        self.connection.commit()
+        assert row is not None
+        return tuple(row)
+
+    def one(self, query: str) -> tuple[Any, ...]:
+        assert self.connection is not None
+        row = self.connection.execute(query).fetchone()  # type: ignore[arg-type]
+        self.connection.commit()
+        assert row is not None
+        return tuple(row)
