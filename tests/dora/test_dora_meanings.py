@@ -11,9 +11,7 @@ from dora_world import Rules
     ("hours", "shift", "matches"),
     [(-4, 0, True), (-4, -1, False), (4, 0, True), (4, 1, False), (0, 0, True)],
 )
-def test_both_ends_of_the_window_belong_to_it(
-    world: Checkout, hours: int, shift: int, matches: bool
-) -> None:
+def test_both_ends_of_the_window_belong_to_it(world: Checkout, hours: int, shift: int, matches: bool) -> None:
     world.incident()
     world.deployment("d", NOON + hours * HOUR + shift * MICROSECOND)
     world.refresh()
@@ -91,7 +89,9 @@ def test_an_incident_of_several_services_counts_for_each_and_once_overall(world:
     # The same service under a second id, one that is not listed, and one that no deployment bears.
     world.put("staging.opsgenie_services", account="us", service_id="twin", name="CHECKOUT")
     world.put("staging.opsgenie_services", account="us", service_id="idle", name="idle")
-    world.incident(services=("svc", "twin", "other", "gone-id", "idle"), status="resolved", resolved_at=NOON + HOUR)
+    world.incident(
+        services=("svc", "twin", "other", "gone-id", "idle"), status="resolved", resolved_at=NOON + HOUR
+    )
     world.deployment("c", NOON - HOUR)
     world.deployment("s", NOON - 9 * HOUR, service="search")
     world.put("dora.service_map", account="us", service_id="idle", service="Mapped")
@@ -101,7 +101,10 @@ def test_an_incident_of_several_services_counts_for_each_and_once_overall(world:
     assert world.attribution(service="gone-id")[0] == "service_unmapped"
     # It has a row in service_map: it is mapped, to a service that is not deployed.
     assert world.attribution(service="mapped")[0] == "no_deployment_in_window"
-    assert world.one("select count(*), sum(incidents) from dora.service_metrics where grain = 'week'") == (4, 4)
+    assert world.one("select count(*), sum(incidents) from dora.service_metrics where grain = 'week'") == (
+        4,
+        4,
+    )
     assert world.one(
         "select incidents, mttr_mean_seconds, mttr_all_mean_seconds from dora.overall_metrics where grain = 'day'"
     ) == (1, 3600, 3600)
@@ -119,12 +122,19 @@ def test_without_a_service(world: Checkout) -> None:
 @pytest.mark.parametrize(
     ("status", "recovered_hours"), [("open", None), ("acked", None), ("resolved", 2), ("closed", 2)]
 )
-def test_a_reopened_incident_has_not_recovered(world: Checkout, status: str, recovered_hours: int | None) -> None:
+def test_a_reopened_incident_has_not_recovered(
+    world: Checkout, status: str, recovered_hours: int | None
+) -> None:
     world.incident(status=status, resolved_at=NOON + 2 * HOUR, closed_at=NOON + 3 * HOUR)
     world.refresh()
     seconds = recovered_hours and recovered_hours * 3600
-    assert world.one("select seconds_to_recover, status = 'open' from dora.incidents") == (seconds, not seconds)
-    assert world.one("select open_incidents, mttr_all_mean_seconds from dora.overall_metrics where grain = 'day'") == (
+    assert world.one("select seconds_to_recover, status = 'open' from dora.incidents") == (
+        seconds,
+        not seconds,
+    )
+    assert world.one(
+        "select open_incidents, mttr_all_mean_seconds from dora.overall_metrics where grain = 'day'"
+    ) == (
         int(not seconds),
         seconds,
     )
@@ -146,7 +156,9 @@ def test_a_deleted_incident_leaves(world: Checkout) -> None:
     assert world.one("select incident_count, mttr_seconds from dora.deployment_outcomes") == (1, 3600)
     world.incident(deleted_at=NOON)
     world.refresh()
-    assert world.one("select incident_count, is_change_failure, mttr_seconds from dora.deployment_outcomes") == (
+    assert world.one(
+        "select incident_count, is_change_failure, mttr_seconds from dora.deployment_outcomes"
+    ) == (
         0,
         False,
         None,
@@ -160,7 +172,13 @@ def test_an_override_wins(world: Checkout) -> None:
     world.deployment("near", NOON)
     world.deployment("failed", NOON - 50 * HOUR, status="failure")
     key = {"source": "opsgenie", "account": "us", "incident_id": "i"}
-    world.put("dora.attribution_overrides", **key, service=" Checkout", deployment_source="github", deployment_id="failed")
+    world.put(
+        "dora.attribution_overrides",
+        **key,
+        service=" Checkout",
+        deployment_source="github",
+        deployment_id="failed",
+    )
     world.put("dora.attribution_overrides", **key, service="search", reason="The data centre lost power")
     world.put("dora.attribution_overrides", **key, service="elsewhere")
     summary = world.refresh()
@@ -171,7 +189,9 @@ def test_an_override_wins(world: Checkout) -> None:
     # A deployment that is not eligible has no outcome, and the one that is near is not to blame.
     assert world.one("select count(*), sum(incident_count) from dora.deployment_outcomes") == (1, 0)
     # One that is not known yet, then comes.
-    world.put("dora.attribution_overrides", **key, service="search", deployment_source="ci", deployment_id="new")
+    world.put(
+        "dora.attribution_overrides", **key, service="search", deployment_source="ci", deployment_id="new"
+    )
     world.refresh()
     assert world.attribution(service="search") == ("overridden", "new", None, 0)
     world.deployment("new", NOON - 30 * HOUR, source="ci")

@@ -10,9 +10,10 @@ import psycopg
 import pytest
 from dora_checkout import HOUR, NOON, Checkout
 from dora_world import SQL_DIRECTORY, Rules, stored
+from psycopg import sql
+
 from opsgenie_provider.warehouse.connection import Connection, Warehouse
 from opsgenie_provider.warehouse.dora import DataCheckError, refresh
-from psycopg import sql
 
 QUEUES = "touched_incidents touched_services touched_deployments full_refresh"
 
@@ -52,7 +53,7 @@ def test_a_write_that_changes_nothing_touches_nothing(world: Checkout, connectio
     world.deployment("d", NOON)
     world.refresh()
     assert queued(connection) == 0
-    connection.execute("update staging.deployments set service = service, raw = '{\"read\": \"again\"}'")
+    connection.execute('update staging.deployments set service = service, raw = \'{"read": "again"}\'')
     connection.execute("update staging.opsgenie_incidents set synced_at = now(), description = 'longer'")
     connection.execute("delete from staging.deployments where source = 'none'")
     assert queued(connection) == 0
@@ -60,7 +61,8 @@ def test_a_write_that_changes_nothing_touches_nothing(world: Checkout, connectio
     connection.commit()
     assert queued(connection) == 2
     world.tables["staging.deployments"] = {
-        ("renamed", "d"): row | {"source": "renamed"} for row in world.rows("staging.deployments")
+        ("renamed", "d"): row | {"source": "renamed"}  # noqa: B035  # there is one
+        for row in world.rows("staging.deployments")
     }
     assert world.refresh().touched_deployments == 2
 
@@ -97,16 +99,22 @@ def test_full_mends_what_someone_broke(world: Checkout, connection: Connection) 
     assert stored(connection) == before
 
 
-def test_a_failed_check_leaves_the_last_good_tables(world: Checkout, connection: Connection, tmp_path: Path) -> None:
+def test_a_failed_check_leaves_the_last_good_tables(
+    world: Checkout, connection: Connection, tmp_path: Path
+) -> None:
     world.incident()
     world.refresh()
     before = stored(connection)
     broken = tmp_path / "sql"
     shutil.copytree(SQL_DIRECTORY, broken)
-    (broken / "checks" / "no_deployments.sql").write_text("select deployment_id from dora.deployment_outcomes\n")
+    (broken / "checks" / "no_deployments.sql").write_text(
+        "select deployment_id from dora.deployment_outcomes\n"
+    )
     world.deployment("d", NOON)
     connection.commit()
-    with pytest.raises(DataCheckError, match=r"'no_deployments' failed with 1 row.*'deployment_id': 'd'") as caught:
+    with pytest.raises(
+        DataCheckError, match=r"'no_deployments' failed with 1 row.*'deployment_id': 'd'"
+    ) as caught:
         refresh(connection, broken, Rules().settings())
     assert (caught.value.check, caught.value.rows, caught.value.examples) == (
         "no_deployments",
@@ -145,13 +153,17 @@ def test_each_check_finds_its_damage(
     assert caught.value.check == check
 
 
-def test_writers_do_not_wait_and_what_they_write_is_next(world: Checkout, warehouse: Warehouse, tmp_path: Path) -> None:
+def test_writers_do_not_wait_and_what_they_write_is_next(
+    world: Checkout, warehouse: Warehouse, tmp_path: Path
+) -> None:
     """A writer that commits while a refresh runs: seen as a whole by the next one."""
     world.incident()
     world.refresh()
     slow = tmp_path / "sql"
     shutil.copytree(SQL_DIRECTORY, slow)
-    (slow / "transform" / "15_wait.sql").write_text("select pg_advisory_lock(42); select pg_advisory_unlock(42);")
+    (slow / "transform" / "15_wait.sql").write_text(
+        "select pg_advisory_lock(42); select pg_advisory_unlock(42);"
+    )
     with warehouse.connection() as refreshing, warehouse.connection(autocommit=True) as writer:
         writer.execute("select pg_advisory_lock(42)")
         run = Thread(target=refresh, args=(refreshing, slow, Rules().settings()))

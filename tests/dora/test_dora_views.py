@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from dora_checkout import HOUR, NOON, Checkout
+
 from opsgenie_provider.warehouse.connection import Connection
 
 
@@ -18,8 +19,12 @@ def on_call(world: Checkout, name: str, start: datetime, end: datetime, schedule
 def schedule(world: Checkout) -> None:
     world.put("staging.opsgenie_services", account="us", service_id="svc", name="Checkout", team_id="team")
     world.put("staging.opsgenie_teams", account="us", team_id="team", name="Payments")
-    world.put("staging.opsgenie_schedules", account="us", schedule_id="sched", name="Payments rota", team_id="team")
-    world.put("staging.opsgenie_rotations", account="us", schedule_id="sched", rotation_id="rota", name="Days")
+    world.put(
+        "staging.opsgenie_schedules", account="us", schedule_id="sched", name="Payments rota", team_id="team"
+    )
+    world.put(
+        "staging.opsgenie_rotations", account="us", schedule_id="sched", rotation_id="rota", name="Days"
+    )
 
 
 def test_history_has_the_pull_request_and_who_was_on_call(world: Checkout) -> None:
@@ -28,7 +33,15 @@ def test_history_has_the_pull_request_and_who_was_on_call(world: Checkout) -> No
     on_call(world, "Ada", NOON, NOON + HOUR)
     on_call(world, "Left", NOON - HOUR, NOON)
     on_call(world, "Other", NOON - HOUR, NOON + HOUR, schedule="of-nobody")
-    world.deployment("d", NOON - HOUR, repository="o/r", commit_sha="abc", pr_number=7, pr_url="https://x/7", pr_title="Faster")
+    world.deployment(
+        "d",
+        NOON - HOUR,
+        repository="o/r",
+        commit_sha="abc",
+        pr_number=7,
+        pr_url="https://x/7",
+        pr_title="Faster",
+    )
     world.incident(message="Down")
     world.incident("alone", services=())
     world.refresh()

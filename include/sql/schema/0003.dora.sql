@@ -21,13 +21,14 @@ create function dora.utc_month(instant timestamptz) returns date
 language sql immutable parallel safe
 return date_trunc('month', instant at time zone 'utc')::date;
 
--- The instant that a text from outside says, or null where it says none.
+-- The instant that an ISO 8601 text from outside says, or null where it says none: PostgreSQL takes
+-- words such as "yesterday" for instants, too.
 create function dora.instant(said text) returns timestamptz
 language plpgsql stable parallel safe
 set timezone = 'UTC'
 as $$
 begin
-    return said::timestamptz;
+    return case when said ~ '^\d{4}-\d{2}-\d{2}' then said::timestamptz end;
 exception when data_exception then
     return null;
 end
