@@ -66,7 +66,11 @@ def test_each_fault_now_and_then(sync: Sync, account: Account, warehouse: Wareho
 
 
 @pytest.mark.usefixtures("impatient")
-def test_all_faults_at_once(sync: Sync, account: Account, warehouse: Warehouse) -> None:
+def test_all_faults_at_once(
+    sync: Sync, account: Account, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Two requests in five fail: some fail eight times running, where a task would be tried again.
+    monkeypatch.setattr(transport, "MAX_ATTEMPTS", 40)
     store = account.store
     mix = dict.fromkeys(FAULTS, 0.05) | {"hang": 0.005}
     account.app.faults.configure(probabilities=mix, hang_seconds=2, seed=5)

@@ -88,7 +88,15 @@ insert into dora.incident_services (source, account, incident_id, service, opene
 select computed.*
 from new_incident_services as computed
 left join dora.incident_services as stored using (source, account, incident_id, service)
-where stored.* is distinct from computed.*
+where
+    stored.service is null
+    or (
+        stored.opened_at,
+        stored.is_mapped
+    ) is distinct from (
+        computed.opened_at,
+        computed.is_mapped
+    )
 order by computed.incident_id, computed.service, computed.account, computed.source
 on conflict (incident_id, service, account, source) do update set
 opened_at = excluded.opened_at,

@@ -118,7 +118,12 @@ select
     )::double precision as offset_seconds,
     coalesce(counted.candidate_count, 0)::bigint as candidate_count
 from counted
-left join dora.eligible_deployments as eligible on counted.nearest = eligible.ctid
+left join lateral (
+    select * from dora.eligible_deployments
+    where eligible_deployments.ctid = counted.nearest
+    -- By its address, one by one: joined as a whole, all deployments would be read for a few incidents.
+    offset 0
+) as eligible on true
 left join dora.deployed_services as known on counted.service = known.service
 left join overrides as override
     on
@@ -136,7 +141,21 @@ select
     is distinct from (computed.deployment_source, computed.deployment_id) as is_moved
 from new_attribution as computed
 left join dora.incident_attribution as stored using (source, account, incident_id, service)
-where stored.* is distinct from computed.*;
+where
+    stored.service is null
+    or (
+        stored.match_status,
+        stored.deployment_source,
+        stored.deployment_id,
+        stored.offset_seconds,
+        stored.candidate_count
+    ) is distinct from (
+        computed.match_status,
+        computed.deployment_source,
+        computed.deployment_id,
+        computed.offset_seconds,
+        computed.candidate_count
+    );
 
 -- Other incidents than the changed ones are counted differently only if they go to another deployment.
 insert into old_facts

@@ -93,7 +93,33 @@ insert into dora.deployment_outcomes (
 select computed.*
 from new_outcomes as computed
 left join dora.deployment_outcomes as stored using (deployment_source, deployment_id)
-where stored.* is distinct from computed.*
+where
+    stored.service is null
+    or (
+        stored.service,
+        stored.environment,
+        stored.triggered_at,
+        stored.is_change_failure,
+        stored.incident_count,
+        stored.mttr_seconds,
+        stored.commit_sha,
+        stored.repository,
+        stored.pr_number,
+        stored.pr_url,
+        stored.pr_title
+    ) is distinct from (
+        computed.service,
+        computed.environment,
+        computed.triggered_at,
+        computed.is_change_failure,
+        computed.incident_count,
+        computed.mttr_seconds,
+        computed.commit_sha,
+        computed.repository,
+        computed.pr_number,
+        computed.pr_url,
+        computed.pr_title
+    )
 order by computed.deployment_id, computed.deployment_source
 on conflict (deployment_id, deployment_source) do update set
 service = excluded.service,

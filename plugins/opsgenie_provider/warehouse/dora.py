@@ -131,6 +131,8 @@ def refresh(connection: Connection, sql_directory: Path, settings: Settings, ful
         # Sorting and hashing a million rows in memory; and plans of this size gain nothing from jit.
         connection.execute("set local work_mem = '64MB'")
         connection.execute("set local jit = off")
+        # What a run touches was mostly read a moment ago: an index probe finds it in memory.
+        connection.execute("set local random_page_cost = 1.1")
         reason = _reason_for_full(connection, settings, asked=full)
         _begin(connection, settings, is_full=reason is not None)
         for file in _files(sql_directory / "transform", "full" if reason else "changes"):
