@@ -21,6 +21,17 @@ create function dora.utc_month(instant timestamptz) returns date
 language sql immutable parallel safe
 return date_trunc('month', instant at time zone 'utc')::date;
 
+-- The periods that a day lies in.
+create function dora.periods_of(day date) returns table (grain text, period_start date)
+language sql immutable parallel safe
+begin atomic
+select * from (values
+    ('day', day),
+    ('week', date_trunc('week', day::timestamp)::date),
+    ('month', date_trunc('month', day::timestamp)::date)
+) as period (grain, period_start);
+end;
+
 -- The instant that an ISO 8601 text from outside says, or null where it says none: PostgreSQL takes
 -- words such as "yesterday" for instants, too.
 create function dora.instant(said text) returns timestamptz
@@ -91,7 +102,6 @@ create table dora.incidents (
 );
 
 create index on dora.incidents (opened_at);
-create index on dora.incidents (recovered_at);
 
 -- One row per incident and service, '' where the incident has none.
 create table dora.incident_attribution (
@@ -108,8 +118,6 @@ create table dora.incident_attribution (
     candidate_count bigint not null,
     primary key (incident_id, service, account, source)
 );
-
-create index on dora.incident_attribution (deployment_id, deployment_source) where deployment_id is not null;
 
 -- One row per eligible deployment.
 create table dora.deployment_outcomes (

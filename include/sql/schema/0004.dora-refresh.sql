@@ -70,18 +70,37 @@ create table dora.deployed_services (
     service text primary key
 );
 
--- One row per incident and service, '' where the incident has none; whether a row of service_map named it.
-create table dora.incident_services (
+-- One row per incident and service, '' where the incident has none: everything that metrics count and the
+-- incident history is searched by.
+create table dora.incident_facts (
     source text not null,
     account text not null,
     incident_id text not null,
     service text not null,
     opened_at timestamptz not null,
+    recovered_at timestamptz,
+    seconds_to_recover double precision,
+    status text not null,
+    priority text,
     is_mapped boolean not null,
-    primary key (incident_id, service, account, source)
+    match_status text not null,
+    deployment_source text,
+    deployment_id text,
+    is_first boolean not null,
+    is_incident_attributed boolean not null,
+    primary key (incident_id, account, source, service)
 );
 
-create index on dora.incident_services (service, opened_at);
+comment on column dora.incident_facts.is_mapped is 'A row of service_map named the service.';
+comment on column dora.incident_facts.is_first is
+'The first of the incident''s services: counting these rows counts incidents.';
+comment on column dora.incident_facts.is_incident_attributed is
+'One of the incident''s services is attributed to a deployment.';
+
+create index on dora.incident_facts (service, opened_at);
+create index on dora.incident_facts (opened_at);
+create index on dora.incident_facts (recovered_at);
+create index on dora.incident_facts (deployment_id, deployment_source) where deployment_id is not null;
 
 -- OpsGenie incidents that the migration made, and the PagerDuty incidents that they are.
 create view dora.imported_incidents as

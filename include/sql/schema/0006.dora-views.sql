@@ -1,21 +1,4 @@
--- Views over the dora tables: the history of incidents, who is on call, and the parts metrics are made of.
-
--- One row per incident and service, as metrics count it.
-create view dora.incident_facts as
-select
-    incident.source,
-    incident.account,
-    incident.incident_id,
-    attribution.service,
-    incident.opened_at,
-    incident.recovered_at,
-    incident.seconds_to_recover,
-    -- Whole: their sum does not depend on the order of the rows.
-    (incident.seconds_to_recover * 1000000)::bigint as microseconds_to_recover,
-    attribution.deployment_source,
-    attribution.deployment_id
-from dora.incidents as incident
-inner join dora.incident_attribution as attribution using (source, account, incident_id);
+-- Views over the dora tables: the history of incidents, and who is on call.
 
 -- One row per incident and service: the deployment it is attributed to, that deployment's pull request,
 -- and who was on call for the service's team when it opened. Staging has the deployment, for an override may

@@ -36,7 +36,3 @@ select * from dora.eligible_deployments limit 0;
 
 create temporary table new_places on commit drop as
 select * from dora.eligible_deployments limit 0;
-
--- What incidents counted as before that count as something else now, or may; a full refresh needs none.
-create temporary table old_facts on commit drop as
-select * from dora.incident_facts limit 0;

@@ -38,11 +38,6 @@ select distinct source, account, incident_id from found_incidents;
 
 analyze changed_incidents;
 
-insert into old_facts
-select facts.*
-from changed_incidents
-inner join dora.incident_facts as facts using (source, account, incident_id);
-
 with taken as (
     delete from dora.touched_deployments_queue returning deployment_source, deployment_id
 )
@@ -116,20 +111,20 @@ select hit.source, hit.account, hit.incident_id
 from joined
 cross join lateral (
     select source, account, incident_id
-    from dora.incident_services
+    from dora.incident_facts
     where
-        incident_services.service = joined.service
-        and incident_services.opened_at >= joined.starts
-        and incident_services.opened_at <= joined.ends
+        incident_facts.service = joined.service
+        and incident_facts.opened_at >= joined.starts
+        and incident_facts.opened_at <= joined.ends
     -- One index range for each stretch; joined as a whole, a plan may compare each with each.
     offset 0
 ) as hit;
 
 -- Incidents attributed to a touched deployment, by an override from however far.
 insert into found_incidents (source, account, incident_id)
-select attribution.source, attribution.account, attribution.incident_id
+select fact.source, fact.account, fact.incident_id
 from touched_deployments
-inner join dora.incident_attribution as attribution using (deployment_source, deployment_id);
+inner join dora.incident_facts as fact using (deployment_source, deployment_id);
 
 -- Incidents of a service whose name deployments began or ceased to bear: it is unmapped no longer, or now.
 -- The names are found by hopping from one to the next in the index, not by reading every deployment.
@@ -156,7 +151,7 @@ changed as (
 insert into found_incidents (source, account, incident_id)
 select hit.source, hit.account, hit.incident_id
 from changed
-inner join dora.incident_services as hit using (service);
+inner join dora.incident_facts as hit using (service);
 
 insert into touched_incidents (source, account, incident_id)
 select distinct source, account, incident_id from found_incidents;

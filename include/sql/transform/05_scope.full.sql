@@ -20,7 +20,7 @@ select 'pagerduty', pagerduty_account, pagerduty_id from dora.imported_incidents
 union
 select source, account, incident_id from dora.incidents
 union
-select source, account, incident_id from dora.incident_services
+select source, account, incident_id from dora.incident_facts
 union
 select source, account, incident_id from dora.incident_attribution;
 

@@ -1,5 +1,6 @@
--- dora.incident_services: one row per incident and service, '' where the incident has none. A service is the
--- one that service_map names, else its name in lower case without outer blanks, else (no longer listed) its id.
+-- Which services the changed incidents hit: one row per incident and service, '' where the incident has none. A
+-- service is the one that service_map names, else its name in lower case without outer blanks, else (no longer
+-- listed) its id.
 
 create temporary table new_incident_services on commit drop as
 with
@@ -68,36 +69,3 @@ group by
     incident.opened_at;
 
 analyze new_incident_services;
-
-delete from dora.incident_services as stored
-using changed_incidents as changed
-where
-    stored.source = changed.source
-    and stored.account = changed.account
-    and stored.incident_id = changed.incident_id
-    and not exists (
-        select from new_incident_services as computed
-        where
-            computed.source = stored.source
-            and computed.account = stored.account
-            and computed.incident_id = stored.incident_id
-            and computed.service = stored.service
-    );
-
-insert into dora.incident_services (source, account, incident_id, service, opened_at, is_mapped)
-select computed.*
-from new_incident_services as computed
-left join dora.incident_services as stored using (source, account, incident_id, service)
-where
-    stored.service is null
-    or (
-        stored.opened_at,
-        stored.is_mapped
-    ) is distinct from (
-        computed.opened_at,
-        computed.is_mapped
-    )
-order by computed.incident_id, computed.service, computed.account, computed.source
-on conflict (incident_id, service, account, source) do update set
-opened_at = excluded.opened_at,
-is_mapped = excluded.is_mapped;

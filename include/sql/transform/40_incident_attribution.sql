@@ -4,10 +4,24 @@
 
 create temporary table new_attribution on commit drop as
 with
+-- Which services an incident hit is another matter only for those that changed.
 wanted as materialized (
-    select hit.*
-    from touched_incidents
-    inner join dora.incident_services as hit using (source, account, incident_id)
+    select * from new_incident_services
+    union all
+    select
+        fact.source,
+        fact.account,
+        fact.incident_id,
+        fact.service,
+        fact.opened_at,
+        fact.is_mapped
+    from (
+        select source, account, incident_id from touched_incidents
+        except
+        select source, account, incident_id from changed_incidents
+    ) as touched
+    inner join dora.incident_facts as fact using (source, account, incident_id)
+    where not (select refresh.is_full from dora.current_refresh as refresh)
 ),
 
 -- Each service's deployments as one ordered array of instants, and where each is stored. Searching an array
@@ -101,6 +115,8 @@ select
     counted.account,
     counted.incident_id,
     counted.service,
+    counted.opened_at,
+    counted.is_mapped,
     case
         when override.service is not null then 'overridden'
         when counted.service = '' then 'no_service'
@@ -134,43 +150,6 @@ left join overrides as override
 
 analyze new_attribution;
 
-create temporary table changed_attribution on commit drop as
-select
-    computed.*,
-    (stored.deployment_source, stored.deployment_id)
-    is distinct from (computed.deployment_source, computed.deployment_id) as is_moved
-from new_attribution as computed
-left join dora.incident_attribution as stored using (source, account, incident_id, service)
-where
-    stored.service is null
-    or (
-        stored.match_status,
-        stored.deployment_source,
-        stored.deployment_id,
-        stored.offset_seconds,
-        stored.candidate_count
-    ) is distinct from (
-        computed.match_status,
-        computed.deployment_source,
-        computed.deployment_id,
-        computed.offset_seconds,
-        computed.candidate_count
-    );
-
--- Other incidents than the changed ones are counted differently only if they go to another deployment.
-insert into old_facts
-select facts.*
-from (
-    select source, account, incident_id from changed_attribution
-    where is_moved and not (select refresh.is_full from dora.current_refresh as refresh)
-    except
-    select source, account, incident_id from changed_incidents
-) as moved
-inner join dora.incident_facts as facts using (source, account, incident_id);
-
-analyze old_facts;
-
--- Which services an incident hit is another matter only for those that changed.
 delete from dora.incident_attribution as stored
 using changed_incidents as changed
 where
@@ -191,17 +170,33 @@ insert into dora.incident_attribution (
     candidate_count
 )
 select
-    source,
-    account,
-    incident_id,
-    service,
-    match_status,
-    deployment_source,
-    deployment_id,
-    offset_seconds,
-    candidate_count
-from changed_attribution
-order by incident_id, service, account, source
+    computed.source,
+    computed.account,
+    computed.incident_id,
+    computed.service,
+    computed.match_status,
+    computed.deployment_source,
+    computed.deployment_id,
+    computed.offset_seconds,
+    computed.candidate_count
+from new_attribution as computed
+left join dora.incident_attribution as stored using (source, account, incident_id, service)
+where
+    stored.service is null
+    or (
+        stored.match_status,
+        stored.deployment_source,
+        stored.deployment_id,
+        stored.offset_seconds,
+        stored.candidate_count
+    ) is distinct from (
+        computed.match_status,
+        computed.deployment_source,
+        computed.deployment_id,
+        computed.offset_seconds,
+        computed.candidate_count
+    )
+order by computed.incident_id, computed.service, computed.account, computed.source
 on conflict (incident_id, service, account, source) do update set
 match_status = excluded.match_status,
 deployment_source = excluded.deployment_source,

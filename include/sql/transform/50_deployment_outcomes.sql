@@ -9,15 +9,8 @@ union
 select deployment_source, deployment_id from old_facts
 where deployment_id is not null
 union
-select attribution.deployment_source, attribution.deployment_id
-from (
-    select source, account, incident_id from old_facts
-    union
-    select source, account, incident_id from changed_incidents
-    where not (select refresh.is_full from dora.current_refresh as refresh)
-) as recounted
-inner join new_attribution as attribution using (source, account, incident_id)
-where attribution.deployment_id is not null;
+select deployment_source, deployment_id from changed_facts
+where deployment_id is not null and not (select refresh.is_full from dora.current_refresh as refresh);
 
 analyze touched_outcomes;
 
@@ -33,25 +26,25 @@ with
 -- An incident counts once, for however many of its services a user named this deployment.
 attributed as (
     select distinct
-        attribution.deployment_source,
-        attribution.deployment_id,
-        attribution.source,
-        attribution.account,
-        attribution.incident_id
+        fact.deployment_source,
+        fact.deployment_id,
+        fact.source,
+        fact.account,
+        fact.incident_id,
+        fact.seconds_to_recover
     from touched_outcomes
-    inner join dora.incident_attribution as attribution using (deployment_source, deployment_id)
+    inner join dora.incident_facts as fact using (deployment_source, deployment_id)
 ),
 
 summed as (
     select
-        attributed.deployment_source,
-        attributed.deployment_id,
+        deployment_source,
+        deployment_id,
         count(*) as incident_count,
         -- Whole microseconds: a sum that does not depend on the order of the rows.
-        (avg((incident.seconds_to_recover * 1000000)::bigint) / 1000000)::double precision as mttr_seconds
+        (avg((seconds_to_recover * 1000000)::bigint) / 1000000)::double precision as mttr_seconds
     from attributed
-    inner join dora.incidents as incident using (source, account, incident_id)
-    group by attributed.deployment_source, attributed.deployment_id
+    group by deployment_source, deployment_id
 )
 
 select

@@ -4,21 +4,41 @@
 -- One row per period and service, '' for what has none and so counts overall only.
 create temporary table touched_cells on commit drop as
 with
-new_facts as (
-    select facts.*
-    from (
-        select source, account, incident_id from old_facts
-        union
-        select source, account, incident_id from changed_incidents
-        where not (select refresh.is_full from dora.current_refresh as refresh)
-    ) as recounted
-    inner join dora.incident_facts as facts using (source, account, incident_id)
+counted_before as (
+    select
+        source,
+        account,
+        incident_id,
+        service,
+        opened_at,
+        recovered_at,
+        seconds_to_recover,
+        deployment_id is not null as is_attributed,
+        is_first,
+        is_incident_attributed
+    from old_facts
 ),
 
-changed_facts as (
-    (select * from old_facts except select * from new_facts)
+counted_now as (
+    select
+        source,
+        account,
+        incident_id,
+        service,
+        opened_at,
+        recovered_at,
+        seconds_to_recover,
+        deployment_id is not null as is_attributed,
+        is_first,
+        is_incident_attributed
+    from changed_facts
+    where not (select refresh.is_full from dora.current_refresh as refresh)
+),
+
+recounted as (
+    (select * from counted_before except select * from counted_now)
     union all
-    (select * from new_facts except select * from old_facts)
+    (select * from counted_now except select * from counted_before)
 ),
 
 new_outcomes_here as (
@@ -33,9 +53,9 @@ changed_outcomes as (
 ),
 
 moments as (
-    select service, opened_at as instant from changed_facts
+    select service, opened_at as instant from recounted
     union
-    select service, recovered_at as instant from changed_facts
+    select service, recovered_at as instant from recounted
     where recovered_at is not null
     union
     select service, triggered_at as instant from changed_outcomes

@@ -8,10 +8,10 @@ set span_start = span.starts, span_end = span.ends
 from (
     select
         least(
-            (select min(opened_at) from dora.incidents), (select min(triggered_at) from dora.deployment_outcomes)
+            (select min(opened_at) from dora.incident_facts), (select min(triggered_at) from dora.deployment_outcomes)
         ) as starts,
         greatest(
-            (select max(opened_at) from dora.incidents), (select max(triggered_at) from dora.deployment_outcomes)
+            (select max(opened_at) from dora.incident_facts), (select max(triggered_at) from dora.deployment_outcomes)
         ) as ends
 ) as span
 where stored.refresh_id = (select refresh.refresh_id from dora.current_refresh as refresh);
@@ -32,7 +32,7 @@ latest as (
 
 select service from old_facts
 union
-select service from new_attribution
+select service from changed_facts
 union
 select service from old_places
 union
@@ -41,7 +41,7 @@ union
 select everything.service
 from latest
 cross join lateral (
-    select service from dora.incident_services
+    select service from dora.incident_facts
     union
     select service from dora.eligible_deployments
     union
@@ -94,7 +94,7 @@ matches as (
         service,
         count(*) filter (where match_status = 'matched') as matched,
         count(*) filter (where match_status in ('matched', 'no_deployment_in_window')) as matchable
-    from dora.incident_attribution
+    from dora.incident_facts
     where service in (select touched.service from touched_services as touched)
     group by service
 )

@@ -28,10 +28,10 @@ _LOCK = "opsgenie_provider:dora"
 # What a run counts, and ANALYZE wants to know after a full one.
 _TABLES = (
     "incidents",
-    "incident_services",
     "eligible_deployments",
     "deployed_services",
     "incident_attribution",
+    "incident_facts",
     "deployment_outcomes",
     "service_metrics",
     "overall_metrics",

@@ -1,0 +1,112 @@
+-- dora.incident_facts: one row per incident and service, with everything that metrics count and the incident
+-- history is searched by, so that neither needs a join.
+
+create temporary table new_facts on commit drop as
+select
+    attribution.source,
+    attribution.account,
+    attribution.incident_id,
+    attribution.service,
+    attribution.opened_at,
+    incident.recovered_at,
+    incident.seconds_to_recover,
+    incident.status,
+    incident.priority,
+    attribution.is_mapped,
+    attribution.match_status,
+    attribution.deployment_source,
+    attribution.deployment_id,
+    row_number() over of_incident = 1 as is_first,
+    count(attribution.deployment_id) over of_incident_whole > 0 as is_incident_attributed
+from new_attribution as attribution
+inner join dora.incidents as incident using (source, account, incident_id)
+window
+of_incident_whole as (partition by attribution.incident_id, attribution.account, attribution.source),
+of_incident as (of_incident_whole order by attribution.service);
+
+analyze new_facts;
+
+create temporary table changed_facts on commit drop as
+select computed.*
+from new_facts as computed
+left join dora.incident_facts as stored using (incident_id, account, source, service)
+where
+    stored.service is null
+    or (
+        stored.opened_at,
+        stored.recovered_at,
+        stored.seconds_to_recover,
+        stored.status,
+        stored.priority,
+        stored.is_mapped,
+        stored.match_status,
+        stored.deployment_source,
+        stored.deployment_id,
+        stored.is_first,
+        stored.is_incident_attributed
+    ) is distinct from (
+        computed.opened_at,
+        computed.recovered_at,
+        computed.seconds_to_recover,
+        computed.status,
+        computed.priority,
+        computed.is_mapped,
+        computed.match_status,
+        computed.deployment_source,
+        computed.deployment_id,
+        computed.is_first,
+        computed.is_incident_attributed
+    );
+
+analyze changed_facts;
+
+-- What these and the vanishing ones counted as before; a full refresh needs none.
+create temporary table old_facts on commit drop as
+select stored.*
+from changed_facts as computed
+inner join dora.incident_facts as stored using (incident_id, account, source, service)
+where not (select refresh.is_full from dora.current_refresh as refresh);
+
+with
+gone as (
+    delete from dora.incident_facts as stored
+    using changed_incidents as changed
+    where
+        stored.source = changed.source
+        and stored.account = changed.account
+        and stored.incident_id = changed.incident_id
+        and not exists (
+            select from new_facts as computed
+            where
+                computed.source = stored.source
+                and computed.account = stored.account
+                and computed.incident_id = stored.incident_id
+                and computed.service = stored.service
+        )
+    returning stored.*
+)
+
+insert into old_facts
+select gone.* from gone
+where not (select refresh.is_full from dora.current_refresh as refresh);
+
+analyze old_facts;
+
+insert into dora.incident_facts (
+    source, account, incident_id, service, opened_at, recovered_at, seconds_to_recover, status, priority,
+    is_mapped, match_status, deployment_source, deployment_id, is_first, is_incident_attributed
+)
+select * from changed_facts
+order by incident_id, account, source, service
+on conflict (incident_id, account, source, service) do update set
+opened_at = excluded.opened_at,
+recovered_at = excluded.recovered_at,
+seconds_to_recover = excluded.seconds_to_recover,
+status = excluded.status,
+priority = excluded.priority,
+is_mapped = excluded.is_mapped,
+match_status = excluded.match_status,
+deployment_source = excluded.deployment_source,
+deployment_id = excluded.deployment_id,
+is_first = excluded.is_first,
+is_incident_attributed = excluded.is_incident_attributed;
