@@ -36,6 +36,8 @@ from sandbox.pagerduty.store import READ_KEY
 from sandbox.summary import print_summary
 
 ROOT = Path(__file__).resolve().parents[2]
+# The webhook of the demo, which listens on this machine only.
+WEBHOOK_SECRET = "sandbox-webhook-secret"  # noqa: S105
 RUN = ROOT / ".run"
 COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 DAGS = ("opsgenie_sync", "deployments_sync", "dora_metrics", "pagerduty_migration")
@@ -183,6 +185,7 @@ def connections(socket_dir: Path, stand_ins: dict[str, str]) -> dict[str, str]:
         add("opsgenie_import", "opsgenie_api", IMPORT_KEY, host=stand_ins["opsgenie"])
         add("pagerduty_default", "pagerduty_api", READ_KEY, host=stand_ins["pagerduty"])
         add("github_default", "http", GITHUB_KEY, host=stand_ins["github"])
+        add("deployments_webhook", "generic", WEBHOOK_SECRET)
     return {f"AIRFLOW_CONN_{conn_id.upper()}": connection for conn_id, connection in found.items()}
 
 
@@ -290,6 +293,7 @@ def main() -> int:
             if failed:
                 say(f"Failed: {', '.join(failed)}. The task logs are in {RUN / 'airflow' / 'logs'}.")
             say(f"Airflow: {airflow.url} (admin / admin)")
+            say(f"The page: {airflow.url}/plugin/opsgenie_provider")
             if not once:
                 say("Ctrl-C ends it.")
                 signal.pause()

@@ -2,10 +2,35 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from airflow.plugins_manager import AirflowPlugin
 
 
 class OpsgenieProviderPlugin(AirflowPlugin):
-    """Makes the package known to ``airflow plugins``."""
+    """The page in the navigation, and the app behind it.
+
+    ``fastapi_apps`` is asked for by the API server alone: the other parts of Airflow, which load plugins
+    too, need not import a web application.
+    """
 
     name = "opsgenie_provider"
+    external_views = [
+        {
+            "name": "Incidents & DORA",
+            "href": "opsgenie_provider/",
+            "url_route": "opsgenie_provider",
+            "destination": "nav",
+            "category": "browse",
+        }
+    ]
+
+    class _Apps:
+        """Imports the app when it is asked for."""
+
+        def __get__(self, instance: object, owner: type) -> list[dict[str, Any]]:
+            from opsgenie_provider.web.app import PREFIX, app
+
+            return [{"app": app, "url_prefix": PREFIX, "name": "opsgenie_provider"}]
+
+    fastapi_apps = _Apps()

@@ -49,6 +49,7 @@ class Settings(BaseSettings):
     github_repositories: list[Repository] = []
     deployments_relation: str | None = None
     deployments_columns: dict[str, str] = {}
+    webhook_conn_id: str = "deployments_webhook"
     environments: list[str] = Field(["production", "prod"], min_length=1)
     window_before_hours: float = Field(4, ge=0, le=24 * 14)
     window_after_hours: float = Field(4, ge=0, le=24 * 14)

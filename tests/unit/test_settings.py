@@ -19,6 +19,7 @@ DEFAULTS = {
     "github_repositories": [],
     "deployments_relation": None,
     "deployments_columns": {},
+    "webhook_conn_id": "deployments_webhook",
     "environments": ["production", "prod"],
     "window_before_hours": 4,
     "window_after_hours": 4,

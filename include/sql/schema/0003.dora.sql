@@ -80,6 +80,8 @@ create table dora.attribution_overrides (
     deployment_source text,
     deployment_id text,
     reason text,
+    decided_by text,
+    decided_at timestamptz default now(),
     primary key (source, account, incident_id, service),
     constraint attribution_overrides_whole_deployment check ((deployment_source is null) = (deployment_id is null))
 );

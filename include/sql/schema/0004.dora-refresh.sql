@@ -100,6 +100,8 @@ comment on column dora.incident_facts.is_incident_attributed is
 create index on dora.incident_facts (service, opened_at);
 create index on dora.incident_facts (opened_at);
 create index on dora.incident_facts (recovered_at);
+create index on dora.incident_facts (match_status, opened_at);
+create index on dora.incident_facts (opened_at) where status = 'open';
 create index on dora.incident_facts (deployment_id, deployment_source) where deployment_id is not null;
 
 -- OpsGenie incidents that the migration made, and the PagerDuty incidents that they are.

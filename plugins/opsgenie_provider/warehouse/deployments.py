@@ -24,10 +24,14 @@ class StoredDeployment(NamedTuple):
 def stored_deployments(
     connection: Connection, repository: str, since: datetime
 ) -> dict[str, StoredDeployment]:
-    """The deployments of a repository from GitHub that are stored and were triggered from ``since`` on."""
+    """The deployments of a repository that were read from GitHub and triggered from ``since`` on.
+
+    What only the webhook told of is not among them: its pull request and other statuses are due.
+    """
     rows = connection.execute(
         "select deployment_id, status, raw ->> 'updated_at', environment, service from staging.deployments "
-        "where source = %s and repository = %s and triggered_at >= %s",
+        # The webhook's payload holds the deployment within.
+        "where source = %s and repository = %s and triggered_at >= %s and not raw ? 'deployment'",
         (SOURCE, repository, since),
     )
     return {deployment_id: StoredDeployment(*rest) for deployment_id, *rest in rows}

@@ -1,0 +1,36 @@
+-- One incident and service, as it is attributed, and the override that there is.
+select
+    incident.source,
+    incident.account,
+    incident.incident_id,
+    incident.title,
+    incident.status,
+    incident.priority,
+    incident.opened_at,
+    incident.recovered_at,
+    incident.seconds_to_recover,
+    incident.web_url,
+    attribution.service,
+    attribution.match_status,
+    attribution.deployment_source,
+    attribution.deployment_id,
+    attribution.offset_seconds,
+    override.source is not null as has_override,
+    override.deployment_source as override_source,
+    override.deployment_id as override_deployment,
+    override.reason,
+    override.decided_by,
+    override.decided_at
+from dora.incidents as incident
+inner join dora.incident_attribution as attribution using (source, account, incident_id)
+left join dora.attribution_overrides as override
+    on
+        attribution.source = override.source
+        and attribution.account = override.account
+        and attribution.incident_id = override.incident_id
+        and attribution.service = override.service
+where
+    incident.incident_id = %(incident_id)s
+    and incident.account = %(account)s
+    and incident.source = %(source)s
+    and attribution.service = %(service)s

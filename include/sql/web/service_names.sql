@@ -1,0 +1,4 @@
+-- Every service that has incidents or eligible deployments, by name.
+select service
+from dora.match_quality
+order by service

@@ -1,0 +1,19 @@
+-- How far each stream of each account was read, and how many of its payloads could not be.
+select
+    coalesce(state.account, rejected.account) as account,
+    coalesce(state.stream, rejected.stream) as stream,
+    state.watermark_at,
+    state.last_success_at,
+    extract(epoch from now() - state.last_success_at)::double precision as lag_seconds,
+    state.rows_changed,
+    coalesce(rejected.payloads, 0) as rejected
+from staging.sync_state as state
+full outer join (
+    select
+        account,
+        stream,
+        count(*) as payloads
+    from staging.rejected_payloads
+    group by account, stream
+) as rejected on state.account = rejected.account and state.stream = rejected.stream
+order by account, stream

@@ -1,0 +1,103 @@
+"""Events of deployments into staging, each delivery once."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Literal
+
+from psycopg import sql
+
+from opsgenie_provider.rows.deployment_events import Deployment, Event, Known, merged
+from opsgenie_provider.rows.tables import DEPLOYMENTS
+from opsgenie_provider.warehouse.connection import Connection
+
+Result = Literal["stored", "unchanged", "duplicate"]
+
+_COLUMNS = sql.SQL(", ").join(map(sql.Identifier, DEPLOYMENTS.columns))
+_PLACES = sql.SQL(", ").join([sql.Placeholder()] * len(DEPLOYMENTS.columns))
+_KNOWN = sql.SQL(
+    "select {columns}::text, event_at, raw ->> 'updated_at' from staging.deployments "
+    "where source = %s and deployment_id = %s for update"
+).format(columns=_COLUMNS)  # raw is the last of them
+_INSERT = sql.SQL(
+    "insert into staging.deployments ({columns}, event_at) values ({places}, %s) on conflict do nothing"
+).format(columns=_COLUMNS, places=_PLACES)
+_UPDATE = sql.SQL(
+    "update staging.deployments set ({columns}, event_at, synced_at) = row({places}, %s, now()) "
+    "where source = %s and deployment_id = %s"
+).format(columns=_COLUMNS, places=_PLACES)
+
+
+def record(connection: Connection, event: Event, *, sender: str, delivery_id: str) -> Result:
+    """Take an event over, in the caller's transaction.
+
+    :param sender: whose delivery it is, by ``delivery_id``.
+    :returns: "duplicate" for a delivery that was taken before, "unchanged" where the row says as much
+        already or knows newer events.
+    """
+    # A sender waits for about ten seconds. What holds a row for longer than this is not waited for.
+    connection.execute("set local lock_timeout = '3s'")
+    connection.execute("set local statement_timeout = '5s'")
+    if not _claim(connection, event.deployment, sender, delivery_id):
+        return "duplicate"
+    changed = _apply(connection, event)
+    _prune(connection)
+    return "stored" if changed else "unchanged"
+
+
+def _claim(connection: Connection, deployment: Deployment, sender: str, delivery_id: str) -> bool:
+    """Whether the delivery is new; waits for a transaction that is just taking the same one."""
+    claimed = connection.execute(
+        "insert into staging.webhook_deliveries (sender, delivery_id, source, deployment_id) "
+        "values (%s, %s, %s, %s) on conflict do nothing",
+        (sender, delivery_id, deployment.source, deployment.deployment_id),
+    )
+    return claimed.rowcount == 1
+
+
+def _apply(connection: Connection, event: Event) -> bool:
+    key = event.deployment[:2]
+    while (known := _known(connection, key)) is None:
+        # Somebody else may put it there in between.
+        if connection.execute(_INSERT, (*event.deployment, event.at)).rowcount == 1:
+            return True
+    both = merged(known, event)
+    changed = both.deployment.differs(known.deployment)
+    if changed:
+        connection.execute(_UPDATE, (*both.deployment, both.at, *key))
+    elif both.at != known.at:
+        connection.execute(
+            "update staging.deployments set event_at = %s where source = %s and deployment_id = %s",
+            (both.at, *key),
+        )
+    return changed
+
+
+def _known(connection: Connection, key: tuple[object, ...]) -> Known | None:
+    row = connection.execute(_KNOWN, key).fetchone()
+    if row is None:
+        return None
+    *columns, event_at, updated_at = row
+    # Only the sync stores a payload with that field: it read on, after the change that it names.
+    read_at = _instant(updated_at)
+    times = [at for at in (event_at, read_at) if at is not None]
+    return Known(Deployment(*columns), max(times, default=None), read_at)
+
+
+def _instant(updated_at: str | None) -> datetime | None:
+    """The time in a stored payload; None where that is somebody else's and means something else."""
+    try:
+        instant = datetime.fromisoformat(updated_at or "")
+    except ValueError:
+        return None
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+
+
+def _prune(connection: Connection) -> None:
+    """Forget old deliveries, a few at a time; those that another transaction just forgets are left to it."""
+    connection.execute(
+        "delete from staging.webhook_deliveries where (sender, delivery_id) in ("
+        "select sender, delivery_id from staging.webhook_deliveries "
+        "where received_at < now() - interval '30 days' order by received_at limit 100 "
+        "for update skip locked)"
+    )

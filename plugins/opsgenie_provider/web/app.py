@@ -1,0 +1,136 @@
+"""The app that the plugin puts into Airflow's API server: the pages, the override form, the webhook.
+
+Airflow mounts it without any check of its own: who may see a page is decided here, for every route but
+the webhook's, which proves its sender by a signature.
+"""
+
+from __future__ import annotations
+
+import logging
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+
+import psycopg
+from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
+from airflow.api_fastapi.core_api.security import requires_access_view
+from airflow.sdk.exceptions import AirflowNotFoundException
+from fastapi import Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, Response
+from starlette.exceptions import HTTPException
+from starlette.middleware.base import RequestResponseEndpoint
+from starlette.middleware.gzip import GZipMiddleware
+
+from opsgenie_provider.hooks.base import ConnectionSettingsError
+from opsgenie_provider.settings import InvalidSettingsError
+from opsgenie_provider.warehouse.connection import WarehouseUnavailableError
+from opsgenie_provider.web import overrides, pages, webhook
+
+log = logging.getLogger(__name__)
+
+PREFIX = "/opsgenie_provider"
+STATIC = {
+    "page.css": Path(__file__).parent / "static" / "page.css",
+    "page.js": Path(__file__).parent / "static" / "page.js",
+    "charts.js": Path(__file__).parent / "static" / "charts.js",
+    "plotly.min.js": Path(str(files("plotly") / "package_data" / "plotly.min.js")),
+}
+HEADERS = {
+    # Nothing from elsewhere. Plotly writes its own style sheet, and its charts' styles inline.
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; connect-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'self'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "private, no-store",
+}
+
+
+def create_app() -> FastAPI:
+    """The app; its documentation is off, as it would be public."""
+    app = FastAPI(title="OpsGenie and DORA", docs_url=None, redoc_url=None, openapi_url=None)
+    seen = [Depends(requires_access_view(AccessView.PLUGINS))]
+    app.include_router(pages.router, dependencies=seen)
+    app.include_router(overrides.router, dependencies=seen)
+    app.add_api_route("/static/{name}", static, dependencies=seen, response_class=FileResponse)
+    app.include_router(webhook.router)
+    app.add_middleware(GZipMiddleware, minimum_size=2000)
+    app.middleware("http")(_with_headers)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(RequestValidationError, _wrong_request)
+    for error in (
+        psycopg.errors.UndefinedTable,
+        psycopg.errors.UndefinedColumn,
+        psycopg.errors.InvalidSchemaName,
+    ):
+        app.add_exception_handler(error, _no_tables)
+    app.add_exception_handler(psycopg.errors.QueryCanceled, _too_slow)
+    for trouble in (
+        WarehouseUnavailableError,
+        psycopg.OperationalError,
+        ConnectionSettingsError,
+        InvalidSettingsError,
+        FileNotFoundError,
+        AirflowNotFoundException,
+    ):
+        app.add_exception_handler(trouble, _unavailable)
+    pages.templates.env.globals["VERSION"] = version("airflow-provider-opsgenie-dora")
+    return app
+
+
+def static(name: str) -> Response:
+    """The page's style sheet and scripts."""
+    if name not in STATIC:
+        raise HTTPException(404, "There is no such file.")
+    # Their address has the version in it.
+    return FileResponse(STATIC[name], headers={"Cache-Control": "private, max-age=604800"})
+
+
+async def _with_headers(request: Request, call_next: RequestResponseEndpoint) -> Response:
+    response = await call_next(request)
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    return response
+
+
+def _message(request: Request, status: int, title: str, text: str) -> Response:
+    return pages.templates.TemplateResponse(
+        request, "message.html", {"title": title, "text": text}, status_code=status
+    )
+
+
+def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    titles = {401: "Log in first", 403: "You may not do this", 404: "Not found"}
+    return _message(
+        request, error.status_code, titles.get(error.status_code, "This did not work"), error.detail
+    )
+
+
+def _wrong_request(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    wrong = "; ".join(f"{each['loc'][-1]}: {each['msg']}" for each in error.errors())
+    return _message(request, 422, "This cannot be asked", f"{wrong}.")
+
+
+def _no_tables(request: Request, error: Exception) -> Response:
+    return _message(
+        request,
+        200,
+        "Nothing here yet",
+        "The warehouse has no tables, or those of an older version. Run opsgenie_sync once: it makes them.",
+    )
+
+
+def _too_slow(request: Request, error: Exception) -> Response:
+    log.warning("%s took too long and was ended.", request.url.path)
+    return _message(request, 503, "This took too long", "Narrow it down by service or date, and try again.")
+
+
+def _unavailable(request: Request, error: Exception) -> Response:
+    log.error("%s: %s", request.url.path, error)
+    return _message(request, 503, "The warehouse cannot be read", "The API server's log says why.")
+
+
+app = create_app()

@@ -1,0 +1,156 @@
+"""The override form: a person who knows better says which deployment caused an incident, or that none did.
+
+Who may run dora_metrics may override. Airflow's cookie is sent along with a form of any site that gets
+the browser to post it, so the form carries a token that only our page has (OWASP, Cross-Site Request
+Forgery Prevention: signed double submit), signed with Airflow's own secret for this user and incident.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
+from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
+from airflow.configuration import conf
+from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from itsdangerous import BadSignature, URLSafeTimedSerializer
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from opsgenie_provider.assets import OPSGENIE_STAGING
+from opsgenie_provider.web.asset_events import mark_updated
+from opsgenie_provider.web.pages import templates
+from opsgenie_provider.web.reader import Row, reading, writing
+
+_MAY_RUN = Depends(
+    requires_access_dag(method="POST", access_entity=DagAccessEntity.RUN, param_dag_id="dora_metrics")
+)
+router = APIRouter(default_response_class=HTMLResponse, dependencies=[_MAY_RUN])
+
+# A form that was open over lunch is still good, one of yesterday is not.
+TOKEN_SECONDS = 8 * 3600
+_Text = Annotated[str, Field(max_length=1000)]
+
+
+class Incident(BaseModel):
+    """Which incident and service."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    source: _Text
+    account: _Text
+    incident_id: _Text
+    service: _Text = ""
+
+    @field_validator("*")
+    @classmethod
+    def _storable(cls, value: Any) -> Any:
+        return value.replace("\0", "") if isinstance(value, str) else value
+
+
+class Decision(Incident):
+    """What the form sends: ``deployment`` is "none", "remove" or "<source> <id>"."""
+
+    token: _Text
+    deployment: _Text
+    other_source: _Text = ""
+    other_id: _Text = ""
+    reason: _Text = ""
+
+
+@router.get("/override")
+def form(request: Request, user: GetUserDep, incident: Annotated[Incident, Query()]) -> Response:
+    """The form, with the deployments around the incident."""
+    found = _found(incident)
+    with reading() as reader:
+        candidates = reader.rows("candidates", opened_at=found["opened_at"], service=found["service"])
+    token = _serializer(incident).dumps(user.get_id())
+    return _page(request, found, candidates, token)
+
+
+@router.post("/override")
+def save(request: Request, user: GetUserDep, decision: Annotated[Decision, Form()]) -> Response:
+    """Store or remove the override; dora_metrics is told, and counts anew."""
+    _check(decision, user.get_id())
+    found = _found(decision)
+    if decision.deployment == "other":
+        key: tuple[str | None, str | None] = (decision.other_source.strip(), decision.other_id.strip())
+    elif decision.deployment in ("none", "remove"):
+        key = (None, None)
+    else:
+        source, _, deployment_id = decision.deployment.partition(" ")
+        key = (source, deployment_id)
+    if decision.deployment not in ("none", "remove") and not _exists(*key):
+        return _refused(request, found, decision, "There is no such deployment in staging.deployments.")
+    if decision.deployment != "remove" and not decision.reason.strip():
+        return _refused(request, found, decision, "Say why: the next reader will want to know.")
+    values = decision.model_dump(include={"source", "account", "incident_id", "service"}) | {
+        "deployment_source": key[0],
+        "deployment_id": key[1],
+        "reason": decision.reason.strip(),
+        "decided_by": user.get_name(),
+    }
+    with writing() as writer:
+        writer.execute("remove_override" if decision.deployment == "remove" else "save_override", values)
+    told = mark_updated(OPSGENIE_STAGING, {"override": decision.incident_id, "by": user.get_name()})
+    return RedirectResponse(f"incidents?saved={'yes' if told else 'later'}", status_code=303)
+
+
+def _found(incident: Incident) -> Row:
+    with reading() as reader:
+        found = reader.first("incident", **incident.model_dump(include=set(Incident.model_fields)))
+    if found is None:
+        raise HTTPException(404, "There is no such incident and service in dora.incident_attribution.")
+    return found
+
+
+def _exists(source: str | None, deployment_id: str | None) -> bool:
+    with reading() as reader:
+        return reader.first("deployment", source=source, deployment_id=deployment_id) is not None
+
+
+def _refused(request: Request, found: Row, decision: Decision, why: str) -> Response:
+    with reading() as reader:
+        candidates = reader.rows("candidates", opened_at=found["opened_at"], service=found["service"])
+    return _page(request, found, candidates, decision.token, error=why, reason=decision.reason, status=422)
+
+
+def _page(
+    request: Request,
+    found: Row,
+    candidates: list[Row],
+    token: str,
+    *,
+    error: str | None = None,
+    reason: str | None = None,
+    status: int = 200,
+) -> Response:
+    return templates.TemplateResponse(
+        request,
+        "override.html",
+        {
+            "incident": found,
+            "candidates": candidates,
+            "token": token,
+            "error": error,
+            "reason": found["reason"] if reason is None else reason,
+        },
+        status_code=status,
+    )
+
+
+def _serializer(incident: Incident) -> URLSafeTimedSerializer:
+    secret = conf.get_mandatory_value("api", "secret_key")
+    keys = (incident.source, incident.account, incident.incident_id, incident.service)
+    return URLSafeTimedSerializer(secret, salt="\0".join(("opsgenie_provider.override", *keys)))
+
+
+def _check(decision: Decision, user_id: str) -> None:
+    try:
+        signed_for = _serializer(decision).loads(decision.token, max_age=TOKEN_SECONDS)
+    except BadSignature:
+        signed_for = None
+    if signed_for != user_id:
+        raise HTTPException(
+            403, "The form is too old or was not made for you: open it again and send it anew."
+        )

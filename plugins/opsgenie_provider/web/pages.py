@@ -1,0 +1,237 @@
+"""The pages: what is asked of the warehouse, and which template shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from itertools import groupby
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import HTMLResponse, Response, StreamingResponse
+from fastapi.templating import Jinja2Templates
+
+from opsgenie_provider.web import display, history
+from opsgenie_provider.web.place import settings
+from opsgenie_provider.web.reader import Row, reading
+from opsgenie_provider.web.tiers import rate_tier, recovery_tier
+
+router = APIRouter(default_response_class=HTMLResponse)
+templates = Jinja2Templates(Path(__file__).parent / "templates")
+templates.env.filters |= display.FILTERS
+templates.env.globals |= {"query": display.query, "MATCH_STATUS": display.MATCH_STATUS}
+
+PERIODS = {"day": 60, "week": 26, "month": 24}
+# How many services a table shows, and how many marks of a kind the time line.
+SERVICES = 200
+MARKS = 2000
+_TIMELINE = {7, 14, 30, 90}
+
+Grain = Literal["day", "week", "month"]
+
+
+@router.get("/")
+def overview(
+    request: Request,
+    grain: Grain = "month",
+    service: Annotated[str | None, Query(max_length=500)] = None,
+    period: str = "",
+    days: int = 14,
+) -> Response:
+    """CFR and MTTR now and their trend, by service and overall, and a service's time line."""
+    # No text of the warehouse's has a NUL, and services stand there in lower case.
+    service = (service or "").replace("\0", "").strip().lower() or None
+    days = days if days in _TIMELINE else 14
+    with reading() as reader:
+        trend = reader.rows("trend", service=service, grain=grain, periods=PERIODS[grain])
+        shown = _period(period, trend)
+        rows = reader.rows("services", grain=grain, period=shown, service=None, limit=SERVICES + 1)
+        names = [row["service"] for row in reader.rows("service_names")]
+        seen = service or (rows[0]["service"] if rows else None)
+        until = datetime.now(UTC)
+        marks = (
+            reader.rows(
+                "timeline", service=seen, since=until - timedelta(days=days), until=until, limit=MARKS
+            )
+            if seen
+            else []
+        )
+    table = settings().tiers
+    position = next((i for i, row in enumerate(trend) if row["period_start"] == shown), None)
+    return templates.TemplateResponse(
+        request,
+        "overview.html",
+        {
+            "grain": grain,
+            "service": service,
+            "days": days,
+            "trend": trend,
+            "shown": shown,
+            "cards": [] if position is None else trend[position : position + 2],
+            "older": trend[position + 1]["period_start"]
+            if position is not None and position + 1 < len(trend)
+            else None,
+            "newer": trend[position - 1]["period_start"] if position else None,
+            "services": rows[:SERVICES],
+            "more_services": len(rows) > SERVICES,
+            "names": names,
+            "timeline_service": seen,
+            "marks": marks,
+            "marks_cut": any(
+                sum(mark["kind"] == kind for mark in marks) == MARKS for kind in ("deployment", "incident")
+            ),
+            "tiers": table,
+            "rate_tier": lambda rate: rate_tier(rate, table),
+            "recovery_tier": recovery_tier,
+            "charts": {"trend": _trend_chart(trend, grain), "timeline": _timeline_chart(marks)},
+        },
+    )
+
+
+def _period(asked: str, trend: list[Row]) -> date | None:
+    """The period that is asked for if there is anything in it, else the latest."""
+    known = [row["period_start"] for row in trend]
+    return next((start for start in known if start.isoformat() == asked), known[0] if known else None)
+
+
+def _trend_chart(trend: list[Row], grain: str) -> dict[str, Any]:
+    """Columns of the trend, the oldest first; None where a value is not known."""
+    rows = trend[::-1]
+    return {
+        "grain": grain,
+        "period": [row["period_start"].isoformat() for row in rows],
+        "cfr": [row["change_failure_rate"] for row in rows],
+        "mttr": [row["mttr_mean_seconds"] for row in rows],
+        "mttr_all": [row["mttr_all_mean_seconds"] for row in rows],
+        "deployments": [row["deployments"] for row in rows],
+        "change_failures": [row["change_failures"] for row in rows],
+    }
+
+
+def _timeline_chart(marks: list[Row]) -> list[dict[str, Any]]:
+    return [
+        mark | {"at": mark["at"].isoformat(), "until": mark["until"].isoformat() if mark["until"] else None}
+        for mark in marks
+    ]
+
+
+@router.get("/incidents")
+def incidents(request: Request, filters: history.FiltersQuery) -> Response:
+    """The incident history, filtered, a page at a time."""
+    with reading() as reader:
+        page = history.page(reader, filters)
+        names = [row["service"] for row in reader.rows("service_names")]
+    return templates.TemplateResponse(
+        request,
+        "incidents.html",
+        {"page": page, "filters": filters, "asked": filters.asked(), "names": names},
+    )
+
+
+@router.get("/incidents.csv", response_class=StreamingResponse)
+def incidents_csv(filters: history.FiltersQuery) -> Response:
+    """The incident history as filtered, all its pages."""
+
+    def lines() -> Iterator[str]:
+        # A year of a large company takes a while; each part of it less than this.
+        with reading(timeout="5min") as reader:
+            yield from history.as_csv(reader, filters)
+
+    return StreamingResponse(
+        lines(),
+        media_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": 'attachment; filename="incident_history.csv"'},
+    )
+
+
+@router.get("/on-call")
+def on_call(request: Request) -> Response:
+    """Who is on call now and in the coming two weeks, with the gaps."""
+    with reading() as reader:
+        now = reader.rows("on_call_now")
+        ahead = reader.rows("on_call_ahead")
+    begin = datetime.now(UTC)
+    end = begin + timedelta(days=14)
+    schedules = [
+        {
+            "title": " / ".join(filter(None, (key[1], key[2]))),
+            "account": key[0],
+            "lanes": _lanes(list(rows), begin, end),
+        }
+        for key, rows in groupby(
+            ahead, lambda row: (row["account"], row["team"], row["schedule"], row["schedule_id"])
+        )
+    ]
+    days = [
+        begin.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=i) for i in range(1, 15)
+    ]
+    return templates.TemplateResponse(
+        request,
+        "on_call.html",
+        {
+            "now": now,
+            "schedules": schedules,
+            "gaps": sum(lane["name"] is None for schedule in schedules for lane in schedule["lanes"]),
+            "days": [(day, _share(day, begin, end)) for day in days if day < end],
+        },
+    )
+
+
+def _lanes(rows: list[Row], begin: datetime, end: datetime) -> list[dict[str, Any]]:
+    """A schedule's rotations with their periods, as shares of the two weeks; one without name: the gaps."""
+    return [
+        {
+            "name": rotation,
+            "periods": [
+                row
+                | {
+                    "left": _share(row["start_at"], begin, end),
+                    "width": _share(row["end_at"], begin, end) - _share(row["start_at"], begin, end),
+                }
+                for row in periods
+            ],
+        }
+        for rotation, periods in groupby(rows, lambda row: row["rotation"])
+    ]
+
+
+def _share(instant: datetime, begin: datetime, end: datetime) -> float:
+    return min(100.0, max(0.0, (instant - begin) / (end - begin) * 100))
+
+
+@router.get("/escalations")
+def escalations(request: Request) -> Response:
+    """The escalation policies as readable steps."""
+    with reading() as reader:
+        rows = reader.rows("escalations")
+    key: Callable[[Row], Any] = lambda row: (row["account"], row["escalation_id"])  # noqa: E731
+    policies = [list(steps) for _, steps in groupby(rows, key)]
+    return templates.TemplateResponse(request, "escalations.html", {"policies": policies})
+
+
+@router.get("/sync")
+def sync(request: Request) -> Response:
+    """How fresh everything is, what could not be read, and what the keys do not see."""
+    with reading() as reader:
+        found = {name: reader.rows(name) for name in ("streams", "rejected", "keys", "refreshes")}
+    return templates.TemplateResponse(
+        request, "sync.html", found | {"late": timedelta(hours=2).total_seconds()}
+    )
+
+
+@router.get("/migration")
+def migration(request: Request) -> Response:
+    """The migration's plan, how far it is, its parity, and what failed."""
+    with reading() as reader:
+        states = reader.rows("migration_states")
+        parity = reader.rows("migration_parity")
+        failures = reader.rows("migration_failures")
+    totals: dict[str, int] = {}
+    for row in states:
+        totals[row["state"]] = totals.get(row["state"], 0) + row["incidents"]
+    return templates.TemplateResponse(
+        request,
+        "migration.html",
+        {"states": states, "totals": totals, "parity": parity, "failures": failures},
+    )

