@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
+
+log = logging.getLogger(__name__)
 
 
 class OpsgenieProviderPlugin(AirflowPlugin):
@@ -29,8 +32,12 @@ class OpsgenieProviderPlugin(AirflowPlugin):
         """Imports the app when it is asked for."""
 
         def __get__(self, instance: object, owner: type) -> list[dict[str, Any]]:
-            from opsgenie_provider.web.app import PREFIX, app
-
+            try:
+                from opsgenie_provider.web.app import PREFIX, app
+            except ImportError as error:
+                # Airflow's API server is not to stay down for want of this page.
+                log.error("There is no page and no webhook: %s. Install requirements.txt here, too.", error)
+                return []
             return [{"app": app, "url_prefix": PREFIX, "name": "opsgenie_provider"}]
 
     fastapi_apps = _Apps()

@@ -34,6 +34,7 @@ class Site:
     """Where Airflow answers, and the databases behind it."""
 
     url: str
+    host: str
     warehouse: Warehouse
     airflow_database: Callable[[], Connection]
 
@@ -111,6 +112,7 @@ def _airflow(directory: Path, host: str, warehouse: Warehouse) -> Iterator[Site]
             time.sleep(0.2)
         yield Site(
             url,
+            host,
             warehouse,
             lambda: psycopg.connect(host=host, user="postgres", dbname="airflow", autocommit=True),
         )

@@ -127,30 +127,40 @@ def refresh(connection: Connection, sql_directory: Path, settings: Settings, ful
     :raises DataCheckError: a check of include/sql/checks failed; nothing was changed.
     """
     seconds: dict[str, float] = {}
-    with _alone(connection), _one_snapshot(connection), connection.transaction():
-        # Sorting and hashing a million rows in memory; and plans of this size gain nothing from jit.
-        connection.execute("set local work_mem = '64MB'")
-        connection.execute("set local jit = off")
-        # What a run touches was mostly read a moment ago: an index probe finds it in memory.
-        connection.execute("set local random_page_cost = 1.1")
-        reason = _reason_for_full(connection, settings, asked=full)
-        _begin(connection, settings, is_full=reason is not None)
-        for file in _files(sql_directory / "transform", "full" if reason else "changes"):
-            with _timed(seconds, file.stem):
-                _run(connection, file)
-                if reason:
-                    _analyze(connection, file)
-        with _timed(seconds, "checks"):
-            for file in sorted((sql_directory / "checks").glob("*.sql")):
-                _check(connection, file)
-        with _timed(seconds, "summary"):
-            summary = _summary(connection, reason, seconds)
-        connection.execute(
-            "update dora.refreshes set finished_at = clock_timestamp() "
-            "where refresh_id = (select refresh_id from dora.current_refresh)"
-        )
+    with _alone(connection):
+        with _one_snapshot(connection), connection.transaction():
+            summary = _refreshed(connection, sql_directory, settings, full, seconds)
+        if summary.full:
+            _vacuum(connection)
     for line in summary.lines():
         log.info(line)
+    return summary
+
+
+def _refreshed(
+    connection: Connection, sql_directory: Path, settings: Settings, full: bool, seconds: dict[str, float]
+) -> Summary:
+    # Sorting and hashing a million rows in memory; and plans of this size gain nothing from jit.
+    connection.execute("set local work_mem = '64MB'")
+    connection.execute("set local jit = off")
+    # What a run touches was mostly read a moment ago: an index probe finds it in memory.
+    connection.execute("set local random_page_cost = 1.1")
+    reason = _reason_for_full(connection, settings, asked=full)
+    _begin(connection, settings, is_full=reason is not None)
+    for file in _files(sql_directory / "transform", "full" if reason else "changes"):
+        with _timed(seconds, file.stem):
+            _run(connection, file)
+            if reason:
+                _analyze(connection, file)
+    with _timed(seconds, "checks"):
+        for file in sorted((sql_directory / "checks").glob("*.sql")):
+            _check(connection, file)
+    with _timed(seconds, "summary"):
+        summary = _summary(connection, reason, seconds)
+    connection.execute(
+        "update dora.refreshes set finished_at = clock_timestamp() "
+        "where refresh_id = (select refresh_id from dora.current_refresh)"
+    )
     return summary
 
 
@@ -210,6 +220,17 @@ def _reason_for_full(connection: Connection, settings: Settings, *, asked: bool)
     assert row is not None
     touched, known = row
     return "most rows were touched" if touched > max(_MANY_KEYS, known * _MANY_SHARE) else None
+
+
+def _vacuum(connection: Connection) -> None:
+    """After the tables were filled: else the next to read them, a page say, has to mark each row as seen."""
+    connection.autocommit = True
+    try:
+        for table in _TABLES:
+            connection.execute(sql.SQL("vacuum {}").format(sql.Identifier("dora", table)))
+    finally:
+        if not connection.broken:
+            connection.autocommit = False
 
 
 def _attribution_settings(settings: Settings) -> tuple[timedelta, timedelta, str, list[str]]:

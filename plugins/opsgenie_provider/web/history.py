@@ -9,6 +9,7 @@ import io
 import json
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
+from itertools import chain
 from typing import Annotated, Any, Literal
 
 from fastapi import Query
@@ -155,8 +156,11 @@ def as_csv(reader: Reader, filters: Filters) -> Iterator[str]:
     """The whole history as filtered, the newest first, a line after the other."""
     clause, values = filters.clause()
     parts = {"filters": clause, "direction": sql.SQL("desc")}
+    rows = reader.stream("history", parts, values | {"limit": None})
+    # If the warehouse refuses, it does so before there is anything to show.
+    first = next(rows, None)
     yield _line(_COLUMNS)
-    for row in reader.stream("history", parts, values | {"limit": None}):
+    for row in chain([first] if first else [], rows):
         yield _line([_cell(row[column]) for column in _COLUMNS])
 
 

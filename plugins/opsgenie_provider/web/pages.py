@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -138,8 +138,10 @@ def incidents_csv(filters: history.FiltersQuery) -> Response:
         with reading(timeout="5min") as reader:
             yield from history.as_csv(reader, filters)
 
+    whole = lines()
+    heading = next(whole)
     return StreamingResponse(
-        lines(),
+        chain([heading], whole),
         media_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": 'attachment; filename="incident_history.csv"'},
     )

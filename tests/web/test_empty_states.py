@@ -1,0 +1,103 @@
+"""What the pages say where there is nothing to show, and where the warehouse cannot be read."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from airflow.api_fastapi.core_api.security import get_user
+from fastapi.testclient import TestClient
+
+from opsgenie_provider.warehouse.schema import upgrade
+from opsgenie_provider.web import app as web
+from opsgenie_provider.web import reader
+from web_world import SQL, warehouse_of
+
+NAME = "web_empty"
+PATHS = ("", "incidents", "incidents.csv", "on-call", "escalations", "sync", "migration")
+
+
+class _Someone:
+    def get_id(self) -> str:
+        return "someone"
+
+    def get_name(self) -> str:
+        return "Someone"
+
+
+@pytest.fixture
+def host(site: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A server with an empty database, and the connection to it."""
+    with psycopg.connect(host=site.host, user="postgres", dbname="postgres", autocommit=True) as admin:
+        admin.execute(f"create database {NAME}")
+        connection = {"conn_type": "postgres", "host": site.host, "login": "postgres", "schema": NAME}
+        monkeypatch.setenv("AIRFLOW_CONN_POSTGRES_DEFAULT", json.dumps(connection))
+        yield site.host
+        admin.execute(f"drop database {NAME} with (force)")
+
+
+@pytest.fixture
+def client() -> Iterator[TestClient]:
+    """The app, with its checks of who asks answered: those have tests of their own."""
+    app = web.create_app()
+    for route in app.routes:
+        for dependency in getattr(getattr(route, "dependant", None), "dependencies", []):
+            app.dependency_overrides[dependency.call] = lambda: None
+    app.dependency_overrides[get_user] = _Someone
+    with TestClient(app) as made:
+        yield made
+
+
+def words(client: TestClient, path: str) -> str:
+    answer = client.get(f"/{path}")
+    assert answer.status_code == 200
+    return re.sub(r"\s+", " ", re.sub("<[^>]+>", " ", answer.text))
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.usefixtures("host")
+def test_without_tables_the_page_says_which_dag_makes_them(client: TestClient, path: str) -> None:
+    assert "Run opsgenie_sync once" in words(client, path)
+
+
+def test_without_rows_each_part_says_what_to_do_next(client: TestClient, host: str) -> None:
+    upgrade(warehouse_of(host, NAME), SQL / "schema")
+    assert "Incidents come with the DAG opsgenie_sync" in words(client, "")
+    assert "There is nothing to count yet for nobody" in words(client, "?service=nobody").replace(" .", ".")
+    assert "Run opsgenie_sync , then dora_metrics" in words(client, "incidents")
+    assert "No incident is like this" in words(client, "incidents?priority=P1")
+    assert "the key needs Configuration Access" in words(client, "on-call")
+    assert "the key needs Configuration Access" in words(client, "escalations")
+    assert "its first task says in words what is wrong with a key" in words(client, "sync")
+    assert "it is a dry run unless told otherwise" in words(client, "migration")
+    assert words(client, "incidents.csv").startswith("source,account,incident_id")
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_warehouse_that_is_not_there(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, path: str
+) -> None:
+    connection = {"conn_type": "postgres", "host": str(tmp_path), "login": "x", "password": "canary-password"}
+    monkeypatch.setenv("AIRFLOW_CONN_POSTGRES_DEFAULT", json.dumps(connection))
+    answer = client.get(f"/{path}")
+    assert answer.status_code == 503
+    assert "The warehouse cannot be read" in answer.text
+    assert "canary" not in answer.text
+
+
+def test_a_query_that_takes_too_long_is_ended(
+    client: TestClient, host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upgrade(warehouse_of(host, NAME), SQL / "schema")
+    monkeypatch.setitem(reader.reading.__wrapped__.__kwdefaults__, "timeout", "1ms")
+    with psycopg.connect(host=host, user="postgres", dbname=NAME) as holder:
+        # Whoever reads now waits for this.
+        holder.execute("lock table dora.match_quality in access exclusive mode")
+        answer = client.get("/incidents")
+    assert answer.status_code == 503
+    assert "Narrow it down" in answer.text
