@@ -5,9 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 # pip's index settings hold for uv, too.
-UV := UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$$($(BIN)/pip config get global.index-url 2>/dev/null)}" $(BIN)/uv pip
+UV := UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$$($(BIN)/pip config get global.index-url 2>/dev/null)}" $(BIN)/uv
 
-.PHONY: help install run test lint format bench lock clean
+.PHONY: help install run test lint audit format bench lock clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -18,8 +18,8 @@ $(INSTALLED): requirements-dev.txt requirements-build.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else "Python %d.%d does not run Airflow 3.3 here: set PYTHON to a Python 3.11, 3.12 or 3.13" % v)'
 	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-build.txt
-	$(UV) install --quiet --require-hashes -r requirements-dev.txt
-	$(UV) install --quiet --no-deps --no-build-isolation --editable .
+	$(UV) pip install --quiet --require-hashes -r requirements-dev.txt
+	$(UV) pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
 run: install ## everything, on this machine: Postgres, sandbox, Airflow, first sync (ONCE=1 ends after it)
@@ -31,17 +31,26 @@ test: install ## the whole test suite, with a real Postgres and a real Airflow
 lint: install ## linters and type check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive plugins dags include/sandbox
 	$(BIN)/mypy plugins/opsgenie_provider dags
 	MYPYPATH=include $(BIN)/mypy include/sandbox
 	$(BIN)/sqlfluff lint --disable-progress-bar include/sql
+
+audit: install ## known vulnerabilities in what is locked, by osv.dev; fails where it cannot be asked
+	@$(BIN)/python -c 'import requests; requests.get("https://api.osv.dev/v1/vulns/PYSEC-2024-60", timeout=20)' 2>/dev/null \
+		|| { echo "make audit: https://api.osv.dev does not answer, so nothing was checked." >&2; exit 1; }
+	for lock in requirements.txt requirements-dev.txt requirements-build.txt; do \
+		$(UV) tool run pip-audit==2.10.1 --vulnerability-service osv --disable-pip --require-hashes \
+			--requirement $$lock || exit 1; \
+	done
 
 format: install ## rewrite files the way lint wants them
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 bench: install ## the benchmarks, as ratios (SIZE=smoke for a short run)
-	PYTHONPATH=include $(BIN)/python -m benchmarks
-	$(BIN)/python -m benchmarks.dora $(if $(filter smoke,$(SIZE)),--rows 20000)
+	PYTHONPATH=include $(BIN)/python -m benchmarks $(ARGS)
+	$(BIN)/python -m benchmarks.dora $(if $(filter smoke,$(SIZE)),--rows 20000,--shapes uniform skewed growth)
 
 lock: install ## resolve the dependencies anew
 	$(BIN)/uv pip compile --quiet --no-header --universal --python-version 3.11 --generate-hashes pyproject.toml --group test -o requirements.txt

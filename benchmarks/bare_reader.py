@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import sys
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from itertools import pairwise
@@ -17,6 +16,8 @@ from typing import Any
 
 import psycopg
 import requests
+
+from benchmarks.meter import report
 
 THREADS = 8
 COLUMNS = ("incident_id", "message", "status", "priority", "created_at", "updated_at", "impact_end_at", "raw")
@@ -81,10 +82,7 @@ def load(conninfo: str, rows: list[tuple[Any, ...]]) -> None:
 
 def main() -> None:
     base_url, key, conninfo, since, until = sys.argv[1:]
-    started = time.perf_counter()
-    rows = read(base_url, key, int(since), int(until))
-    load(conninfo, rows)
-    print(json.dumps({"seconds": time.perf_counter() - started, "rows": len(rows)}))
+    report(lambda: load(conninfo, read(base_url, key, int(since), int(until))))
 
 
 if __name__ == "__main__":

@@ -1,118 +1,131 @@
-"""First sync of incidents against a bare reader, over the same local API at several latencies."""
+"""What comparing syncs needs: the local API in a process of its own, and what a client's process took."""
 
 from __future__ import annotations
 
 import json
 import os
-import statistics
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
+import uuid
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import requests
 
+from benchmarks import bare_reader
 from sandbox.opsgenie.store import SYNC_KEY
 
 ROOT = Path(__file__).resolve().parents[1]
+SCHEMA = ROOT / "include" / "sql" / "schema"
 DAYS = 90
+LATENCY_UNDER_LIMIT_MS = 20
+
+
+@dataclass
+class Api:
+    """The stand-in's address, and how slow and how strict it is.
+
+    :param latency_ms: added to every answer.
+    :param limit: (requests a minute, requests a second), or None.
+    """
+
+    url: str
+    latency_ms: int = 0
+    limit: tuple[int, int] | None = None
+
+    def steer(self, method: str, path: str, body: Any = None) -> Any:
+        answer = requests.request(method, f"{self.url}/_sandbox/{path}", json=body, timeout=600)
+        answer.raise_for_status()
+        return answer.json()
+
+    def ready(self) -> None:
+        """As slow and strict as it is to be, with full buckets and an empty log."""
+        self.steer("POST", "faults", {"latency_ms": self.latency_ms})
+        windows = {} if self.limit is None else {"60": self.limit[0], "1": self.limit[1]}
+        self.steer("PUT", "limits", {"Incident": windows} if windows else {})
+        self.steer("DELETE", "requests")
+
+    def counts(self) -> tuple[int, int]:
+        """Requests since ``ready``, and how many of them were refused with 429."""
+        counts = self.steer("GET", "requests")["counts"]
+        return counts.get("total", 0), counts.get("status:429", 0)
+
+    def incidents(self) -> dict[str, datetime]:
+        """What there is, at full speed: each id with its updatedAt."""
+        self.steer("POST", "faults", {"latency_ms": 0})
+        self.steer("DELETE", "limits")
+        now = int(time.time() * 1000)
+        rows = bare_reader.read(self.url, SYNC_KEY, now - DAYS * 86_400_000, now + 60_000)
+        return {row[0]: row[5] for row in rows}
+
+    def change(self, edited: list[str], new: int) -> list[str]:
+        """Edit some incidents, open others now; returns the ids of the new ones."""
+        message = f"Edited at {time.time()}"
+        for id_ in edited:
+            self.steer("POST", "incidents", {"action": "edit", "id_": id_, "message": message})
+        made = [str(uuid.uuid4()) for _ in range(new)]
+        for id_ in made:
+            self.steer("POST", "incidents", {"action": "add", "id": id_, "message": "Opened meanwhile"})
+        return made
+
+    def undo(self, edited: Mapping[str, datetime], made: list[str]) -> None:
+        """Take a change back: no incident is new, and none was updated lately."""
+        for id_, updated_at in edited.items():
+            edit = {"action": "edit", "id_": id_, "updated_at": updated_at.isoformat()}
+            self.steer("POST", "incidents", edit)
+        for id_ in made:
+            self.steer("POST", "incidents", {"action": "delete", "id_": id_})
 
 
 @contextmanager
-def api(incidents: int, latency_ms: int) -> Iterator[str]:
+def api(incidents: int, latency_ms: int, limit: tuple[int, int] | None = None) -> Iterator[Api]:
     """The stand-in in a process of its own, with that many incidents in the past 90 days."""
-    port_file = ROOT / ".run" / f"bench-{os.getpid()}.json"
-    port_file.parent.mkdir(exist_ok=True)
-    port_file.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "sandbox", "--ports-file", str(port_file), "--only", "opsgenie"]
-    options = ["--bulk", str(incidents), "--days", str(DAYS - 1), "--latency-ms", str(latency_ms)]
-    child = subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL)
-    try:
-        while not port_file.exists():
-            if child.poll() is not None:
-                raise RuntimeError("the stand-in did not start")
-            time.sleep(0.05)
-        yield str(json.loads(port_file.read_text())["opsgenie"])
-    finally:
-        child.terminate()
-        child.wait()
-        port_file.unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory(prefix="bench") as directory:
+        ports = Path(directory) / "ports.json"
+        command = [sys.executable, "-m", "sandbox", "--ports-file", str(ports), "--only", "opsgenie"]
+        options = ["--bulk", str(incidents), "--days", str(DAYS - 1)]
+        child = subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL)
+        try:
+            while not ports.exists():
+                if child.poll() is not None:
+                    raise RuntimeError("the stand-in did not start")
+                time.sleep(0.05)
+            yield Api(json.loads(ports.read_text())["opsgenie"], latency_ms, limit)
+        finally:
+            child.terminate()
+            child.wait()
 
 
-def measured(command: list[str], env: dict[str, str]) -> dict[str, Any]:
-    """What a benchmark process says of itself."""
-    done = subprocess.run([sys.executable, *command], env=os.environ | env, capture_output=True, text=True)
+@dataclass(frozen=True)
+class Took:
+    """What a client's process took.
+
+    :param seconds: the sync, once the process has its imports.
+    :param cpu: of the same, with its children.
+    :param start: the seconds before and after: interpreter, imports, connections.
+    :param megabytes: the most memory that the process had, imports included.
+    :param problem: what went wrong, if anything.
+    """
+
+    seconds: float = 0
+    cpu: float = 0
+    start: float = 0
+    megabytes: float = 0
+    problem: str | None = None
+
+
+def measured(command: list[str], env: Mapping[str, str]) -> Took:
+    """Run a client in a process of its own."""
+    started = time.perf_counter()
+    done = subprocess.run(command, cwd=ROOT, env=os.environ | env, capture_output=True, text=True)
+    whole = time.perf_counter() - started
     if done.returncode:
-        raise RuntimeError(done.stderr[-2000:])
-    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return answer
-
-
-def connections(conninfo: str, url: str) -> dict[str, str]:
-    """The environment of a process that runs our tasks."""
-    fields = psycopg.conninfo.conninfo_to_dict(conninfo)
-    postgres = {
-        "conn_type": "postgres",
-        "host": fields["host"],
-        "login": "postgres",
-        "schema": fields["dbname"],
-    }
-    opsgenie = {"conn_type": "opsgenie_api", "host": url, "password": SYNC_KEY}
-    return {
-        "AIRFLOW_CONN_POSTGRES_DEFAULT": json.dumps(postgres),
-        "AIRFLOW_CONN_OPSGENIE_DEFAULT": json.dumps(opsgenie),
-    }
-
-
-def empty(conninfo: str) -> None:
-    """Forget what a run before has loaded."""
-    with psycopg.connect(conninfo, autocommit=True) as connection:
-        connection.execute("drop schema if exists staging, dora, migration, schema_history cascade")
-        connection.execute("drop table if exists bare")
-
-
-def compare(conninfo: str, incidents: int, latency_ms: int, repeats: int) -> dict[str, Any]:
-    """Medians of both readers on the same data in turns, and their ratio."""
-    bare, ours = [], []
-    with api(incidents, latency_ms) as url:
-        until = int(time.time() * 1000)
-        window = [str(until - DAYS * 86_400_000), str(until)]
-        for _ in range(repeats):
-            empty(conninfo)
-            bare.append(measured(["-m", "benchmarks.bare_reader", url, SYNC_KEY, conninfo, *window], {}))
-            ours.append(measured(["-m", "benchmarks.our_sync", str(DAYS)], connections(conninfo, url)))
-    assert all(each["rows"] == incidents for each in [*bare, *ours]), (bare, ours)
-    bare_seconds, our_seconds = (statistics.median(e["seconds"] for e in each) for each in (bare, ours))
-    return {
-        "incidents": incidents,
-        "latency ms": latency_ms,
-        "bare reader s": round(bare_seconds, 2),
-        "first sync s": round(our_seconds, 2),
-        "ratio": round(our_seconds / bare_seconds, 2),
-        "requests": ours[-1]["requests"],
-        "memory MB": round(max(each["megabytes"] for each in ours), 1),
-    }
-
-
-def under_limit(conninfo: str, incidents: int, per_minute: int, per_second: int) -> dict[str, Any]:
-    """The first sync against what a rate limit allows: so many requests, so many a second."""
-    with api(incidents, 20) as url:
-        limits = {"Incident": {"60": per_minute, "1": per_second}}
-        requests.put(f"{url}/_sandbox/limits", json=limits, timeout=60).raise_for_status()
-        empty(conninfo)
-        ours = measured(["-m", "benchmarks.our_sync", str(DAYS)], connections(conninfo, url))
-        log = requests.get(f"{url}/_sandbox/requests", params={"path": "/v1/incidents"}, timeout=60).json()
-    refused = sum(1 for each in log["requests"] if each["status"] == 429)
-    allowed = ours["requests"] / per_second
-    return {
-        "incidents": incidents,
-        "limit": f"{per_minute}/min, {per_second}/s",
-        "allowed s": round(allowed, 1),
-        "first sync s": round(ours["seconds"], 1),
-        "ratio": round(ours["seconds"] / allowed, 2),
-        "429s %": round(100 * refused / ours["requests"], 1),
-    }
+        return Took(seconds=whole, problem=f"failed: ...{' '.join(done.stderr.split())[-300:]}")
+    took = Took(**json.loads(done.stdout.splitlines()[-1]))
+    return replace(took, start=whole - took.seconds)

@@ -6,5 +6,5 @@ select
     service,
     count(*) as rows_found
 from dora.incident_attribution
-group by source, account, incident_id, service
+group by incident_id, account, source, service
 having count(*) > 1

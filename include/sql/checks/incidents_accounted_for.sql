@@ -6,21 +6,25 @@ select
     incident_id,
     case
         when attribution.incident_id is null then 'no attribution'
-        when incident.incident_id is null then 'no incident'
-        else 'services and none'
+        else 'no incident'
     end as problem
 from dora.incidents as incident
-full outer join (
-    select
-        source,
-        account,
-        incident_id,
-        count(*) as services,
-        count(*) filter (where service = '') as blanks
-    from dora.incident_attribution
-    group by source, account, incident_id
-) as attribution using (source, account, incident_id)
+full outer join dora.incident_attribution as attribution using (incident_id, account, source)
+where attribution.incident_id is null or incident.incident_id is null
+union all
+select
+    blank.source,
+    blank.account,
+    blank.incident_id,
+    'services and none' as problem
+from dora.incident_attribution as blank
 where
-    attribution.incident_id is null
-    or incident.incident_id is null
-    or (attribution.blanks > 0 and attribution.services > 1)
+    blank.service = ''
+    and exists (
+        select from dora.incident_attribution as named
+        where
+            named.incident_id = blank.incident_id
+            and named.account = blank.account
+            and named.source = blank.source
+            and named.service <> ''
+    )

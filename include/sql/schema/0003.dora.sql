@@ -118,7 +118,7 @@ create table dora.incident_attribution (
     deployment_id text,
     offset_seconds double precision,
     candidate_count bigint not null,
-    primary key (incident_id, service, account, source)
+    primary key (incident_id, account, source, service)
 );
 
 -- One row per eligible deployment.

@@ -196,8 +196,8 @@ where
         computed.offset_seconds,
         computed.candidate_count
     )
-order by computed.incident_id, computed.service, computed.account, computed.source
-on conflict (incident_id, service, account, source) do update set
+order by computed.incident_id, computed.account, computed.source, computed.service
+on conflict (incident_id, account, source, service) do update set
 match_status = excluded.match_status,
 deployment_source = excluded.deployment_source,
 deployment_id = excluded.deployment_id,

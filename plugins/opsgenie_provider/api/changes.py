@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from opsgenie_provider.api.decoding import decode_into
 from opsgenie_provider.api.errors import InvalidRequestError
 from opsgenie_provider.api.opsgenie import PAGE_SIZE, REACHABLE, OpsgenieClient, Page
 from opsgenie_provider.api.windows import Window
@@ -62,7 +63,7 @@ class ChangeReader:
         newest = datetime.max.replace(tzinfo=UTC)
         try:
             for page, last in self._read(query=self._among, sort="updatedAt", order="desc"):
-                changed = [msgspec.json.decode(item, type=_Updated).instant for item in page.items]
+                changed = [decode_into(item, _Updated).instant for item in page.items]
                 if any(a < b for a, b in pairwise([newest, *changed])):
                     log.info("The service does not sort by updatedAt: what is not closed is listed in full.")
                     return False

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 from msgspec import Raw
 
+from opsgenie_provider.api.decoding import decode_into
 from opsgenie_provider.api.errors import InvalidRequestError
 from opsgenie_provider.api.opsgenie import OpsgenieClient
 from opsgenie_provider.api.windows import Window, WindowReader
@@ -36,7 +37,7 @@ class _Collected:
 
     def add(self, items: list[Raw]) -> int:
         before = len(self.items)
-        self.items |= {msgspec.json.decode(item, type=_Identified).id: item for item in items}
+        self.items |= {decode_into(item, _Identified).id: item for item in items}
         return len(self.items) - before
 
     def restart(self) -> None:

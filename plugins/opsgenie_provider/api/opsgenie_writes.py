@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Raw
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_exponential
 
+from opsgenie_provider.api.decoding import decode_into
 from opsgenie_provider.api.errors import InvalidRequestError, NotFoundError, PermissionDeniedError
 from opsgenie_provider.api.opsgenie import INCIDENT, PAGE_SIZE, OpsgenieClient
 
@@ -133,7 +134,7 @@ class OpsgenieWriter(OpsgenieClient):
             params = {"limit": PAGE_SIZE, "order": "asc"} | ({"offset": offset} if offset else {})
             path = f"/v1/incidents/{incident_id}/notes"
             answer = self.transport.get(path, domain=INCIDENT, params=params, into=_Notes)
-            page = [msgspec.json.decode(raw, type=_Note) for raw in answer.data]
+            page = [decode_into(raw, _Note) for raw in answer.data]
             found += [note.note for note in page]
             if not page or not (answer.paging or {}).get("next") or page[-1].offset in ("", offset):
                 return found

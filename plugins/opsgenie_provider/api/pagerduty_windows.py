@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 import msgspec
 from msgspec import Raw
 
+from opsgenie_provider.api.decoding import decode_into
 from opsgenie_provider.api.errors import CrowdedSecondError, InvalidResponseError
 from opsgenie_provider.api.pagerduty import REACHABLE, PagerdutyPage
 
@@ -98,10 +99,10 @@ class PagerdutyWindows:
         """
         for attempt in range(_READS_OF_A_MOVING_WINDOW):
             first = self._page(part.since, part.until, 0) if attempt else part.first
-            found: dict[str, Raw] = {}
+            found: dict[str | bytes, Raw] = {}
             totals = [first.total]
             for page in self._pages(part, first):
-                found |= {msgspec.json.decode(item, type=_Identified).id: item for item in page.items}
+                found |= {_identity(item): item for item in page.items}
                 totals.append(page.total)
             # New ones may come meanwhile; fewer than were counted means that one was stepped over.
             if len(found) >= max((total for total in totals if total is not None), default=0):
@@ -127,3 +128,11 @@ class PagerdutyWindows:
             last = self._page(part.since, part.until, offset)
             offset += len(last.items)
             yield last
+
+
+def _identity(item: Raw) -> str | bytes:
+    """The id; of what cannot be read, the payload itself: it is for its reader to refuse."""
+    try:
+        return decode_into(item, _Identified).id
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return bytes(item)

@@ -20,6 +20,7 @@ from requests.auth import AuthBase
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 from urllib3.exceptions import NewConnectionError
 
+from opsgenie_provider.api.decoding import decode_into
 from opsgenie_provider.api.errors import (
     ApiConnectionError,
     ApiError,
@@ -245,16 +246,17 @@ class Transport:
             message=self._auth.hide(detail.message),
             service=self.dialect.service,
             request=request,
-            request_id=detail.request_id,
+            # All that comes from outside may repeat the key.
+            request_id=self._auth.hide(detail.request_id) if detail.request_id else None,
             hint=self.dialect.hints.get(429 if throttled else status),
-            fields={name: self._auth.hide(text) for name, text in detail.fields.items()},
+            fields={self._auth.hide(name): self._auth.hide(text) for name, text in detail.fields.items()},
             retry_after=retry_after,
             kind=detail.kind,
         )
 
     def _decode(self, response: requests.Response, request: str, into: type[T]) -> T:
         try:
-            return msgspec.json.decode(storable(response.content), type=into)
+            return decode_into(storable(response.content), into)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             kind = response.headers.get("Content-Type", "no content type")
             raise InvalidResponseError(

@@ -166,9 +166,15 @@ class GithubDeploymentsToPostgresOperator(BaseOperator):
 
         def pull(sha: str) -> tuple[str, PullRequest | None]:
             try:
-                return sha, pull_of(sha, client.pulls_of_commit(self.repository, sha))
+                found = client.pulls_of_commit(self.repository, sha)
             except (NotFoundError, InvalidRequestError):
                 # A commit that the repository no longer has, after a forced push.
+                return sha, None
+            try:
+                return sha, pull_of(sha, found)
+            except UnreadablePayloadError as error:
+                # The deployment is one all the same.
+                unreadable.append((b"[%b]" % b",".join(map(bytes, found)), f"pull requests: {error}"))
                 return sha, None
 
         pulls.update(in_parallel(executor, pull, sorted(shas - pulls.keys())))

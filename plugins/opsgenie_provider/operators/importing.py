@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 import msgspec
 from msgspec import Raw
 
+from opsgenie_provider.api.decoding import decode_into
 from opsgenie_provider.api.errors import (
     ApiConnectionError,
     ApiError,
@@ -208,7 +209,7 @@ class Importer:
         """The id of the OpsGenie incident that bears a PagerDuty incident's tag, if the index shows one."""
         tag = tag_of(pagerduty_id)
         for raw in self._writer.tagged(tag):
-            incident = msgspec.json.decode(raw, type=_Found)
+            incident = decode_into(raw, _Found)
             account = (incident.extraProperties or {}).get("pagerduty_account", self._account)
             if tag in (incident.tags or ()) and account == self._account:
                 return incident.id
@@ -273,7 +274,7 @@ class Importer:
         :raises IncidentGoneError: it was deleted.
         """
         try:
-            return msgspec.json.decode(self.read_raw(incident_id), type=_Found)
+            return decode_into(self.read_raw(incident_id), _Found)
         except NotFoundError:
             raise IncidentGoneError(
                 f"The OpsGenie incident {incident_id} is gone: somebody deleted it. Undo the migration, or "

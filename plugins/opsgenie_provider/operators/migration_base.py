@@ -121,4 +121,10 @@ class MigrationOperator(BaseOperator):
     def ledger(self) -> Iterator[Ledger]:
         """The account's ledger, held by this task alone."""
         with self.warehouse.lock(f"{self.account}:migration") as connection:
+            # What the ledger says must outlast a crash of the server, or a write is sent twice; a
+            # warehouse may be set up to be less careful.
+            connection.execute(
+                "select set_config('synchronous_commit', 'on', false) "
+                "where current_setting('synchronous_commit') = 'off'"
+            )
             yield Ledger(connection, self.account)

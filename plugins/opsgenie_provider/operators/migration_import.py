@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from airflow.sdk import Context
 
+from opsgenie_provider.api.decoding import decode_into
 from opsgenie_provider.api.imported import tagged_incidents
 from opsgenie_provider.hooks.opsgenie_import import IMPORT_THREADS
 from opsgenie_provider.operators.base import Progress
@@ -39,7 +40,7 @@ class ImportOperator(MigrationOperator):
         if not planned:
             return
         for raw in tagged_incidents(self.writer, executor, IMPORT_TAG):
-            incident = msgspec.json.decode(raw, type=_Adoptable)
+            incident = decode_into(raw, _Adoptable)
             details = incident.extraProperties or {}
             entry = planned.pop(str(details.get("pagerduty_id")), None)
             if entry is not None and details.get("pagerduty_account") == self.account:

@@ -26,6 +26,8 @@ AHEAD = timedelta(days=15)
 _FURTHEST_BACK = timedelta(days=364)
 # A read starts somewhat before what is stored ends, so that no rounding leaves a gap.
 _OVERLAP = timedelta(days=1)
+# How far our clock may be ahead of the service's.
+CLOCK_SKEW = timedelta(minutes=10)
 
 
 class OpsgenieOnCallToPostgresOperator(OpsgenieCatalogueToPostgresOperator):
@@ -59,6 +61,8 @@ class OpsgenieOnCallToPostgresOperator(OpsgenieCatalogueToPostgresOperator):
             ThreadPoolExecutor(THREADS, thread_name_prefix="opsgenie") as executor,
         ):
             now = datetime.now(UTC)
+            # What is past for us may be to come for a service whose clock is behind.
+            passed = now - CLOCK_SKEW
             coverage = on_call_coverage(connection, self.account)
             rejected: list[tuple[bytes, str]] = []
 
@@ -84,11 +88,13 @@ class OpsgenieOnCallToPostgresOperator(OpsgenieCatalogueToPostgresOperator):
                 except UnreadablePayloadError as error:
                     rejected.append((bytes(timeline), str(error)))
                     continue
-                changed += self._continue(connection, schedule_id, periods, coverage, Coverage(since, now))
+                changed += self._continue(connection, schedule_id, periods, coverage, Coverage(since, passed))
             if self.access["reach"] == WHOLE_ACCOUNT and not unreadable:
-                # Of a schedule that is gone, the past remains and nobody is to come.
-                for schedule_id in coverage.keys() - set(listed):
-                    changed += self._continue(connection, schedule_id, (), coverage, Coverage(now, now))
+                # Of a schedule that is gone, the past up to the last read remains and nobody is to come.
+                gone = {id_: coverage[id_] for id_ in coverage.keys() - set(listed)}
+                gone = {id_: one._replace(read_at=one.read_at + CLOCK_SKEW) for id_, one in gone.items()}
+                for schedule_id in gone:
+                    changed += self._continue(connection, schedule_id, (), gone, Coverage(now, now))
             keep_rejected(connection, self.account, self.stream, rejected)
             record_success(connection, self.account, self.stream, rows_changed=changed)
         return self.outcome(

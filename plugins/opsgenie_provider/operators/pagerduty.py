@@ -15,6 +15,7 @@ import msgspec
 from airflow.sdk import BaseOperator, Context
 from msgspec import Raw
 
+from opsgenie_provider.api.decoding import decode_into
 from opsgenie_provider.api.errors import NotFoundError, PermissionDeniedError, PlanError
 from opsgenie_provider.api.pagerduty import PAGE_SIZE, PagerdutyClient
 from opsgenie_provider.api.pagerduty_windows import LONGEST, PagerdutyWindows, Part
@@ -23,12 +24,14 @@ from opsgenie_provider.hooks.pagerduty import PagerdutyHook
 from opsgenie_provider.hooks.warehouse import warehouse
 from opsgenie_provider.operators.base import Outcome, Progress
 from opsgenie_provider.planning import parse_instant
-from opsgenie_provider.rows.pagerduty import named_rows, pagerduty_incident_row, priority_rows
+from opsgenie_provider.rows.fields import UnreadablePayloadError
+from opsgenie_provider.rows.pagerduty import named_rows, pagerduty_incident_row
 from opsgenie_provider.rows.tables import PAGERDUTY_SERVICES, PAGERDUTY_TEAMS
 from opsgenie_provider.warehouse.connection import Connection, Warehouse
 from opsgenie_provider.warehouse.pagerduty import (
     Details,
     DueDetails,
+    Rejected,
     derive_times,
     due_details,
     merge_details,
@@ -45,6 +48,8 @@ _AFTERMATH = timedelta(days=1)
 # A few that went on for long would stretch the window that is read for all the others.
 _LONG, _LONG_LASTING = timedelta(days=3), 0.05
 _FEW = 3
+# Where an account's history begins if its first incident cannot be read: PagerDuty is no older.
+_FOUNDED = datetime(2009, 1, 1, tzinfo=UTC)
 _BATCH = 500
 # Of the incidents without a note in their log, so many are asked for notes all the same.
 _ASKED_FIRST, _ASKED_LATER, _ASKED_SHARE, _ASKED_AT_MOST = 20, 5, 0.1, 60
@@ -108,7 +113,7 @@ class PagerdutyToPostgresOperator(BaseOperator):
             self.warehouse.connection() as connection,
             ThreadPoolExecutor(THREADS, thread_name_prefix="pagerduty") as executor,
         ):
-            self._catalogue(connection)
+            done["rejected"] += self._catalogue(connection)
             span = self._span()
             if span:
                 done.update(self._incidents(connection, executor, *span))
@@ -132,11 +137,18 @@ class PagerdutyToPostgresOperator(BaseOperator):
             first = self.client.first_incident()
             if not first:
                 return None
-            since = pagerduty_incident_row(first[0], account=self.account)[9]
+            try:
+                since = pagerduty_incident_row(first[0], account=self.account)[9]
+            except UnreadablePayloadError:
+                since = _FOUNDED
         return (since, until) if since < until else None
 
-    def _catalogue(self, connection: Connection) -> None:
-        """Services, teams and priorities: whole lists; one that the plan or key lacks is left out."""
+    def _catalogue(self, connection: Connection) -> int:
+        """Services, teams and priorities: whole lists; one that the plan or key lacks is left out.
+
+        :returns: how many payloads could not be read.
+        """
+        count = 0
         for name, table in (("services", PAGERDUTY_SERVICES), ("teams", PAGERDUTY_TEAMS)):
             listed = self._listed(name)
             with connection.transaction():
@@ -146,12 +158,14 @@ class PagerdutyToPostgresOperator(BaseOperator):
                 snapshot.add(listed or ())
                 snapshot.merge(complete=listed is not None)
                 keep_rejected(connection, self.account, f"pagerduty_{name}", snapshot.rejected)
+            count += len(snapshot.rejected)
         priorities = self._listed("priorities")
         if priorities is not None:
             with connection.transaction():
-                merge_priorities(
-                    connection, self.account, list(priority_rows(priorities, account=self.account))
-                )
+                rejected = merge_priorities(connection, self.account, priorities)
+                keep_rejected(connection, self.account, "pagerduty_priorities", rejected)
+            count += len(rejected)
+        return count
 
     def _listed(self, name: str) -> list[Raw] | None:
         try:
@@ -191,7 +205,10 @@ class PagerdutyToPostgresOperator(BaseOperator):
         progress = Progress(self.log, "incidents' details", total=len(due))
         for _, grouped in groupby(due, lambda one: (one.created_at - since) // LONGEST):
             group = list(grouped)
-            logs = self._logs(group, executor)
+            logs, unreadable = self._logs(group, executor)
+            with connection.transaction():
+                keep_rejected(connection, self.account, "pagerduty_details", unreadable)
+            done["rejected"] += len(unreadable)
             noted = {one.incident_id for one in group if _tells_of_a_note(logs[one.incident_id])}
             if self.with_notes and trusted is not False:
                 at_least = _ASKED_FIRST if trusted is None else _ASKED_LATER
@@ -226,14 +243,20 @@ class PagerdutyToPostgresOperator(BaseOperator):
             keep_rejected(connection, self.account, "pagerduty_details", rejected)
         return changed, len(rejected)
 
-    def _logs(self, group: Sequence[DueDetails], executor: ThreadPoolExecutor) -> dict[str, list[Raw]]:
-        """The log entries of incidents: the account's in bulk, or each incident's where that is cheaper."""
+    def _logs(
+        self, group: Sequence[DueDetails], executor: ThreadPoolExecutor
+    ) -> tuple[dict[str, list[Raw]], Rejected]:
+        """The log entries of incidents: the account's in bulk, or each incident's where that is cheaper.
+
+        Also entries of the account that do not tell of which incident they are.
+        """
         soon = group[-1].created_at + _LONG
         together = [one for one in group if one.changed_at <= soon]
         if len(together) < len(group) * (1 - _LONG_LASTING):
             together = list(group)
         logs: dict[str, list[Raw]] = defaultdict(list)
         in_bulk: set[str] = set()
+        unreadable: Rejected = []
         if len(together) > _FEW:
             windows = PagerdutyWindows(self.client.log_entries, executor)
             parts = windows.parts(
@@ -242,10 +265,10 @@ class PagerdutyToPostgresOperator(BaseOperator):
             pages = sum(math.ceil(part.total / PAGE_SIZE) for part in parts)
             if pages <= len(together):
                 in_bulk = {one.incident_id for one in together}
-                self._bulk(windows, parts, in_bulk, logs)
+                unreadable = self._bulk(windows, parts, in_bulk, logs)
         alone = [one.incident_id for one in group if one.incident_id not in in_bulk]
         logs.update(in_parallel(executor, self._log, alone))
-        return logs
+        return logs, unreadable
 
     def _bulk(
         self,
@@ -253,12 +276,16 @@ class PagerdutyToPostgresOperator(BaseOperator):
         parts: Iterable[Part],
         wanted: set[str],
         logs: dict[str, list[Raw]],
-    ) -> None:
+    ) -> Rejected:
+        unreadable: Rejected = []
         for part in parts:
             for raw in windows.items(part):
-                incident = msgspec.json.decode(raw, type=_Entry).incident
-                if incident and incident.id in wanted:
-                    logs[incident.id].append(raw)
+                entry = _entry(raw)
+                if entry is None:
+                    unreadable.append((bytes(raw), "incident: a log entry must name one"))
+                elif entry.incident and entry.incident.id in wanted:
+                    logs[entry.incident.id].append(raw)
+        return unreadable
 
     def _log(self, incident_id: str) -> tuple[str, list[Raw]]:
         try:
@@ -297,8 +324,18 @@ class _Entry(msgspec.Struct):
     incident: _Reference | None = None
 
 
+def _entry(raw: Raw) -> _Entry | None:
+    """What a log entry is about; None where it cannot be read."""
+    try:
+        return decode_into(raw, _Entry)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
 def _tells_of_a_note(log: Iterable[Raw]) -> bool:
-    return any(msgspec.json.decode(raw, type=_Entry).type.startswith("annotate") for raw in log)
+    """Whether a note was written; what cannot be read may tell of one."""
+    entries = map(_entry, log)
+    return any(entry is None or entry.type.startswith("annotate") for entry in entries)
 
 
 def _batches(items: Sequence[DueDetails], size: int) -> Iterator[list[DueDetails]]:

@@ -12,6 +12,7 @@ from opsgenie_provider.rows.fields import (
     fitting,
     integer,
     json_text,
+    key_text,
     nested,
     objects,
     required_text,
@@ -26,12 +27,12 @@ _UNIT_SECONDS = {"minutes": 60, "hours": 3600, "days": 86400}
 
 
 def service_rows(raw: Raw, *, account: str) -> list[Row]:
-    """A service (service API)."""
+    """A service (service API); its name stands in the keys of the dora tables."""
     payload = decode(raw)
     row = (
         account,
         required_text(payload, "id"),
-        text(payload, "name"),
+        key_text(payload, "name"),
         text(payload, "teamId"),
         _source(raw),
     )

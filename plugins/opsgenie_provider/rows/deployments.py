@@ -74,7 +74,7 @@ def deployment_row(
     :param service: what it deploys; the repository's name where not given.
     """
     deployment = listed(raw)
-    states = sorted((decode(status) for status in statuses), key=_instant)
+    states = sorted((decode(status) for status in statuses), key=_order)
     successes = [status for status in states if text(status, "state") == "success"]
     latest = states[-1] if states else {}
     telling = successes[0] if successes else latest
@@ -111,6 +111,12 @@ def pull_of(sha: str, payloads: Sequence[Raw]) -> PullRequest | None:
     pull = min(pulls, key=order)
     number = integer(pull, "number")
     return None if number is None else PullRequest(number, text(pull, "html_url"), text(pull, "title"))
+
+
+def _order(status: Payload) -> tuple[datetime, int]:
+    """GitHub's times are whole seconds; of several statuses in one, the later has the larger id."""
+    number = status.get("id")
+    return _instant(status), number if isinstance(number, int) else 0
 
 
 def _instant(status: Payload) -> datetime:

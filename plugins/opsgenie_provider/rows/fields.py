@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -11,6 +12,12 @@ import msgspec
 Payload = Mapping[str, Any]
 _decoder = msgspec.json.Decoder()
 _encoder = msgspec.json.Encoder()
+# An index of PostgreSQL holds some 2,700 bytes, and the longest key has three such texts in it.
+_LONGEST_KEY = 500
+# Finer than PostgreSQL's numeric, and with it jsonb, can be: 16,383 digits after the point.
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_LONG = 15_000
+_TOO_FINE = re.compile(rb"[eE]-\d{4}|\d{%d}" % _LONG)
 
 
 class UnreadablePayloadError(ValueError):
@@ -23,9 +30,19 @@ def decode(raw: msgspec.Raw | bytes) -> Payload:
         payload = _decoder.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UnreadablePayloadError(f"not readable as JSON: {error}") from None
+    if is_too_fine(bytes(raw)):
+        raise UnreadablePayloadError("a number has more digits after the point than PostgreSQL can store")
     if not isinstance(payload, dict):
         raise UnreadablePayloadError(f"expected an object, got {type(payload).__name__}")
     return payload
+
+
+def is_too_fine(payload: bytes) -> bool:
+    """Whether JSON has a number that PostgreSQL's jsonb refuses; what stands in a string is none."""
+    # Hardly any payload gets past these: they cost next to nothing.
+    if not (b"e-" in payload or b"E-" in payload or len(payload) > _LONG) or not _TOO_FINE.search(payload):
+        return False
+    return _TOO_FINE.search(_STRING.sub(b"", payload)) is not None
 
 
 def text(payload: Payload, name: str) -> str | None:
@@ -40,24 +57,37 @@ def text(payload: Payload, name: str) -> str | None:
     return str(value)
 
 
-def required_text(payload: Payload, name: str) -> str:
-    """A text without which there is no row."""
+def key_text(payload: Payload, name: str) -> str | None:
+    """A text that stands in an index, which holds no long ones; those of the services never are."""
     value = text(payload, name)
+    if value is not None:
+        _check_key(value, name)
+    return value
+
+
+def required_text(payload: Payload, name: str) -> str:
+    """A text without which there is no row: ids, most of all, which stand in an index."""
+    value = key_text(payload, name)
     if value is None:
         raise UnreadablePayloadError(f"{name}: missing")
     return value
 
 
 def timestamp(payload: Payload, name: str) -> datetime | None:
-    """An ISO 8601 instant with 0 to 9 fraction digits (cut to microseconds); UTC where none is named."""
+    """An ISO 8601 instant with 0 to 9 fraction digits (cut to microseconds), in UTC, as where none is named.
+
+    One that its offset carries out of the years 1 to 9999 cannot be read back from PostgreSQL.
+    """
     value = payload.get(name)
     if value is None or value == "":
         return None
     try:
         instant = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
+        if instant.tzinfo is UTC:
+            return instant
+        return instant.astimezone(UTC) if instant.tzinfo else instant.replace(tzinfo=UTC)
+    except (TypeError, ValueError, OverflowError):
         raise UnreadablePayloadError(f"{name}: {value!r:.60} is not an ISO 8601 timestamp") from None
-    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
 
 
 def required_timestamp(payload: Payload, name: str) -> datetime:
@@ -134,6 +164,20 @@ def texts(payload: Payload, name: str) -> list[str]:
     return [value for value in found if value is not None]
 
 
+def key_texts(payload: Payload, name: str) -> list[str]:
+    """A list of texts, each of which stands in an index."""
+    values = texts(payload, name)
+    for value in values:
+        _check_key(value, name)
+    return values
+
+
 def json_text(value: Any) -> str | None:
     """JSON as COPY takes it for a jsonb column."""
     return None if value is None else _encoder.encode(value).decode()
+
+
+def _check_key(value: str, name: str) -> None:
+    # A character has four bytes at most.
+    if len(value) * 4 > _LONGEST_KEY and len(value.encode()) > _LONGEST_KEY:
+        raise UnreadablePayloadError(f"{name}: longer than {_LONGEST_KEY} bytes")

@@ -11,6 +11,8 @@ from opsgenie_provider.rows.fields import (
     UnreadablePayloadError,
     decode,
     json_text,
+    key_text,
+    key_texts,
     nested,
     objects,
     required_text,
@@ -45,7 +47,7 @@ def incident_rows(raw: Raw, *, account: str, key_reach: str) -> IncidentRows:
         text(payload, "tinyId"),
         text(payload, "message"),
         text(payload, "description"),
-        text(payload, "status"),
+        key_text(payload, "status"),
         text(payload, "priority"),
         required_timestamp(payload, "createdAt"),
         timestamp(payload, "updatedAt"),
@@ -59,7 +61,7 @@ def incident_rows(raw: Raw, *, account: str, key_reach: str) -> IncidentRows:
         *_NOT_DERIVED_YET,
         None,
     )
-    services = {service: json_text(service) for service in texts(payload, "impactedServices")}
+    services = {service: json_text(service) for service in key_texts(payload, "impactedServices")}
     responders = {_responder_key(each): json_text(each) for each in objects(payload, "responders")}
     return IncidentRows(
         incident,
@@ -89,7 +91,7 @@ def timeline_row(raw: Raw, *, account: str, incident_id: str) -> Row:
 
 def _responder_key(responder: Payload) -> tuple[str, str]:
     """Type and id; where the service gives only a name, that."""
-    identity = text(responder, "id") or text(responder, "username") or text(responder, "name")
+    identity = key_text(responder, "id") or key_text(responder, "username") or key_text(responder, "name")
     if identity is None:
         raise UnreadablePayloadError("responders: one has neither id nor name")
-    return text(responder, "type") or "unknown", identity
+    return key_text(responder, "type") or "unknown", identity

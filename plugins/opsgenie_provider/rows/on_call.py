@@ -18,6 +18,7 @@ from opsgenie_provider.rows.fields import (
     Payload,
     decode,
     json_text,
+    key_text,
     nested,
     objects,
     required_text,
@@ -40,7 +41,7 @@ class Period(NamedTuple):
 
 
 class Coverage(NamedTuple):
-    """What of a schedule is stored: the past from ``read_from``, as read at ``read_at``."""
+    """What of a schedule is stored and stays: its past, from ``read_from`` up to ``read_at``."""
 
     read_from: datetime
     read_at: datetime
@@ -66,7 +67,7 @@ def _periods(rotation_id: str, item: Payload) -> Iterator[Period]:
     if end_at <= start_at:
         return
     for recipient in _recipients(item):
-        identity = text(recipient, "id") or text(recipient, "username") or text(recipient, "name")
+        identity = key_text(recipient, "id") or key_text(recipient, "username") or key_text(recipient, "name")
         if identity is None or text(recipient, "type") == "none":
             continue
         yield Period(

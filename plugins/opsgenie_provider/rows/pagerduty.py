@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-
 from msgspec import Raw
 
 from opsgenie_provider.rows.fields import (
@@ -11,6 +9,7 @@ from opsgenie_provider.rows.fields import (
     decode,
     integer,
     json_text,
+    key_text,
     nested,
     required_text,
     required_timestamp,
@@ -40,8 +39,9 @@ def pagerduty_incident_row(raw: Raw, *, account: str) -> Row:
         status,
         text(payload, "urgency"),
         text(priority, "name") or text(priority, "summary"),
-        text(service, "id"),
-        text(service, "name") or text(service, "summary"),
+        key_text(service, "id"),
+        # It stands in the keys of the dora tables.
+        key_text(service, "name") or key_text(service, "summary"),
         required_timestamp(payload, "created_at"),
         resolved_at if status == RESOLVED else None,
         text(nested(nested(payload, "resolve_reason"), "incident"), "id"),
@@ -85,12 +85,11 @@ def named_rows(raw: Raw, *, account: str) -> list[Row]:
     return [(account, required_text(payload, "id"), name, _source(raw))]
 
 
-def priority_rows(raws: Iterable[Raw], *, account: str) -> Iterator[Row]:
-    """The account's priorities in its own order, the most severe first (priorities API)."""
-    for position, raw in enumerate(raws, start=1):
-        payload = decode(raw)
-        name = text(payload, "name") or text(payload, "summary")
-        yield account, required_text(payload, "id"), name, position, _source(raw)
+def priority_row(raw: Raw, *, account: str, position: int) -> Row:
+    """A priority; ``position`` is its place in the account's order, 1 the most severe (priorities API)."""
+    payload = decode(raw)
+    name = text(payload, "name") or text(payload, "summary")
+    return account, required_text(payload, "id"), name, position, _source(raw)
 
 
 def body_text(payload: Payload) -> str | None:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from msgspec import Raw
 
 from opsgenie_provider.rows.fields import UnreadablePayloadError
-from opsgenie_provider.rows.pagerduty import log_entry_row, note_row, pagerduty_incident_row
+from opsgenie_provider.rows.pagerduty import (
+    log_entry_row,
+    note_row,
+    pagerduty_incident_row,
+    priority_row,
+)
 from opsgenie_provider.rows.tables import (
     PAGERDUTY_DETAIL_READS,
     PAGERDUTY_INCIDENTS,
@@ -22,6 +27,7 @@ from opsgenie_provider.warehouse.connection import Connection
 from opsgenie_provider.warehouse.staged import Staged
 
 Rejected = list[tuple[bytes, str]]
+_AROUND = timedelta(seconds=10)
 
 # What changes whenever the log entries or notes of an incident do, as far as its payload tells.
 _DUE = """
@@ -98,7 +104,10 @@ class Details(NamedTuple):
 def merge_pagerduty_incidents(
     connection: Connection, account: str, payloads: Iterable[Raw], since: datetime, until: datetime
 ) -> tuple[int, int, Rejected]:
-    """Write incidents created in [since, until); returns the counts of all and of changes."""
+    """Write incidents created in [since, until); returns the counts of all and of changes.
+
+    The service lists a window with a little of what lies around it.
+    """
     rows: dict[Row, Row] = {}
     rejected: Rejected = []
     created = PAGERDUTY_INCIDENTS.columns.index("created_at")
@@ -110,6 +119,8 @@ def merge_pagerduty_incidents(
             continue
         if since <= row[created] < until:
             rows[PAGERDUTY_INCIDENTS.key_of(row)] = row
+        elif not since - _AROUND <= row[created] < until + _AROUND:
+            rejected.append((bytes(raw), "created_at: not within the window that it was listed in"))
     staged = Staged(connection, PAGERDUTY_INCIDENTS)
     staged.copy(rows.values())
     return len(rows), sum(staged.merge()), rejected
@@ -171,12 +182,24 @@ def derive_times(connection: Connection, account: str) -> int:
     return connection.execute(_DERIVE, {"account": account}).rowcount
 
 
-def merge_priorities(connection: Connection, account: str, rows: Sequence[Row]) -> None:
-    """Make these the account's priorities."""
+def merge_priorities(connection: Connection, account: str, payloads: Iterable[Raw]) -> Rejected:
+    """Make these, the most severe first, the account's priorities; returns what was unreadable.
+
+    What is missing from them leaves only if all could be read.
+    """
+    rows: list[Row] = []
+    rejected: Rejected = []
+    for position, raw in enumerate(payloads, start=1):
+        try:
+            rows.append(priority_row(raw, account=account, position=position))
+        except UnreadablePayloadError as error:
+            rejected.append((bytes(raw), str(error)))
     staged = Staged(connection, PAGERDUTY_PRIORITIES)
-    staged.copy(rows)
-    staged.prune("account = %(account)s", {"account": account})
+    staged.copy({PAGERDUTY_PRIORITIES.key_of(row): row for row in rows}.values())
+    if not rejected:
+        staged.prune("account = %(account)s", {"account": account})
     staged.merge()
+    return rejected
 
 
 def _instant(text: str | None) -> datetime | None:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from opsgenie_provider.rows.fields import is_too_fine
 from opsgenie_provider.warehouse.connection import Connection
 
 
@@ -82,6 +83,8 @@ def _as_json(payload: bytes) -> str:
     """The payload itself where PostgreSQL can hold it as JSON, else its text as a JSON string."""
     try:
         msgspec.json.decode(payload)
-        return payload.decode()
+        if not is_too_fine(payload):
+            return payload.decode()
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return msgspec.json.encode(payload.decode(errors="replace")).decode()
+        pass
+    return msgspec.json.encode(payload.decode(errors="replace")).decode()

@@ -1,0 +1,1 @@
+"""The tools that ours is compared with. Each runs in an environment of its own: see environments.py."""

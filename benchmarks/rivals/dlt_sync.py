@@ -1,0 +1,135 @@
+"""dlt's rest_api source into Postgres, as its documentation has one tune it for this API.
+
+First sync: a backfill in eight `createdAt` ranges, each with `end_value`, as resources that are
+`parallelized` (docs: sql_database/advanced, "Split or partition long incremental loads"). Without ranges
+it would read one page at a time, and no further than offset + limit 20,000.
+Hourly: one resource with a cursor on `updatedAt` that begins where the backfill began, and `row_order`
+"desc", which stops at the first page that is older (docs: incremental/cursor, "Declare row order").
+
+Merge with a primary key; CSV files, which dlt loads by COPY; lists stay JSON columns (`max_table_nesting`
+0), which spares it three child tables. Run in dlt's own environment:
+
+    python -m benchmarks.rivals.dlt_sync URL KEY CONNINFO DIRECTORY first|hourly SINCE UNTIL
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Any
+
+# Before dlt is imported: nothing leaves this machine, and a rate limit may refuse a request often.
+os.environ |= {
+    "RUNTIME__DLTHUB_TELEMETRY": "false",
+    "RUNTIME__LOG_LEVEL": "CRITICAL",
+    "RUNTIME__REQUEST_MAX_ATTEMPTS": "20",
+    "RUNTIME__REQUEST_MAX_RETRY_DELAY": "10",
+    "EXTRACT__WORKERS": "8",
+}
+
+import dlt
+from dlt.sources.rest_api import rest_api_source
+from psycopg2.extensions import parse_dsn
+
+from benchmarks.meter import report
+
+RANGES = 8
+
+
+def milliseconds(instant: str) -> int:
+    """What the API's query language compares `createdAt` with."""
+    return round(datetime.fromisoformat(instant).timestamp() * 1000)
+
+
+def iso(instant: float) -> str:
+    return datetime.fromtimestamp(instant, UTC).isoformat()
+
+
+def resource(name: str, params: dict[str, Any], incremental: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "name": name,
+        "table_name": "incidents",
+        "primary_key": "id",
+        "write_disposition": "merge",
+        "max_table_nesting": 0,
+        "endpoint": {
+            "path": "v1/incidents",
+            "params": params,
+            "data_selector": "data",
+            "paginator": {"type": "offset", "limit": 100, "total_path": "totalCount"},
+            "incremental": incremental,
+        },
+    }
+
+
+def backfill(since: float, until: float) -> list[dict[str, Any]]:
+    edges = [since + (until - since) * part / RANGES for part in range(RANGES + 1)]
+    query = "createdAt >= {incremental.start_value} AND createdAt < {incremental.end_value}"
+    return [
+        resource(
+            f"incidents_{number}",
+            {"query": query, "sort": "createdAt", "order": "asc"},
+            {
+                "cursor_path": "createdAt",
+                "initial_value": iso(first),
+                "end_value": iso(last),
+                "convert": milliseconds,
+            },
+        )
+        for number, (first, last) in enumerate(pairwise(edges))
+    ]
+
+
+def changes(since: float) -> list[dict[str, Any]]:
+    params = {"sort": "updatedAt", "order": "desc"}
+    return [
+        resource(
+            "incidents",
+            params,
+            {"cursor_path": "updatedAt", "initial_value": iso(since), "row_order": "desc"},
+        )
+    ]
+
+
+def credentials(conninfo: str) -> str:
+    """The server's socket as dlt wants it: a URL with a password and a host, which the query overrides."""
+    fields = parse_dsn(conninfo)
+    return f"postgresql://{fields['user']}:none@localhost/{fields['dbname']}?host={fields['host']}"
+
+
+def main() -> None:
+    url, key, conninfo, directory, mode, since, until = sys.argv[1:]
+    resources = backfill(float(since), float(until)) if mode == "first" else changes(float(since))
+    source = rest_api_source(
+        {
+            "client": {
+                "base_url": url,
+                "auth": {
+                    "type": "api_key",
+                    "name": "Authorization",
+                    "api_key": f"GenieKey {key}",
+                    "location": "header",
+                },
+            },
+            "resources": resources,
+        },
+        name="opsgenie",
+        parallelized=True,
+    )
+    pipeline = dlt.pipeline(
+        pipeline_name="bench",
+        pipelines_dir=directory,
+        destination=dlt.destinations.postgres(credentials(conninfo)),
+        dataset_name="dlt_bench",
+    )
+
+    def work() -> None:
+        pipeline.run(source, loader_file_format="csv").raise_on_failed_jobs()
+
+    report(work)
+
+
+if __name__ == "__main__":
+    main()
