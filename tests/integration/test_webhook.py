@@ -313,7 +313,7 @@ def test_what_postgres_cannot_hold_is_replaced_or_refused(post: Post, tables: Wa
     assert (row["service"], row["pr_title"]) == ("a\ufffdb", "\ufffdx")
     number = json.dumps(GITHUB)[:-1].encode() + b', "n": 1e-300000}'
     refused = post("github", number)
-    assert (refused.status_code, refused.json()["error"]["code"]) == (422, "not_storable")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (422, "unreadable")
 
 
 def test_the_same_delivery_twice(post: Post, tables: Warehouse) -> None:

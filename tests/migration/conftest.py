@@ -41,7 +41,7 @@ settings.register_profile(
     database=None,
     deadline=None,
     max_examples=100,
-    suppress_health_check=[HealthCheck.too_slow],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("migration")
 
