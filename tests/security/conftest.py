@@ -14,6 +14,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.configuration import set_hypothesis_home_dir
 
+from sandbox import github, opsgenie, pagerduty
+from sandbox.server import Slot, serve
+from sandbox.world import build_world
+
 TESTS = Path(__file__).resolve().parents[1]
 sys.path.append(str(TESTS / "integration"))
 _spec = importlib.util.spec_from_file_location("sync_fixtures", TESTS / "integration" / "conftest.py")
@@ -24,9 +28,6 @@ _spec.loader.exec_module(_fixtures)
 postgres, warehouse, slots = _fixtures.postgres, _fixtures.warehouse, _fixtures.slots
 accounts, world, store = _fixtures.accounts, _fixtures.world, _fixtures.store
 account, sync = _fixtures.account, _fixtures.sync
-
-from documented_roles import Roles  # noqa: E402
-from stand_ins import Services  # noqa: E402
 
 set_hypothesis_home_dir(os.environ["AIRFLOW_HOME"])
 settings.register_profile(
@@ -51,24 +52,15 @@ def metadata_database() -> None:
     )
 
 
-@pytest.fixture
-def services() -> Iterator[Services]:
-    """Stand-ins of OpsGenie, PagerDuty and GitHub with one story, behind Airflow's connections."""
+@pytest.fixture(scope="session")
+def services() -> Iterator[dict[str, tuple[Slot, str]]]:
+    """Stand-ins of OpsGenie, PagerDuty and GitHub with one story; each may be exchanged."""
+    story = build_world(seed=5, days=30)
+    apps = {
+        "opsgenie": opsgenie.create_app(opsgenie.load(story)),
+        "pagerduty": pagerduty.create_app(pagerduty.load(story)),
+        "github": github.create_app(github.load(story)),
+    }
     with ExitStack() as stack:
-        yield Services(stack)
-
-
-@pytest.fixture
-def connections(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Airflow's connections to the stand-ins; ``postgres_default`` comes with the fixture ``warehouse``."""
-    services.connect(monkeypatch)
-
-
-@pytest.fixture
-def roles(postgres: str) -> Iterator[Roles]:
-    """The README's database; no role yet."""
-    made = Roles(postgres)
-    try:
-        yield made
-    finally:
-        made.remove()
+        slots = {name: Slot(app) for name, app in apps.items()}
+        yield {name: (slot, stack.enter_context(serve(slot))) for name, slot in slots.items()}

@@ -72,7 +72,7 @@ class HeaderAuth(AuthBase):
 
     def hide(self, text: str) -> str:
         """The text without the key, should the service have repeated it."""
-        return text
+        return text.replace(self._key, "***")
 
 
 @dataclass(frozen=True)
