@@ -8,6 +8,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from hypothesis.configuration import set_hypothesis_home_dir
+
 ROOT = Path(__file__).resolve().parents[1]
 HOME = Path(tempfile.mkdtemp(prefix="airflow-tests-"))
 
@@ -32,3 +34,4 @@ os.environ |= {
     # Where the embedded PostgreSQL keeps its lock.
     "XDG_RUNTIME_DIR": str(HOME),
 }
+set_hypothesis_home_dir(HOME / "hypothesis")

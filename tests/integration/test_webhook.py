@@ -33,7 +33,6 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from hypothesis.configuration import set_hypothesis_home_dir
 from sqlalchemy import delete, select, update
 
 from opsgenie_provider.hooks.warehouse import warehouse as open_warehouse
@@ -47,7 +46,6 @@ from sandbox.github.store import SYNC_KEY, Store
 from sandbox.server import Slot, serve
 from sync_harness import INCLUDE, Warehouse
 
-set_hypothesis_home_dir(os.environ["AIRFLOW_HOME"])
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "cafebabe-dead-4bee-8fee-000000c0ffee"
 NOON = datetime(2025, 3, 12, 12, tzinfo=UTC)
@@ -130,7 +128,12 @@ def airflow() -> None:
 
 @pytest.fixture(autouse=True)
 def quiet_assets(airflow: None) -> Iterator[None]:
+    forget_assets()  # Other tests run whole DAGs in the same Airflow.
     yield
+    forget_assets()
+
+
+def forget_assets() -> None:
     with create_session() as session:
         session.execute(delete(AssetDagRunQueue))
         session.execute(delete(AssetEvent))

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
-import os
 import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
-from hypothesis.configuration import set_hypothesis_home_dir
 
 TESTS = Path(__file__).resolve().parents[1]
 sys.path.append(str(TESTS / "integration"))
@@ -35,7 +33,6 @@ from sandbox.server import Slot  # noqa: E402
 from sandbox.world import World, build_world  # noqa: E402
 from sync_harness import Warehouse  # noqa: E402
 
-set_hypothesis_home_dir(os.environ["AIRFLOW_HOME"])
 settings.register_profile(
     "migration",
     database=None,

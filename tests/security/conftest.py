@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
-from hypothesis.configuration import set_hypothesis_home_dir
 
 from sandbox import github, opsgenie, pagerduty
 from sandbox.server import Slot, serve
@@ -29,7 +28,6 @@ postgres, warehouse, slots = _fixtures.postgres, _fixtures.warehouse, _fixtures.
 accounts, world, store = _fixtures.accounts, _fixtures.world, _fixtures.store
 account, sync = _fixtures.account, _fixtures.sync
 
-set_hypothesis_home_dir(os.environ["AIRFLOW_HOME"])
 settings.register_profile(
     "security",
     database=None,

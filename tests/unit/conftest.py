@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import threading
 
 import pytest
 import tenacity
 from hypothesis import HealthCheck, settings
-from hypothesis.configuration import set_hypothesis_home_dir
 
 from opsgenie_provider.api import limits
 
-set_hypothesis_home_dir(os.environ["AIRFLOW_HOME"])
 settings.register_profile(
     "unit",
     database=None,
