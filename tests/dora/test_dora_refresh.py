@@ -136,9 +136,12 @@ def test_a_failed_check_leaves_the_last_good_tables(
         ("update new_attribution set deployment_id = 'far', offset_seconds = 10800", "no_closer_deployment"),
     ],
 )
+@pytest.mark.parametrize("first", [True, False], ids=["full", "what was touched"])
 def test_each_check_finds_its_damage(
-    world: Checkout, connection: Connection, tmp_path: Path, damage: str, check: str
+    world: Checkout, connection: Connection, tmp_path: Path, damage: str, check: str, first: bool
 ) -> None:
+    if not first:
+        world.refresh()
     world.incident()
     world.deployment("near", NOON)
     world.deployment("far", NOON - 3 * HOUR)

@@ -5,6 +5,6 @@ select
     incident_id,
     service,
     count(*) as rows_found
-from dora.incident_attribution
+from dora.incident_attribution as attribution
 group by incident_id, account, source, service
 having count(*) > 1

@@ -3,7 +3,8 @@
 select
     grain.name as grain,
     summed.*,
-    counted.*
+    deployed.*,
+    opened.*
 from (values ('day'), ('week'), ('month')) as grain (name)
 cross join lateral (
     select
@@ -17,12 +18,17 @@ cross join lateral (
 ) as summed
 cross join (
     select
-        (select count(*) from dora.deployment_outcomes) as deployments,
-        (select count(*) from dora.deployment_outcomes where is_change_failure) as change_failures,
-        (select count(*) from dora.incidents) as incidents,
-        (select count(*) from dora.incidents where recovered_at is null) as open_incidents,
-        (select count(*) from dora.incidents where recovered_at is not null) as recovered_incidents
-) as counted
+        count(*) as deployments,
+        count(*) filter (where is_change_failure) as change_failures
+    from dora.deployment_outcomes
+) as deployed
+cross join (
+    select
+        count(*) as incidents,
+        count(*) filter (where recovered_at is null) as open_incidents,
+        count(recovered_at) as recovered_incidents
+    from dora.incidents
+) as opened
 where
     (
         summed.summed_deployments,
@@ -31,9 +37,9 @@ where
         summed.summed_open_incidents,
         summed.summed_recovered_incidents
     ) is distinct from (
-        counted.deployments,
-        counted.change_failures,
-        counted.incidents,
-        counted.open_incidents,
-        counted.recovered_incidents
+        deployed.deployments,
+        deployed.change_failures,
+        opened.incidents,
+        opened.open_incidents,
+        opened.recovered_incidents
     )

@@ -88,6 +88,7 @@ create table dora.incident_facts (
     deployment_id text,
     is_first boolean not null,
     is_incident_attributed boolean not null,
+    recovered_day date generated always as (dora.utc_day(recovered_at)) stored,
     primary key (incident_id, account, source, service)
 );
 
@@ -99,7 +100,7 @@ comment on column dora.incident_facts.is_incident_attributed is
 
 create index on dora.incident_facts (service, opened_at);
 create index on dora.incident_facts (opened_at);
-create index on dora.incident_facts (recovered_at);
+create index on dora.incident_facts (recovered_day);
 create index on dora.incident_facts (match_status, opened_at);
 create index on dora.incident_facts (opened_at) where status = 'open';
 create index on dora.incident_facts (deployment_id, deployment_source) where deployment_id is not null;

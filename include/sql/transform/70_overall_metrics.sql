@@ -2,132 +2,75 @@
 -- incident opened or recovered. An incident counts once, whatever services it hit; it is attributed to a
 -- deployment if one of its services is.
 
-create temporary table new_overall_metrics on commit drop as
-with
--- By day first: what adds up needs no second look at each row for weeks and months.
-deployed_by_day as (
-    select
-        dora.utc_day(outcome.triggered_at) as day,
-        count(*) as deployments,
-        count(*) filter (where outcome.is_change_failure) as change_failures
-    from touched_span as span
-    inner join dora.deployment_outcomes as outcome
-        on outcome.triggered_at >= span.since and outcome.triggered_at < span.until
-    group by dora.utc_day(outcome.triggered_at)
-),
-
-deployed as (
-    select
-        period.grain,
-        period.period_start,
-        sum(by_day.deployments)::bigint as deployments,
-        sum(by_day.change_failures)::bigint as change_failures
-    from deployed_by_day as by_day
-    cross join lateral dora.periods_of(by_day.day) as period
-    group by period.grain, period.period_start
-),
-
-opened_by_day as (
-    select
-        dora.utc_day(fact.opened_at) as day,
-        count(*) as incidents,
-        count(*) filter (where fact.recovered_at is null) as open_incidents
-    from touched_span as span
-    inner join dora.incident_facts as fact on fact.opened_at >= span.since and fact.opened_at < span.until
-    where fact.is_first
-    group by dora.utc_day(fact.opened_at)
-),
-
-opened as (
-    select
-        period.grain,
-        period.period_start,
-        sum(by_day.incidents)::bigint as incidents,
-        sum(by_day.open_incidents)::bigint as open_incidents
-    from opened_by_day as by_day
-    cross join lateral dora.periods_of(by_day.day) as period
-    group by period.grain, period.period_start
-),
-
-recovered as (
-    select
-        case when day is not null then 'day' when week is not null then 'week' else 'month' end as grain,
-        coalesce(day, week, month) as period_start,
-        count(*) as recovered_incidents,
-        avg(microseconds_to_recover) filter (where is_attributed) as mean_microseconds,
-        -- Both in one call, which sorts once.
-        percentile_cont(array[0.5, 0.9]) within group (order by seconds_to_recover)
-            filter (where is_attributed) as attributed_quantiles,
-        avg(microseconds_to_recover) as all_mean_microseconds,
-        percentile_cont(0.5) within group (order by seconds_to_recover) as mttr_all_median_seconds
-    from (
-        select
-            fact.seconds_to_recover,
-            -- Whole: their sum does not depend on the order of the rows.
-            (fact.seconds_to_recover * 1000000)::bigint as microseconds_to_recover,
-            fact.is_incident_attributed as is_attributed,
-            dora.utc_day(fact.recovered_at) as day,
-            dora.utc_week(fact.recovered_at) as week,
-            dora.utc_month(fact.recovered_at) as month
-        from touched_span as span
-        inner join dora.incident_facts as fact
-            on fact.recovered_at >= span.since and fact.recovered_at < span.until
-        where fact.is_first
-    ) as dated
-    group by grouping sets (day, week, month)
-),
-
-counted as (
-    select
-        grain,
-        period_start,
-        coalesce(deployed.deployments, 0) as deployments,
-        coalesce(deployed.change_failures, 0) as change_failures,
-        deployed.change_failures::double precision / deployed.deployments as change_failure_rate,
-        coalesce(opened.incidents, 0) as incidents,
-        coalesce(recovered.recovered_incidents, 0) as recovered_incidents,
-        coalesce(opened.open_incidents, 0) as open_incidents,
-        (recovered.mean_microseconds / 1000000)::double precision as mttr_mean_seconds,
-        recovered.attributed_quantiles[1] as mttr_median_seconds,
-        recovered.attributed_quantiles[2] as mttr_p90_seconds,
-        (recovered.all_mean_microseconds / 1000000)::double precision as mttr_all_mean_seconds,
-        recovered.mttr_all_median_seconds
-    from deployed
-    full outer join opened using (grain, period_start)
-    full outer join recovered using (grain, period_start)
-)
-
--- The span's first and last periods may lie partly outside it: only the touched ones are whole.
-select counted.*
-from counted
+delete from dora.overall_metrics as stored
+using new_metrics as computed
 where
-    (select refresh.is_full from dora.current_refresh as refresh)
-    or (counted.grain, counted.period_start) in (select cell.grain, cell.period_start from touched_cells as cell);
+    stored.grain = computed.grain
+    and stored.period_start = computed.period_start
+    and computed.service = ''
+    and not computed.has_any;
 
-analyze new_overall_metrics;
-
+-- A full refresh computed all there are.
 delete from dora.overall_metrics as stored
 where
-    (
-        (select refresh.is_full from dora.current_refresh as refresh)
-        or (stored.grain, stored.period_start) in (
-            select cell.grain, cell.period_start from touched_cells as cell
-        )
-    )
+    (select refresh.is_full from dora.current_refresh as refresh)
     and not exists (
-        select from new_overall_metrics as computed
-        where computed.grain = stored.grain and computed.period_start = stored.period_start
+        select from new_metrics as computed
+        where
+            computed.grain = stored.grain
+            and computed.period_start = stored.period_start
+            and computed.service = ''
     );
 
 insert into dora.overall_metrics (
-    grain, period_start, deployments, change_failures, change_failure_rate, incidents, recovered_incidents,
-    open_incidents, mttr_mean_seconds, mttr_median_seconds, mttr_p90_seconds, mttr_all_mean_seconds,
-    mttr_all_median_seconds
+    grain, period_start, deployments, change_failures, change_failure_rate, incidents,
+    recovered_incidents, open_incidents, mttr_mean_seconds, mttr_median_seconds, mttr_p90_seconds,
+    mttr_all_mean_seconds, mttr_all_median_seconds
 )
-select computed.*
-from new_overall_metrics as computed
+select
+    computed.grain,
+    computed.period_start,
+    computed.deployments,
+    computed.change_failures,
+    computed.change_failure_rate,
+    computed.incidents,
+    computed.recovered_incidents,
+    computed.open_incidents,
+    computed.mttr_mean_seconds,
+    computed.mttr_median_seconds,
+    computed.mttr_p90_seconds,
+    computed.mttr_all_mean_seconds,
+    computed.mttr_all_median_seconds
+from new_metrics as computed
 left join dora.overall_metrics as stored using (grain, period_start)
-where stored.* is distinct from computed.*
+where
+    computed.has_any
+    and computed.service = ''
+    and (
+        stored.deployments,
+        stored.change_failures,
+        stored.change_failure_rate,
+        stored.incidents,
+        stored.recovered_incidents,
+        stored.open_incidents,
+        stored.mttr_mean_seconds,
+        stored.mttr_median_seconds,
+        stored.mttr_p90_seconds,
+        stored.mttr_all_mean_seconds,
+        stored.mttr_all_median_seconds
+    ) is distinct from (
+        computed.deployments,
+        computed.change_failures,
+        computed.change_failure_rate,
+        computed.incidents,
+        computed.recovered_incidents,
+        computed.open_incidents,
+        computed.mttr_mean_seconds,
+        computed.mttr_median_seconds,
+        computed.mttr_p90_seconds,
+        computed.mttr_all_mean_seconds,
+        computed.mttr_all_median_seconds
+    )
 order by computed.grain, computed.period_start
 on conflict (grain, period_start) do update set
 deployments = excluded.deployments,

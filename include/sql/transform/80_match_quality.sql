@@ -38,16 +38,11 @@ select service from old_places
 union
 select service from new_places
 union
-select everything.service
-from latest
-cross join lateral (
-    select service from dora.incident_facts
-    union
-    select service from dora.eligible_deployments
-    union
-    select service from dora.match_quality
-) as everything
-where latest.is_full or not latest.is_same_span;
+select service from new_facts
+where (select latest.is_full from latest)
+union
+select service from dora.match_quality
+where (select latest.is_full or not latest.is_same_span from latest);
 
 analyze touched_services;
 

@@ -1,0 +1,25 @@
+-- What the data checks look at after a refresh of what was touched: every row that it may have written, and every
+-- row that names a touched deployment. The others are as the run left them that wrote and checked them.
+
+create temporary table looked_at_keys on commit drop as
+select source, account, incident_id from touched_incidents
+union
+select fact.source, fact.account, fact.incident_id
+from touched_deployments
+inner join dora.incident_facts as fact using (deployment_source, deployment_id);
+
+analyze looked_at_keys;
+
+create temporary table looked_at_incidents on commit drop as
+select incident.*
+from looked_at_keys
+inner join dora.incidents as incident using (source, account, incident_id);
+
+analyze looked_at_incidents;
+
+create temporary table looked_at_attribution on commit drop as
+select attribution.*
+from looked_at_keys
+inner join dora.incident_attribution as attribution using (source, account, incident_id);
+
+analyze looked_at_attribution;
