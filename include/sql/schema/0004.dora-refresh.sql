@@ -119,6 +119,9 @@ create index opsgenie_incidents_imported on staging.opsgenie_incidents
 ((details ->> 'pagerduty_account'), (details ->> 'pagerduty_id'))
 where details ->> 'pagerduty_account' is not null and details ->> 'pagerduty_id' is not null;
 
+create index opsgenie_incidents_imported_keys on staging.opsgenie_incidents (account, incident_id)
+where details ->> 'pagerduty_account' is not null and details ->> 'pagerduty_id' is not null;
+
 create index on staging.opsgenie_incident_services (account, service_id);
 create index deployments_service_key on staging.deployments ((coalesce(dora.service_key(service), '')));
 

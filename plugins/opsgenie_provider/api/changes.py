@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
@@ -19,7 +20,7 @@ from msgspec import Raw
 from opsgenie_provider.api.decoding import decode_into
 from opsgenie_provider.api.errors import InvalidRequestError
 from opsgenie_provider.api.opsgenie import PAGE_SIZE, REACHABLE, OpsgenieClient, Page
-from opsgenie_provider.api.windows import Window
+from opsgenie_provider.api.windows import Window, in_parallel, offsets
 
 log = logging.getLogger(__name__)
 
@@ -40,12 +41,16 @@ class _Updated(msgspec.Struct):
 class ChangeReader:
     """Lists the incidents of a window that are not closed, or changed since an instant.
 
+    :param executor: runs the requests of a list whose length is known.
     :ivar listed: after reading, the statuses of which every incident was listed. One that is known
         with such a status and was not listed has left it.
     """
 
-    def __init__(self, client: OpsgenieClient, *, among: Window, since: datetime) -> None:
+    def __init__(
+        self, client: OpsgenieClient, executor: ThreadPoolExecutor, *, among: Window, since: datetime
+    ) -> None:
         self._client = client
+        self._executor = executor
         self._among = among.query
         self._since = since
         self.listed: set[str] = set()
@@ -77,13 +82,24 @@ class ChangeReader:
 
     def _list(self, status: str, at_most: int) -> Generator[list[Raw], None, bool]:
         """Incidents of a status; returns whether that was all of them."""
-        for page, last in self._read(query=f"status: {status} AND {self._among}"):
+        query = f"status: {status} AND {self._among}"
+        first = self._client.incidents(query=query)
+        if first.total is None:
+            for page, last in self._read(query=query):
+                yield page.items
+                if last:
+                    return True
+            return False
+        yield first.items
+        if first.total > at_most:
+            return False
+        for page in in_parallel(
+            self._executor,
+            lambda offset: self._client.incidents(query=query, offset=offset),
+            offsets(first)[1:],
+        ):
             yield page.items
-            if last:
-                return True
-            if page.total is not None and page.total > at_most:
-                return False
-        return False
+        return True
 
     def _read(self, **request: Any) -> Iterator[tuple[Page, bool]]:
         """Pages as far as a list reaches, each with whether it is the last."""

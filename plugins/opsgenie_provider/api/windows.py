@@ -117,7 +117,7 @@ class WindowReader:
 
     def pages(self, parts: Sequence[Part]) -> Iterator[tuple[Part, Iterator[Page]]]:
         """Each part with its pages; the pages of the next part are on their way already."""
-        requests = ((part, offset) for part in parts for offset in _offsets(part.first))
+        requests = ((part, offset) for part in parts for offset in offsets(part.first))
         answers = in_parallel(self._executor, lambda request: (request[0], self._answer(*request)), requests)
         for part, group in groupby(answers, key=itemgetter(0)):
             pages = map(itemgetter(1), group)
@@ -163,7 +163,7 @@ class WindowReader:
             yield page
 
 
-def _offsets(first: Page) -> range:
+def offsets(first: Page) -> range:
     """Where the pages of a counted list start; just the first where nothing more is known."""
     step = len(first.items)
     return range(0, first.total, step) if first.total and step else range(1)

@@ -107,6 +107,7 @@ class OpsgenieIncidentsToPostgresOperator(OpsgenieToPostgresOperator):
         before = datetime.fromisoformat(self.since)
         reader = ChangeReader(
             self.client,
+            executor,
             among=Window.between(datetime.fromisoformat(str(self.changed_from)), before),
             since=datetime.fromisoformat(str(self.changed_since)),
         )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -57,8 +58,9 @@ class Account:
 
 def changes(account: Account) -> tuple[set[str], set[str]]:
     """The ids that were listed, and the statuses that were listed in full."""
-    reader = ChangeReader(account, among=AMONG, since=SINCE)  # type: ignore[arg-type]
-    found = {msgspec.json.decode(item)["id"] for page in reader.pages() for item in page}
+    with ThreadPoolExecutor(4) as executor:
+        reader = ChangeReader(account, executor, among=AMONG, since=SINCE)  # type: ignore[arg-type]
+        found = {msgspec.json.decode(item)["id"] for page in reader.pages() for item in page}
     return found, reader.listed
 
 
