@@ -38,3 +38,6 @@ RUN pip install --no-cache-dir --no-deps /opt/lock/wheel/*.whl \
 COPY --chown=airflow:root dags /opt/airflow/dags
 COPY --chown=airflow:root plugins /opt/airflow/plugins
 COPY --chown=airflow:root include /opt/airflow/include
+
+# As in the image below; nothing above may leave root behind.
+USER airflow

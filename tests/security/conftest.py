@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
+import psycopg
 import pytest
-from hypothesis import HealthCheck, settings
+from fastapi.testclient import TestClient
 
-from sandbox import github, opsgenie, pagerduty
-from sandbox.server import Slot, serve
-from sandbox.world import build_world
+from deliveries import share_secret
+from opsgenie_provider.warehouse.connection import Warehouse
+from page_client import page_client
+from stand_ins import Services
 
 TESTS = Path(__file__).resolve().parents[1]
-sys.path.append(str(TESTS / "integration"))
+sys.path += [str(TESTS / "integration"), str(TESTS / "web")]
 _spec = importlib.util.spec_from_file_location("sync_fixtures", TESTS / "integration" / "conftest.py")
 assert _spec is not None
 assert _spec.loader is not None
@@ -28,14 +33,8 @@ postgres, warehouse, slots = _fixtures.postgres, _fixtures.warehouse, _fixtures.
 accounts, world, store = _fixtures.accounts, _fixtures.world, _fixtures.store
 account, sync = _fixtures.account, _fixtures.sync
 
-settings.register_profile(
-    "security",
-    database=None,
-    deadline=None,
-    max_examples=40,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)
-settings.load_profile("security")
+# tests/web is on the path from here on.
+from hostile_page import fill_with_hostility  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -51,14 +50,38 @@ def metadata_database() -> None:
 
 
 @pytest.fixture(scope="session")
-def services() -> Iterator[dict[str, tuple[Slot, str]]]:
-    """Stand-ins of OpsGenie, PagerDuty and GitHub with one story; each may be exchanged."""
-    story = build_world(seed=5, days=30)
-    apps = {
-        "opsgenie": opsgenie.create_app(opsgenie.load(story)),
-        "pagerduty": pagerduty.create_app(pagerduty.load(story)),
-        "github": github.create_app(github.load(story)),
-    }
+def _services() -> Iterator[Services]:
     with ExitStack() as stack:
-        slots = {name: Slot(app) for name, app in apps.items()}
-        yield {name: (slot, stack.enter_context(serve(slot))) for name, slot in slots.items()}
+        yield Services(stack)
+
+
+@pytest.fixture
+def services(_services: Services) -> Iterator[Services]:
+    """Stand-ins of OpsGenie, PagerDuty and GitHub with one story; what a test puts there goes with it."""
+    yield _services
+    _services.restore()
+
+
+@pytest.fixture
+def connections(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow's connections to them."""
+    services.connect(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def page(request: pytest.FixtureRequest, postgres: str, metadata_database: None) -> Iterator[TestClient]:
+    """The page over a warehouse of hostile texts, or over one without tables, as the parameter says."""
+    name = f"page_{uuid.uuid4().hex}"
+    connect = partial(psycopg.connect, host=postgres, user="postgres")
+    connection = {"conn_type": "postgres", "host": postgres, "login": "postgres", "schema": name}
+    with connect(dbname="postgres", autocommit=True) as admin, pytest.MonkeyPatch.context() as monkeypatch:
+        admin.execute(f"create database {name}")
+        try:
+            if request.param == "filled":
+                fill_with_hostility(Warehouse(partial(connect, dbname=name), name))
+            monkeypatch.setenv("AIRFLOW_CONN_POSTGRES_DEFAULT", json.dumps(connection))
+            share_secret(monkeypatch)
+            with page_client() as client:
+                yield client
+        finally:
+            admin.execute(f"drop database {name} with (force)")

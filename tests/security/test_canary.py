@@ -15,21 +15,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.dag_processing.dagbag import DagBag
 from airflow.utils.state import DagRunState
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
-from sandbox.github.store import SYNC_KEY as GITHUB_KEY
-from sandbox.opsgenie.store import IMPORT_KEY, SYNC_KEY
-from sandbox.pagerduty.store import READ_KEY
+from dag_runs import impatient_dags
+from stand_ins import CONNECTIONS, Services
 from sync_harness import Warehouse
 
-ROOT = Path(__file__).resolve().parents[2]
 DAGS = ("opsgenie_sync", "deployments_sync", "dora_metrics", "pagerduty_migration")
 PASSWORD = "canary-of-the-warehouse-5b1e"
-CANARIES = (SYNC_KEY, IMPORT_KEY, READ_KEY, GITHUB_KEY, PASSWORD)
+CANARIES = (*(key for _, _, key in CONNECTIONS.values()), PASSWORD)
 
 
 async def parrot(scope: Scope, receive: Receive, send: Send) -> None:
@@ -46,34 +43,15 @@ async def parrot(scope: Scope, receive: Receive, send: Send) -> None:
 @pytest.fixture
 def dags(
     metadata_database: None,
-    services: dict[str, Any],
+    connections: None,
     warehouse: Warehouse,
     monkeypatch: pytest.MonkeyPatch,
 ) -> dict[str, Any]:
-    """The DAGs with connections that hold the canaries; retries wait for nobody here."""
-    given = {
-        "postgres_default": warehouse.connection | {"password": PASSWORD},
-        "opsgenie_default": _connection("opsgenie_api", services["opsgenie"][1], SYNC_KEY),
-        "opsgenie_import": _connection("opsgenie_api", services["opsgenie"][1], IMPORT_KEY),
-        "pagerduty_default": _connection("pagerduty_api", services["pagerduty"][1], READ_KEY),
-        "github_default": _connection("http", services["github"][1], GITHUB_KEY),
-    }
-    for name, connection in given.items():
-        monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", json.dumps(connection))
-    monkeypatch.setenv("OPSGENIE_PROVIDER__GITHUB_REPOSITORIES", '["acme/checkout"]')
-    bag = DagBag(ROOT / "dags")
-    assert bag.import_errors == {}
-    for dag in bag.dags.values():
-        for task in dag.tasks:
-            if task.is_mapped:
-                task.partial_kwargs["retries"] = 0
-            else:
-                task.retries = 0
-    return dict(bag.dags)
-
-
-def _connection(kind: str, host: str, password: str) -> dict[str, str]:
-    return {"conn_type": kind, "host": host, "password": password}
+    """The DAGs with connections that hold the canaries."""
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_POSTGRES_DEFAULT", json.dumps(warehouse.connection | {"password": PASSWORD})
+    )
+    return impatient_dags()
 
 
 def everything(warehouse: Warehouse) -> dict[str, str]:
@@ -103,17 +81,15 @@ def everything(warehouse: Warehouse) -> dict[str, str]:
 @pytest.mark.parametrize("fails", [False, True], ids=["succeeding", "failing"])
 def test_no_key_is_kept_or_said(
     dags: dict[str, Any],
-    services: dict[str, Any],
+    services: Services,
     warehouse: Warehouse,
     fails: bool,
-    monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     caplog.set_level(logging.DEBUG)
     if fails:
-        for slot, _ in services.values():
-            monkeypatch.setattr(slot, "app", parrot)
+        services.replace(parrot)
 
     states = {dag_id: dags[dag_id].test().state for dag_id in DAGS}
 

@@ -115,6 +115,12 @@ def test_the_image_holds_all_that_the_dags_need() -> None:
     assert [name for name in sources if not (ROOT / name).exists()] == []
 
 
+def test_nothing_of_ours_runs_as_root() -> None:
+    assert re.findall(r"^USER (.+)$", read("Dockerfile"), re.MULTILINE)[-1] == "airflow"
+    services = yaml.safe_load(read("docker-compose.yaml"))["services"]
+    assert [name for name in AIRFLOW_PARTS if {"user", "privileged"} & set(services[name])] == []
+
+
 def test_the_compose_file_has_the_parts_of_airflow() -> None:
     services = yaml.safe_load(read("docker-compose.yaml"))["services"]
     assert set(services) == {"postgres", "warehouse", "redis", *AIRFLOW_PARTS}

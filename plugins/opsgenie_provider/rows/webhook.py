@@ -27,6 +27,8 @@ from opsgenie_provider.settings import Repository
 
 # A year beyond these is a slip, and would stretch the span of the metrics.
 _YEARS = range(1970, 2100)
+# More than any form has; who sends more fields that are none gets no answer as long as the body.
+_NAMED = 20
 _SHA = re.compile(r"/commit/([0-9a-f]{40,64})$")
 # States of GitLab in which a deployment has not begun, and decisions about whether it may.
 _NOT_BEGUN = ("created", "blocked", "skipped", "approved", "rejected")
@@ -36,12 +38,15 @@ _GITLAB_STATUS = {"running": "running", "success": "success", "failed": "failure
 class WrongFieldsError(UnreadablePayloadError):
     """Fields of a body are missing or wrong.
 
-    :ivar fields: which ones, as paths: ``deployment.created_at``.
+    :ivar fields: which ones, as paths: ``deployment.created_at``. Of many, the first.
     """
 
     def __init__(self, problems: dict[str, str]) -> None:
-        self.fields = list(problems)
-        super().__init__("; ".join(f"{field}: {problem}" for field, problem in problems.items()))
+        self.fields = list(problems)[:_NAMED]
+        said = [f"{field}: {problems[field]}" for field in self.fields]
+        if len(problems) > _NAMED:
+            said.append(f"and {len(problems) - _NAMED} more")
+        super().__init__("; ".join(said))
 
 
 class Ignored(NamedTuple):

@@ -1,0 +1,129 @@
+"""Whole syncs from services that damage every fourth object: what was listed is stored, or set aside."""
+
+from __future__ import annotations
+
+import pytest
+
+from opsgenie_provider.hooks.warehouse import warehouse as open_warehouse
+from opsgenie_provider.operators.deployments import GithubDeploymentsToPostgresOperator
+from opsgenie_provider.operators.pagerduty import PagerdutyToPostgresOperator
+from opsgenie_provider.settings import Settings
+from opsgenie_provider.warehouse.dora import refresh
+from opsgenie_provider.warehouse.schema import upgrade
+from stand_ins import REPOSITORY, Services
+from sync_harness import INCLUDE, Account, Sync, Warehouse
+from vandal import Vandal
+
+OPSGENIE = {
+    r"/v1/incidents": "opsgenie_incidents",
+    r"/v1/services": "opsgenie_services",
+    r"/v2/teams": "opsgenie_teams",
+    r"/v2/users": "opsgenie_users",
+    r"/v2/schedules": "opsgenie_schedules",
+    r"/v2/escalations": "opsgenie_escalations",
+    r"/v2/incident-timelines/[^/]+/entries": "opsgenie_incident_timeline",
+}
+STATUSES = r"/repos/[^/]+/[^/]+/deployments/[^/]+/statuses"
+PULLS = r"/repos/[^/]+/[^/]+/commits/[^/]+/pulls"
+
+
+def reasons(warehouse: Warehouse, stream: str | None = None) -> list[str]:
+    """Why payloads were set aside, each once."""
+    query = "select reason from staging.rejected_payloads where stream = %s or %s"
+    found = [row["reason"] for row in warehouse.rows(query, stream, stream is None)]
+    assert all(found)
+    return found
+
+
+def refreshed(warehouse: Warehouse) -> dict[str, int]:
+    """The metrics can be made of what there is."""
+    with open_warehouse("postgres_default").connection() as connection:
+        return refresh(connection, INCLUDE / "sql", Settings()).rows
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_opsgenie(seed: int, account: Account, sync: Sync, warehouse: Warehouse) -> None:
+    lists = {path: ("data", "entries") if "timelines" in path else ("data",) for path in OPSGENIE}
+    vandal = Vandal(account.app, lists, seed)
+    account.meddler.app = vandal  # type: ignore[assignment]
+
+    def nothing_is_lost() -> None:
+        for path, table in OPSGENIE.items():
+            stored = [str(row["raw"]["id"]) for row in warehouse.table(table)]
+            assert len(stored) + len(reasons(warehouse, table)) == len(vandal.listed[path]), table
+            assert set(stored) <= vandal.listed[path]
+
+    run = sync()
+
+    assert vandal.damaged > 20
+    nothing_is_lost()
+    assert run.total("rejected") == len(reasons(warehouse)) > 0
+    # What was set aside is known by now.
+    sync(full_refresh=True)
+    nothing_is_lost()
+    assert refreshed(warehouse)["incidents"] == len(warehouse.table("opsgenie_incidents"))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_pagerduty(
+    seed: int,
+    services: Services,
+    warehouse: Warehouse,
+    connections: None,
+) -> None:
+    upgrade(open_warehouse("postgres_default"), INCLUDE / "sql" / "schema")
+    lists = {
+        "/incidents": ("incidents",),
+        r"(/incidents/[^/]+)?/log_entries": ("log_entries",),
+        r"/incidents/[^/]+/notes": ("notes",),
+        "/services": ("services",),
+        "/teams": ("teams",),
+        "/priorities": ("priorities",),
+    }
+    vandal = Vandal(services.app("pagerduty"), lists, seed)
+    services.slots["pagerduty"].app = vandal
+
+    outcome = PagerdutyToPostgresOperator(task_id="extract").execute({})
+
+    assert vandal.damaged > 10
+    for name in ("incidents", "services", "teams", "priorities"):
+        stored = {row["raw"]["id"] for row in warehouse.table(f"pagerduty_{name}")}
+        aside = reasons(warehouse, f"pagerduty_{name}")
+        assert len(stored) + len(aside) == len(vandal.listed[f"/{name}"]), name
+    # Of the incidents that are stored, every entry; an entry that was set aside may be of any.
+    entries = {row["raw"]["id"] for row in warehouse.table("pagerduty_log_entries")}
+    assert entries <= vandal.listed[r"(/incidents/[^/]+)?/log_entries"]
+    assert outcome["rejected"] == len(reasons(warehouse)) > 0
+    refreshed(warehouse)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_github(
+    seed: int,
+    services: Services,
+    warehouse: Warehouse,
+    connections: None,
+) -> None:
+    upgrade(open_warehouse("postgres_default"), INCLUDE / "sql" / "schema")
+    # When it was created says whether it is wanted at all.
+    deployments = Vandal(
+        services.app("github"),
+        {r"/repos/[^/]+/[^/]+/deployments": ()},
+        seed,
+        spared=frozenset({("created_at",)}),
+    )
+    details = Vandal(deployments, {STATUSES: (), PULLS: ()}, seed)
+    services.slots["github"].app = details
+
+    outcome = GithubDeploymentsToPostgresOperator(task_id="github", repository=REPOSITORY).execute({})
+
+    assert deployments.damaged > 5
+    assert details.damaged > 5
+    stored = {str(row["raw"]["id"]) for row in warehouse.table("deployments")}
+    aside = reasons(warehouse)
+    # Where pull requests cannot be read, the deployment is stored without.
+    alone = [reason for reason in aside if not reason.startswith("pull requests: ")]
+    [listed] = deployments.listed.values()
+    assert len(stored) + len(alone) == len(listed)
+    assert outcome["rejected"] == len(aside) > 0
+    refreshed(warehouse)
