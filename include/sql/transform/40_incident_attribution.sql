@@ -2,6 +2,14 @@
 -- smallest distance in time within the window, both ends included; of two equally far the one before the
 -- incident, of two at the same instant the smaller (source, deployment_id). An override wins.
 
+-- What the touched incidents counted as before.
+create temporary table stored_facts on commit drop as
+select fact.*
+from touched_incidents
+inner join dora.incident_facts as fact using (source, account, incident_id);
+
+analyze stored_facts;
+
 create temporary table new_attribution on commit drop as
 with
 -- Which services an incident hit is another matter only for those that changed.
@@ -15,13 +23,16 @@ wanted as materialized (
         fact.service,
         fact.opened_at,
         fact.is_mapped
-    from (
-        select source, account, incident_id from touched_incidents
-        except
-        select source, account, incident_id from changed_incidents
-    ) as touched
-    inner join dora.incident_facts as fact using (source, account, incident_id)
-    where not (select refresh.is_full from dora.current_refresh as refresh)
+    from stored_facts as fact
+    where
+        not exists (
+            select from changed_incidents as changed
+            where
+                changed.source = fact.source
+                and changed.account = fact.account
+                and changed.incident_id = fact.incident_id
+        )
+        and not (select refresh.is_full from dora.current_refresh as refresh)
 ),
 
 -- Each service's deployments as one ordered array of instants, and where each is stored. Searching an array

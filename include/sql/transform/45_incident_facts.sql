@@ -29,7 +29,7 @@ analyze new_facts;
 create temporary table changed_facts on commit drop as
 select computed.*
 from new_facts as computed
-left join dora.incident_facts as stored using (incident_id, account, source, service)
+left join stored_facts as stored using (incident_id, account, source, service)
 where
     stored.service is null
     or (
@@ -60,37 +60,42 @@ where
 
 analyze changed_facts;
 
--- What these and the vanishing ones counted as before; a full refresh needs none.
-create temporary table old_facts on commit drop as
+create temporary table gone_facts on commit drop as
 select stored.*
-from changed_facts as computed
-inner join dora.incident_facts as stored using (incident_id, account, source, service)
-where not (select refresh.is_full from dora.current_refresh as refresh);
+from stored_facts as stored
+where
+    not exists (
+        select from new_facts as computed
+        where
+            computed.source = stored.source
+            and computed.account = stored.account
+            and computed.incident_id = stored.incident_id
+            and computed.service = stored.service
+    );
 
-with
-gone as (
-    delete from dora.incident_facts as stored
-    using changed_incidents as changed
-    where
-        stored.source = changed.source
-        and stored.account = changed.account
-        and stored.incident_id = changed.incident_id
-        and not exists (
-            select from new_facts as computed
-            where
-                computed.source = stored.source
-                and computed.account = stored.account
-                and computed.incident_id = stored.incident_id
-                and computed.service = stored.service
-        )
-    returning stored.*
-)
+analyze gone_facts;
 
-insert into old_facts
-select gone.* from gone
+-- What the changed and the vanishing ones counted as before; a full refresh needs none.
+create temporary table old_facts on commit drop as
+select found.*
+from (
+    select stored.*
+    from changed_facts as computed
+    inner join stored_facts as stored using (incident_id, account, source, service)
+    union all
+    select * from gone_facts
+) as found
 where not (select refresh.is_full from dora.current_refresh as refresh);
 
 analyze old_facts;
+
+delete from dora.incident_facts as stored
+using gone_facts as gone
+where
+    stored.source = gone.source
+    and stored.account = gone.account
+    and stored.incident_id = gone.incident_id
+    and stored.service = gone.service;
 
 insert into dora.incident_facts (
     source, account, incident_id, service, opened_at, recovered_at, seconds_to_recover, status, priority,

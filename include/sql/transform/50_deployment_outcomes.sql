@@ -68,16 +68,14 @@ left join summed using (deployment_source, deployment_id);
 analyze new_outcomes;
 
 delete from dora.deployment_outcomes as stored
-using touched_outcomes as touched
+using (
+    select deployment_source, deployment_id from touched_outcomes
+    except
+    select deployment_source, deployment_id from new_outcomes
+) as gone
 where
-    stored.deployment_source = touched.deployment_source
-    and stored.deployment_id = touched.deployment_id
-    and not exists (
-        select from new_outcomes as computed
-        where
-            computed.deployment_source = stored.deployment_source
-            and computed.deployment_id = stored.deployment_id
-    );
+    stored.deployment_source = gone.deployment_source
+    and stored.deployment_id = gone.deployment_id;
 
 insert into dora.deployment_outcomes (
     deployment_source, deployment_id, service, environment, triggered_at, is_change_failure, incident_count,
