@@ -1,0 +1,43 @@
+"""The benchmarks run, and say what they found: at a size that measures nothing."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def said(*arguments: str) -> str:
+    run = subprocess.run(
+        [sys.executable, "-m", *arguments],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT / "include")},
+        capture_output=True,
+        text=True,
+        timeout=180,
+    )
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
+def test_syncs_and_loading() -> None:
+    output = said(
+        "benchmarks", "--cells", "300:0", "--tools", "ours", "bare", "--repeats", "1", "--load", "200"
+    )
+    # sync, incidents, API, unit, tool, runs, .. rows, missing, stale ..
+    found = {(line[0], line[4]): line for line in map(str.split, output.splitlines()) if "ms" in line[3:4]}
+    assert set(found) == {("first", "ours"), ("first", "bare"), ("hourly", "ours")}, output
+    for (sync, _), line in found.items():
+        rows, missing, stale = line[12:15]
+        assert (rows, missing, stale) == ("300" if sync == "first" else "303", "0", "0"), output
+    assert re.search(r"^ +200 +COPY and merge, new +[\d.]+ +[\d.]+$", output, re.MULTILINE), output
+
+
+def test_attribution() -> None:
+    output = said("benchmarks.dora", "--rows", "1000", "--shapes", "uniform")
+    assert re.search(r"full / plain insert .* [\d.]+$", output, re.MULTILINE), output
+    assert re.search(r"10 \+ 10 changed / full .* [\d.]+$", output, re.MULTILINE), output
