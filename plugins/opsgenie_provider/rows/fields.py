@@ -17,6 +17,7 @@ _LONGEST_KEY = 500
 # Finer than PostgreSQL's numeric, and with it jsonb, can be: 16,383 digits after the point.
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _LONG = 15_000
+_SMALL, _SMALL_TOO = re.compile(rb"e-\d{4}"), re.compile(rb"E-\d{4}")
 _TOO_FINE = re.compile(rb"[eE]-\d{4}|\d{%d}" % _LONG)
 
 
@@ -39,8 +40,8 @@ def decode(raw: msgspec.Raw | bytes) -> Payload:
 
 def is_too_fine(payload: bytes) -> bool:
     """Whether JSON has a number that PostgreSQL's jsonb refuses; what stands in a string is none."""
-    # Hardly any payload gets past these: they cost next to nothing.
-    if not (b"e-" in payload or b"E-" in payload or len(payload) > _LONG) or not _TOO_FINE.search(payload):
+    # Hardly any payload gets past this. A pattern that begins with a letter is looked for five times as fast.
+    if len(payload) <= _LONG and not (_SMALL.search(payload) or _SMALL_TOO.search(payload)):
         return False
     return _TOO_FINE.search(_STRING.sub(b"", payload)) is not None
 
