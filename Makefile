@@ -4,8 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-# pip's index settings hold for uv, too.
-UV := UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$$($(BIN)/pip config get global.index-url 2>/dev/null)}" $(BIN)/uv
+# pip's index settings hold for uv, too; and what is installed goes here, whatever environment is active.
+UV := VIRTUAL_ENV="$(CURDIR)/$(VENV)" UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$$($(BIN)/pip config get global.index-url 2>/dev/null)}" $(BIN)/uv
 
 .PHONY: help install run test lint audit format bench lock clean
 
@@ -50,7 +50,7 @@ format: install ## rewrite files the way lint wants them
 
 bench: install ## the benchmarks, as ratios (SIZE=smoke for a short run)
 	PYTHONPATH=include $(BIN)/python -m benchmarks $(ARGS)
-	$(BIN)/python -m benchmarks.dora $(if $(filter smoke,$(SIZE)),--rows 20000,--shapes uniform skewed growth)
+	$(BIN)/python -m benchmarks.dora $(if $(filter smoke,$(SIZE)),--rows 20000)
 
 lock: install ## resolve the dependencies anew
 	$(BIN)/uv pip compile --quiet --no-header --universal --python-version 3.11 --generate-hashes pyproject.toml --group test -o requirements.txt

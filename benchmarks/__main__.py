@@ -20,8 +20,7 @@ from benchmarks.loading import loading
 from benchmarks.tools import NAMES, chosen
 from sandbox.summary import print_table
 
-# The larger account at one latency only: fifteen minutes more for each other one.
-CELLS = [cell(each) for each in ("5000:0", "5000:20", "5000:100", "5000:limit", "50000:20")]
+CELLS = [cell(f"{count}:{api}") for count in (5_000, 50_000) for api in (0, 20, 100, "limit")]
 SMOKE_CELLS, SMOKE_TOOLS = [cell("500:20")], ["ours", "bare"]
 
 

@@ -292,9 +292,8 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000, help="incidents, and as many deployments")
     parser.add_argument("--services", type=int, default=500)
     parser.add_argument("--skew", type=float, default=0.21, help="share of the rows in one service")
-    parser.add_argument(
-        "--shapes", nargs="+", default=["uniform", "skewed"], choices=["uniform", "skewed", "growth"]
-    )
+    shapes = ["uniform", "skewed", "growth"]
+    parser.add_argument("--shapes", nargs="+", default=shapes, choices=shapes)
     options = parser.parse_args()
     edits = min(10_000, options.rows // 100)
     with server() as uri:
