@@ -107,6 +107,7 @@ class PagerdutyToPostgresOperator(BaseOperator):
         return self.pagerduty_conn_id
 
     def execute(self, context: Context) -> Outcome:
+        self._rejected: set[int] = set()
         done: Counter[str] = Counter(incidents=0, rows_changed=0, rejected=0)
         with (
             self.warehouse.lock(f"{self.account}:pagerduty"),
@@ -157,15 +158,20 @@ class PagerdutyToPostgresOperator(BaseOperator):
                 )
                 snapshot.add(listed or ())
                 snapshot.merge(complete=listed is not None)
-                keep_rejected(connection, self.account, f"pagerduty_{name}", snapshot.rejected)
-            count += len(snapshot.rejected)
+                count += self._keep_rejected(connection, f"pagerduty_{name}", snapshot.rejected)
         priorities = self._listed("priorities")
         if priorities is not None:
             with connection.transaction():
                 rejected = merge_priorities(connection, self.account, priorities)
-                keep_rejected(connection, self.account, "pagerduty_priorities", rejected)
-            count += len(rejected)
+                count += self._keep_rejected(connection, "pagerduty_priorities", rejected)
         return count
+
+    def _keep_rejected(self, connection: Connection, stream: str, rejected: Rejected) -> int:
+        """Keep what could not be read; returns how much is new to this run: windows that touch share some."""
+        keep_rejected(connection, self.account, stream, rejected)
+        new = {hash((stream, payload)) for payload, _ in rejected} - self._rejected
+        self._rejected |= new
+        return len(new)
 
     def _listed(self, name: str) -> list[Raw] | None:
         try:
@@ -187,8 +193,8 @@ class PagerdutyToPostgresOperator(BaseOperator):
                 found, changed, rejected = merge_pagerduty_incidents(
                     connection, self.account, items, since, until
                 )
-                keep_rejected(connection, self.account, self.stream, rejected)
-            done.update(incidents=found, rows_changed=changed, rejected=len(rejected))
+                aside = self._keep_rejected(connection, self.stream, rejected)
+            done.update(incidents=found, rows_changed=changed, rejected=aside)
             progress.advance(len(items))
         return done
 
@@ -207,8 +213,7 @@ class PagerdutyToPostgresOperator(BaseOperator):
             group = list(grouped)
             logs, unreadable = self._logs(group, executor)
             with connection.transaction():
-                keep_rejected(connection, self.account, "pagerduty_details", unreadable)
-            done["rejected"] += len(unreadable)
+                done["rejected"] += self._keep_rejected(connection, "pagerduty_details", unreadable)
             noted = {one.incident_id for one in group if _tells_of_a_note(logs[one.incident_id])}
             if self.with_notes and trusted is not False:
                 at_least = _ASKED_FIRST if trusted is None else _ASKED_LATER
@@ -240,8 +245,8 @@ class PagerdutyToPostgresOperator(BaseOperator):
         }
         with connection.transaction():
             changed, rejected = merge_details(connection, self.account, batch, details)
-            keep_rejected(connection, self.account, "pagerduty_details", rejected)
-        return changed, len(rejected)
+            aside = self._keep_rejected(connection, "pagerduty_details", rejected)
+        return changed, aside
 
     def _logs(
         self, group: Sequence[DueDetails], executor: ThreadPoolExecutor
