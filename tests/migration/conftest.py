@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
-import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from migration_harness import SETTLE, Migration
+
+from opsgenie_provider.api import opsgenie, transport
+from opsgenie_provider.api import pagerduty as pagerduty_api
+from opsgenie_provider.api.transport import Throttle, Transport
+from opsgenie_provider.operators.migration_import import ImportOperator
+from opsgenie_provider.operators.migration_verify import VerifyMigrationOperator
+from sandbox import pagerduty
+from sandbox.opsgenie import Store
+from sandbox.server import Slot
+from sandbox.world import World, build_world
+from sync_harness import Warehouse
 
 TESTS = Path(__file__).resolve().parents[1]
-sys.path.append(str(TESTS / "integration"))
 # The database of the syncs' tests.
 _spec = importlib.util.spec_from_file_location("sync_fixtures", TESTS / "integration" / "conftest.py")
 assert _spec is not None
@@ -19,19 +29,6 @@ assert _spec.loader is not None
 _fixtures = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(_fixtures)
 postgres, warehouse, slots = _fixtures.postgres, _fixtures.warehouse, _fixtures.slots
-
-from migration_harness import SETTLE, Migration  # noqa: E402
-
-from opsgenie_provider.api import opsgenie, transport  # noqa: E402
-from opsgenie_provider.api import pagerduty as pagerduty_api  # noqa: E402
-from opsgenie_provider.api.transport import Throttle, Transport  # noqa: E402
-from opsgenie_provider.operators.migration_import import ImportOperator  # noqa: E402
-from opsgenie_provider.operators.migration_verify import VerifyMigrationOperator  # noqa: E402
-from sandbox import pagerduty  # noqa: E402
-from sandbox.opsgenie import Store  # noqa: E402
-from sandbox.server import Slot  # noqa: E402
-from sandbox.world import World, build_world  # noqa: E402
-from sync_harness import Warehouse  # noqa: E402
 
 settings.register_profile(
     "migration",

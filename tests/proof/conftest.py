@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-
-HERE = Path(__file__).resolve().parent
-# This directory's helpers, and those of the syncs' tests, which know what an account must become.
-sys.path += [str(HERE), str(HERE.parent / "integration")]
 
 pytest.register_assert_rewrite("proof_case")
 

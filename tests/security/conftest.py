@@ -18,12 +18,12 @@ import pytest
 from fastapi.testclient import TestClient
 
 from deliveries import share_secret
+from hostile_page import fill_with_hostility
 from opsgenie_provider.warehouse.connection import Warehouse
 from page_client import page_client
 from stand_ins import Services
 
 TESTS = Path(__file__).resolve().parents[1]
-sys.path += [str(TESTS / "integration"), str(TESTS / "web")]
 _spec = importlib.util.spec_from_file_location("sync_fixtures", TESTS / "integration" / "conftest.py")
 assert _spec is not None
 assert _spec.loader is not None
@@ -32,9 +32,6 @@ _spec.loader.exec_module(_fixtures)
 postgres, warehouse, slots = _fixtures.postgres, _fixtures.warehouse, _fixtures.slots
 accounts, world, store = _fixtures.accounts, _fixtures.world, _fixtures.store
 account, sync = _fixtures.account, _fixtures.sync
-
-# tests/web is on the path from here on.
-from hostile_page import fill_with_hostility  # noqa: E402
 
 
 @pytest.fixture(scope="session")

@@ -13,47 +13,11 @@ from sandbox.instants import Clock
 from sandbox.opsgenie.store import SYNC_KEY
 from sandbox.pagerduty.store import READ_KEY
 from sandbox.world import World, build_world
+from webhook_senders import BODIES, GENERIC
 
 REPOSITORY = "acme/checkout-app"
-# As GitHub, GitLab and docs/webhook.md describe them.
-WEBHOOKS: Mapping[str, Any] = {
-    "github": {
-        "action": "created",
-        "deployment_status": {
-            "id": 1,
-            "state": "success",
-            "log_url": "https://github.example/runs/1",
-            "created_at": "2025-03-12T12:05:00Z",
-        },
-        "deployment": {
-            "id": 42,
-            "sha": "a" * 40,
-            "environment": "production",
-            "created_at": "2025-03-12T12:00:00Z",
-            "updated_at": "2025-03-12T12:05:00Z",
-        },
-        "repository": {"id": 7, "name": "checkout-app", "full_name": REPOSITORY},
-    },
-    "gitlab": {
-        "object_kind": "deployment",
-        "status": "success",
-        "status_changed_at": "2025-03-12 14:05:00 +0200",
-        "deployment_id": 15,
-        "deployable_url": None,
-        "environment": "production",
-        "environment_tier": "production",
-        "project": {"id": 30, "path_with_namespace": "acme/shop/checkout"},
-        "short_sha": "279484c0",
-    },
-    "generic": {
-        "deployment_id": "release-42",
-        "service": "checkout",
-        "environment": "production",
-        "status": "success",
-        "triggered_at": "2025-03-12T12:00:00Z",
-        "event_at": "2025-03-12T12:05:00Z",
-        "pr_number": 7,
-    },
+WEBHOOKS: Mapping[str, Any] = BODIES | {
+    "generic": GENERIC | {"event_at": "2025-03-12T12:05:00Z", "pr_number": 7},
 }
 
 

@@ -7,11 +7,16 @@ import time
 
 import pytest
 from starlette.datastructures import Headers
-from webhook_bodies import SECRET, generic_headers, github_headers, gitlab_headers
 
 from opsgenie_provider.web import signatures
+from webhook_senders import signed
 
+SECRET = "a secret that nobody guesses"
 BODY = b'{"a": 1}'
+
+
+def headers(sender: str, secret: str = SECRET) -> dict[str, str]:
+    return signed(sender, BODY, "d-1", "deployment_status", secret)
 
 
 def test_github_signs_the_body() -> None:
@@ -28,9 +33,9 @@ def test_github_without_a_fitting_signature(value: str | None) -> None:
 
 
 def test_gitlab_sends_the_token_or_signs() -> None:
-    assert signatures.from_gitlab(SECRET, Headers(gitlab_headers(BODY)), BODY)
-    assert signatures.from_gitlab(SECRET, Headers(generic_headers(BODY)), BODY)
-    assert not signatures.from_gitlab(SECRET, Headers(gitlab_headers(BODY, secret="other")), BODY)
+    assert signatures.from_gitlab(SECRET, Headers(headers("gitlab")), BODY)
+    assert signatures.from_gitlab(SECRET, Headers(headers("generic")), BODY)
+    assert not signatures.from_gitlab(SECRET, Headers(headers("gitlab", "other")), BODY)
     assert not signatures.from_gitlab(SECRET, {}, BODY)
 
 
@@ -58,19 +63,19 @@ def test_the_reference_example_of_standard_webhooks(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("name", ["webhook-id", "webhook-timestamp", "webhook-signature"])
 @pytest.mark.parametrize("value", ["", "x", "²", "9" * 5000, "v1,", "v1"])
 def test_a_standard_header_that_was_tampered_with(name: str, value: str) -> None:
-    assert not signatures.standard(SECRET, Headers(generic_headers(BODY) | {name: value}), BODY)
+    assert not signatures.standard(SECRET, Headers(headers("generic") | {name: value}), BODY)
 
 
 def test_a_key_in_base64() -> None:
     key = bytes(range(32))
     secret = "whsec_" + base64.b64encode(key).decode()
-    assert signatures.standard(secret, Headers(generic_headers(BODY, key=key)), BODY)
-    assert not signatures.standard(secret, Headers(generic_headers(BODY, key=secret.encode())), BODY)
+    assert signatures.standard(secret, Headers(headers("generic", key.decode())), BODY)
+    assert not signatures.standard(secret, Headers(headers("generic", secret)), BODY)
     # GitHub takes any secret at its word.
-    assert signatures.from_github(secret, Headers(github_headers(BODY, secret=secret)), BODY)
+    assert signatures.from_github(secret, Headers(headers("github", secret)), BODY)
 
 
 @pytest.mark.parametrize("secret", ["whsec_", "whsec_not base64", "whsec_ä"])
 def test_a_key_that_is_none(secret: str) -> None:
     with pytest.raises(signatures.UnusableSecretError):
-        signatures.standard(secret, Headers(generic_headers(BODY, key=b"")), BODY)
+        signatures.standard(secret, Headers(headers("generic", "")), BODY)
