@@ -12,7 +12,7 @@ sampled as (
         attribution.match_status in ('matched', 'no_deployment_in_window', 'service_unmapped')
         -- The same incidents for the same tables: a failure can be looked into.
         and hashtext(attribution.incident_id) % greatest(
-            1, (select count(*) / 500 from dora.incidents)
+            1, (select (sum(counts.incidents) / 500)::bigint from dora.match_counts as counts)
         ) = 0
 )
 

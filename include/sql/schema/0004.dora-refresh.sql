@@ -105,6 +105,14 @@ create index on dora.incident_facts (match_status, opened_at);
 create index on dora.incident_facts (opened_at) where status = 'open';
 create index on dora.incident_facts (deployment_id, deployment_source) where deployment_id is not null;
 
+-- One row per service, '' where incidents have none, and match_status: counted as they change.
+create table dora.match_counts (
+    service text not null,
+    match_status text not null,
+    incidents bigint not null,
+    primary key (service, match_status)
+);
+
 -- OpsGenie incidents that the migration made, and the PagerDuty incidents that they are.
 create view dora.imported_incidents as
 select

@@ -5,12 +5,6 @@ delete from dora.touched_services_queue;
 delete from dora.touched_deployments_queue;
 delete from dora.full_refresh_queue;
 
--- The tables may have been loaded a moment ago, before autovacuum looked at them.
-analyze staging.opsgenie_incidents;
-analyze staging.opsgenie_incident_services;
-analyze staging.pagerduty_incidents;
-analyze staging.deployments;
-
 insert into changed_incidents (source, account, incident_id)
 select 'opsgenie', account, incident_id from staging.opsgenie_incidents
 union

@@ -2,6 +2,40 @@
 -- history is searched by, so that neither needs a join.
 
 create temporary table new_facts on commit drop as
+with
+-- An incident that did not change itself is as it was.
+incidents as (
+    select
+        source,
+        account,
+        incident_id,
+        recovered_at,
+        seconds_to_recover,
+        status,
+        priority
+    from new_incidents
+    union all
+    select
+        stored.source,
+        stored.account,
+        stored.incident_id,
+        stored.recovered_at,
+        stored.seconds_to_recover,
+        stored.status,
+        stored.priority
+    from stored_facts as stored
+    where
+        stored.is_first
+        and not exists (
+            select from changed_incidents as changed
+            where
+                changed.source = stored.source
+                and changed.account = stored.account
+                and changed.incident_id = stored.incident_id
+        )
+        and not (select refresh.is_full from dora.current_refresh as refresh)
+)
+
 select
     attribution.source,
     attribution.account,
@@ -19,7 +53,7 @@ select
     row_number() over of_incident = 1 as is_first,
     count(attribution.deployment_id) over of_incident_whole > 0 as is_incident_attributed
 from new_attribution as attribution
-inner join dora.incidents as incident using (source, account, incident_id)
+inner join incidents as incident using (source, account, incident_id)
 window
 of_incident_whole as (partition by attribution.incident_id, attribution.account, attribution.source),
 of_incident as (of_incident_whole order by attribution.service);

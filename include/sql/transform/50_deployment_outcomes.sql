@@ -14,15 +14,53 @@ where deployment_id is not null and not (select refresh.is_full from dora.curren
 
 analyze touched_outcomes;
 
--- What they counted as before, for the metrics; a full refresh needs none.
-create temporary table old_outcomes on commit drop as
+-- What they counted as before.
+create temporary table stored_outcomes on commit drop as
 select outcome.*
 from touched_outcomes
-inner join dora.deployment_outcomes as outcome using (deployment_source, deployment_id)
-where not (select refresh.is_full from dora.current_refresh as refresh);
+inner join dora.deployment_outcomes as outcome using (deployment_source, deployment_id);
+
+analyze stored_outcomes;
 
 create temporary table new_outcomes on commit drop as
 with
+-- A deployment that did not change itself is as it was.
+eligible as (
+    select
+        now.deployment_source,
+        now.deployment_id,
+        now.service,
+        now.environment,
+        now.triggered_at,
+        now.commit_sha,
+        now.repository,
+        now.pr_number,
+        now.pr_url,
+        now.pr_title
+    from touched_deployments
+    inner join dora.eligible_now as now using (deployment_source, deployment_id)
+    union all
+    select
+        stored.deployment_source,
+        stored.deployment_id,
+        stored.service,
+        stored.environment,
+        stored.triggered_at,
+        stored.commit_sha,
+        stored.repository,
+        stored.pr_number,
+        stored.pr_url,
+        stored.pr_title
+    from stored_outcomes as stored
+    where
+        not exists (
+            select from touched_deployments as touched
+            where
+                touched.deployment_source = stored.deployment_source
+                and touched.deployment_id = stored.deployment_id
+        )
+),
+
 -- An incident counts once, for however many of its services a user named this deployment.
 attributed as (
     select distinct
@@ -61,8 +99,7 @@ select
     eligible.pr_number,
     eligible.pr_url,
     eligible.pr_title
-from touched_outcomes
-inner join dora.eligible_now as eligible using (deployment_source, deployment_id)
+from eligible
 left join summed using (deployment_source, deployment_id);
 
 analyze new_outcomes;
@@ -83,34 +120,8 @@ insert into dora.deployment_outcomes (
 )
 select computed.*
 from new_outcomes as computed
-left join dora.deployment_outcomes as stored using (deployment_source, deployment_id)
-where
-    stored.service is null
-    or (
-        stored.service,
-        stored.environment,
-        stored.triggered_at,
-        stored.is_change_failure,
-        stored.incident_count,
-        stored.mttr_seconds,
-        stored.commit_sha,
-        stored.repository,
-        stored.pr_number,
-        stored.pr_url,
-        stored.pr_title
-    ) is distinct from (
-        computed.service,
-        computed.environment,
-        computed.triggered_at,
-        computed.is_change_failure,
-        computed.incident_count,
-        computed.mttr_seconds,
-        computed.commit_sha,
-        computed.repository,
-        computed.pr_number,
-        computed.pr_url,
-        computed.pr_title
-    )
+left join stored_outcomes as stored using (deployment_source, deployment_id)
+where stored.* is distinct from computed.*
 order by computed.deployment_id, computed.deployment_source
 on conflict (deployment_id, deployment_source) do update set
 service = excluded.service,

@@ -19,7 +19,8 @@ facts as (
 ),
 
 outcomes as (
-    select -1 as times, service, triggered_at, is_change_failure from old_outcomes
+    select -1 as times, service, triggered_at, is_change_failure from stored_outcomes
+    where not (select is_full from refresh)
     union all
     select 1 as times, service, triggered_at, is_change_failure from new_outcomes
 ),

@@ -27,51 +27,28 @@ insert into dora.service_metrics (
     recovered_incidents, open_incidents, mttr_mean_seconds, mttr_median_seconds, mttr_p90_seconds,
     mttr_all_mean_seconds, mttr_all_median_seconds
 )
-select
-    computed.grain,
-    computed.period_start,
-    computed.service,
-    computed.deployments,
-    computed.change_failures,
-    computed.change_failure_rate,
-    computed.incidents,
-    computed.recovered_incidents,
-    computed.open_incidents,
-    computed.mttr_mean_seconds,
-    computed.mttr_median_seconds,
-    computed.mttr_p90_seconds,
-    computed.mttr_all_mean_seconds,
-    computed.mttr_all_median_seconds
-from new_metrics as computed
+select computed.*
+from (
+    select
+        grain,
+        period_start,
+        service,
+        deployments,
+        change_failures,
+        change_failure_rate,
+        incidents,
+        recovered_incidents,
+        open_incidents,
+        mttr_mean_seconds,
+        mttr_median_seconds,
+        mttr_p90_seconds,
+        mttr_all_mean_seconds,
+        mttr_all_median_seconds
+    from new_metrics
+    where has_any and service <> ''
+) as computed
 left join dora.service_metrics as stored using (grain, period_start, service)
-where
-    computed.has_any
-    and computed.service <> ''
-    and (
-        stored.deployments,
-        stored.change_failures,
-        stored.change_failure_rate,
-        stored.incidents,
-        stored.recovered_incidents,
-        stored.open_incidents,
-        stored.mttr_mean_seconds,
-        stored.mttr_median_seconds,
-        stored.mttr_p90_seconds,
-        stored.mttr_all_mean_seconds,
-        stored.mttr_all_median_seconds
-    ) is distinct from (
-        computed.deployments,
-        computed.change_failures,
-        computed.change_failure_rate,
-        computed.incidents,
-        computed.recovered_incidents,
-        computed.open_incidents,
-        computed.mttr_mean_seconds,
-        computed.mttr_median_seconds,
-        computed.mttr_p90_seconds,
-        computed.mttr_all_mean_seconds,
-        computed.mttr_all_median_seconds
-    )
+where stored.* is distinct from computed.*
 order by computed.grain, computed.period_start, computed.service
 on conflict (grain, period_start, service) do update set
 deployments = excluded.deployments,

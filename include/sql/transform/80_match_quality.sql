@@ -59,37 +59,53 @@ span as (
     inner join dora.refreshes as stored using (refresh_id)
 ),
 
--- A deployment is within the window of the incidents that open from reach_after before it to reach_before
--- after it. All these stretches are equally long, so each can only overlap with the next one.
-stretches as (
-    select
-        eligible.service,
-        greatest(eligible.triggered_at - span.reach_after, span.span_start) as starts,
-        least(eligible.triggered_at + span.reach_before, span.span_end) as ends,
-        lead(greatest(eligible.triggered_at - span.reach_after, span.span_start)) over (
-            partition by eligible.service order by eligible.triggered_at
-        ) as next_starts
-    from dora.eligible_deployments as eligible
-    cross join span
-    where eligible.service in (select touched.service from touched_services as touched)
-),
-
-deployed as (
+calendars as (
     select
         service,
-        count(*) as deployments,
-        -- As numeric: a sum that does not depend on the order of the rows.
-        sum(extract(epoch from least(ends, next_starts) - starts)) as covered_seconds
-    from stretches
+        array_agg(triggered_at) as instants
+    from (
+        select
+            eligible.service,
+            eligible.triggered_at
+        from dora.eligible_deployments as eligible
+        where eligible.service in (select touched.service from touched_services as touched)
+        order by eligible.service, eligible.triggered_at
+    ) as in_order
     group by service
+),
+
+-- A deployment is within the window of the incidents that open from reach_after before it to reach_before
+-- after it. All these stretches are equally long, so each can only overlap with the next one.
+deployed as (
+    select
+        calendars.service,
+        cardinality(calendars.instants) as deployments,
+        covered.seconds as covered_seconds
+    from calendars
+    cross join span
+    cross join lateral (
+        select
+            -- As numeric: a sum that does not depend on the order of the rows.
+            sum(
+                extract(
+                    epoch from greatest(
+                        -- Before the span's start, where its end and the next one's start are, too.
+                        interval '0',
+                        least(triggered_at + span.reach_before, next_at - span.reach_after, span.span_end)
+                        - greatest(triggered_at - span.reach_after, span.span_start)
+                    )
+                )
+            ) as seconds
+        from unnest(calendars.instants, calendars.instants[2:]) as stretch (triggered_at, next_at)
+    ) as covered
 ),
 
 matches as (
     select
         service,
-        count(*) filter (where match_status = 'matched') as matched,
-        count(*) filter (where match_status in ('matched', 'no_deployment_in_window')) as matchable
-    from dora.incident_facts
+        coalesce(sum(incidents) filter (where match_status = 'matched'), 0) as matched,
+        sum(incidents) filter (where match_status in ('matched', 'no_deployment_in_window')) as matchable
+    from dora.match_counts
     where service in (select touched.service from touched_services as touched)
     group by service
 )

@@ -25,17 +25,19 @@ from opsgenie_provider.warehouse.connection import Connection
 log = logging.getLogger(__name__)
 
 _LOCK = "opsgenie_provider:dora"
-# What a run counts.
-_COUNTED = (
+# May have been loaded a moment ago, before autovacuum looked at them.
+_STAGING = ("opsgenie_incidents", "opsgenie_incident_services", "pagerduty_incidents", "deployments")
+_METRICS = ("service_metrics", "overall_metrics", "match_quality")
+# What a full refresh fills.
+_FILLED = (
     "incidents",
+    "eligible_deployments",
+    "deployed_services",
     "incident_attribution",
+    "incident_facts",
     "deployment_outcomes",
-    "service_metrics",
-    "overall_metrics",
-    "match_quality",
+    *_METRICS,
 )
-# What ANALYZE and VACUUM want to know after a full one.
-_TABLES = (*_COUNTED, "eligible_deployments", "deployed_services", "incident_facts")
 # Checks of each row by itself: after a refresh of what was touched, the rows that it looked at will do.
 _ROW_CHECKS = {
     "attribution_unique",
@@ -152,6 +154,11 @@ def _refreshed(
     # What a run touches was mostly read a moment ago: half of what PostgreSQL takes a random read to cost.
     connection.execute("set local random_page_cost = 2")
     reason = _reason_for_full(connection, settings, asked=full)
+    if reason:
+        for table in _STAGING:
+            connection.execute(sql.SQL("analyze {}").format(sql.Identifier("staging", table)))
+    # The temporary tables serve a few joins each: a fifth of the usual sample is enough to plan these.
+    connection.execute("set local default_statistics_target = 20")
     _begin(connection, settings, is_full=reason is not None)
     for file in _files(sql_directory / "transform", "full" if reason else "changes"):
         with _timed(seconds, file.stem):
@@ -229,11 +236,14 @@ def _reason_for_full(connection: Connection, settings: Settings, *, asked: bool)
 
 
 def _vacuum(connection: Connection) -> None:
-    """After the tables were filled: else the next to read them, a page say, has to mark each row as seen."""
+    """After the tables were filled: else the next to read them, a page say, has to mark each row as seen.
+
+    And analyzed with the usual sample, for whoever reads them.
+    """
     connection.autocommit = True
     try:
-        for table in _TABLES:
-            connection.execute(sql.SQL("vacuum {}").format(sql.Identifier("dora", table)))
+        for table in _FILLED:
+            connection.execute(sql.SQL("vacuum (analyze) {}").format(sql.Identifier("dora", table)))
     finally:
         if not connection.broken:
             connection.autocommit = False
@@ -277,7 +287,7 @@ def _run(connection: Connection, file: Path) -> None:
 def _analyze(connection: Connection, file: Path) -> None:
     """Tell the planner what a file has just filled: autovacuum sees it only after the commit."""
     table = file.stem.partition("_")[2]
-    if table in _TABLES:
+    if table in _FILLED:
         connection.execute(sql.SQL("analyze {}").format(sql.Identifier("dora", table)))
 
 
@@ -305,13 +315,19 @@ def _summary(connection: Connection, reason: str | None, seconds: dict[str, floa
         return int(row[0])
 
     match_status = connection.execute(
-        "select match_status, count(*) from dora.incident_attribution group by 1 order by 2 desc, 1"
+        "select match_status, sum(incidents)::bigint from dora.match_counts group by 1 order by 2 desc, 1"
     ).fetchall()
+    # The check metrics_add_up has just found these sums to be the numbers of rows.
+    counted = connection.execute(
+        "select coalesce(sum(incidents), 0)::bigint, coalesce(sum(deployments), 0)::bigint "
+        "from dora.overall_metrics where grain = 'month'"
+    ).fetchone()
+    assert counted is not None
     rows = {
-        table: sum(number for _, number in match_status)
-        if table == "incident_attribution"
-        else count(sql.Identifier("dora", table))
-        for table in _COUNTED
+        "incidents": counted[0],
+        "incident_attribution": sum(number for _, number in match_status),
+        "deployment_outcomes": counted[1],
+        **{table: count(sql.Identifier("dora", table)) for table in _METRICS},
     }
     return Summary(
         full=reason is not None,
