@@ -236,3 +236,18 @@ def test_match_quality_knows_what_chance_does(world: Checkout) -> None:
     world.refresh()
     # 10 hours around a and b together, 5 around c as the span ends one hour after it.
     assert world.one("select * from dora.match_quality") == ("checkout", 1.5, 0.5, 15 / 48)
+
+
+def test_match_quality_of_a_service_that_is_deployed_all_day(world: Checkout) -> None:
+    # Times the seconds of a day, more deployments than an int can hold.
+    assert world.connection is not None
+    world.connection.execute(
+        "insert into staging.deployments (source, deployment_id, service, environment, status, triggered_at) "
+        "select 'github', n::text, 'checkout', 'production', 'success', %s::timestamptz + n * interval '1 minute' "
+        "from generate_series(0, 28800) as n",
+        (NOON,),
+    )
+    world.connection.commit()
+    world.refresh_only()
+    rates = "select deployments_per_day, expected_chance_match_rate from dora.match_quality"
+    assert world.one(rates) == (28801 / 20, 1)

@@ -120,11 +120,11 @@ cross join lateral (
     offset 0
 ) as hit;
 
--- Incidents attributed to a touched deployment, by an override from however far.
+-- Incidents that an override attributes to a touched deployment, from however far.
 insert into found_incidents (source, account, incident_id)
-select fact.source, fact.account, fact.incident_id
+select override.source, override.account, override.incident_id
 from touched_deployments
-inner join dora.incident_facts as fact using (deployment_source, deployment_id);
+inner join dora.attribution_overrides as override using (deployment_source, deployment_id);
 
 -- Incidents of a service whose name deployments began or ceased to bear: it is unmapped no longer, or now.
 -- The names are found by hopping from one to the next in the index, not by reading every deployment.

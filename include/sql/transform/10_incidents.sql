@@ -138,63 +138,48 @@ from judged;
 
 analyze new_incidents;
 
-delete from dora.incidents as stored
-using changed_incidents as changed
+create temporary table stored_incidents on commit drop as
+select stored.*
+from changed_incidents
+inner join dora.incidents as stored using (source, account, incident_id);
+
+analyze stored_incidents;
+
+delete from dora.incidents as incident
+using (
+    select source, account, incident_id from stored_incidents
+    except
+    select source, account, incident_id from new_incidents
+) as gone
 where
-    stored.source = changed.source
-    and stored.account = changed.account
-    and stored.incident_id = changed.incident_id
-    and not exists (
-        select from new_incidents as computed
-        where
-            computed.source = stored.source
-            and computed.account = stored.account
-            and computed.incident_id = stored.incident_id
-    );
+    incident.source = gone.source
+    and incident.account = gone.account
+    and incident.incident_id = gone.incident_id;
 
 -- Only what differs is written, and in the order of the key: a large first load then fills the index in order.
 insert into dora.incidents (
     source, account, incident_id, title, status, priority, opened_at, acknowledged_at, recovered_at, closed_at,
     seconds_to_recover, web_url
 )
-select
-    computed.source,
-    computed.account,
-    computed.incident_id,
-    computed.title,
-    computed.status,
-    computed.priority,
-    computed.opened_at,
-    computed.acknowledged_at,
-    computed.recovered_at,
-    computed.closed_at,
-    computed.seconds_to_recover,
-    computed.web_url
-from new_incidents as computed
-left join dora.incidents as stored using (source, account, incident_id)
-where
-    stored.incident_id is null
-    or (
-        stored.title,
-        stored.status,
-        stored.priority,
-        stored.opened_at,
-        stored.acknowledged_at,
-        stored.recovered_at,
-        stored.closed_at,
-        stored.seconds_to_recover,
-        stored.web_url
-    ) is distinct from (
-        computed.title,
-        computed.status,
-        computed.priority,
-        computed.opened_at,
-        computed.acknowledged_at,
-        computed.recovered_at,
-        computed.closed_at,
-        computed.seconds_to_recover,
-        computed.web_url
-    )
+select computed.*
+from (
+    select
+        source,
+        account,
+        incident_id,
+        title,
+        status,
+        priority,
+        opened_at,
+        acknowledged_at,
+        recovered_at,
+        closed_at,
+        seconds_to_recover,
+        web_url
+    from new_incidents
+) as computed
+left join stored_incidents as stored using (source, account, incident_id)
+where stored.* is distinct from computed.*
 order by computed.incident_id, computed.account, computed.source
 on conflict (incident_id, account, source) do update set
 title = excluded.title,

@@ -161,52 +161,45 @@ left join overrides as override
 
 analyze new_attribution;
 
-delete from dora.incident_attribution as stored
-using changed_incidents as changed
+create temporary table stored_attribution on commit drop as
+select stored.*
+from touched_incidents
+inner join dora.incident_attribution as stored using (source, account, incident_id);
+
+analyze stored_attribution;
+
+delete from dora.incident_attribution as attribution
+using (
+    select source, account, incident_id, service from stored_attribution
+    except
+    select source, account, incident_id, service from new_attribution
+) as gone
 where
-    stored.source = changed.source
-    and stored.account = changed.account
-    and stored.incident_id = changed.incident_id
-    and not exists (
-        select from new_attribution as computed
-        where
-            computed.source = stored.source
-            and computed.account = stored.account
-            and computed.incident_id = stored.incident_id
-            and computed.service = stored.service
-    );
+    attribution.source = gone.source
+    and attribution.account = gone.account
+    and attribution.incident_id = gone.incident_id
+    and attribution.service = gone.service;
 
 insert into dora.incident_attribution (
     source, account, incident_id, service, match_status, deployment_source, deployment_id, offset_seconds,
     candidate_count
 )
-select
-    computed.source,
-    computed.account,
-    computed.incident_id,
-    computed.service,
-    computed.match_status,
-    computed.deployment_source,
-    computed.deployment_id,
-    computed.offset_seconds,
-    computed.candidate_count
-from new_attribution as computed
-left join dora.incident_attribution as stored using (source, account, incident_id, service)
-where
-    stored.service is null
-    or (
-        stored.match_status,
-        stored.deployment_source,
-        stored.deployment_id,
-        stored.offset_seconds,
-        stored.candidate_count
-    ) is distinct from (
-        computed.match_status,
-        computed.deployment_source,
-        computed.deployment_id,
-        computed.offset_seconds,
-        computed.candidate_count
-    )
+select computed.*
+from (
+    select
+        source,
+        account,
+        incident_id,
+        service,
+        match_status,
+        deployment_source,
+        deployment_id,
+        offset_seconds,
+        candidate_count
+    from new_attribution
+) as computed
+left join stored_attribution as stored using (source, account, incident_id, service)
+where stored.* is distinct from computed.*
 order by computed.incident_id, computed.account, computed.source, computed.service
 on conflict (incident_id, account, source, service) do update set
 match_status = excluded.match_status,

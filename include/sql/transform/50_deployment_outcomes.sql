@@ -22,6 +22,20 @@ inner join dora.deployment_outcomes as outcome using (deployment_source, deploym
 
 analyze stored_outcomes;
 
+-- An incident counts once, for however many of its services a user named this deployment.
+create temporary table attributed_incidents on commit drop as
+select distinct
+    fact.deployment_source,
+    fact.deployment_id,
+    fact.source,
+    fact.account,
+    fact.incident_id,
+    fact.seconds_to_recover
+from touched_outcomes
+inner join dora.incident_facts as fact using (deployment_source, deployment_id);
+
+analyze attributed_incidents;
+
 create temporary table new_outcomes on commit drop as
 with
 -- A deployment that did not change itself is as it was.
@@ -61,19 +75,6 @@ eligible as (
         )
 ),
 
--- An incident counts once, for however many of its services a user named this deployment.
-attributed as (
-    select distinct
-        fact.deployment_source,
-        fact.deployment_id,
-        fact.source,
-        fact.account,
-        fact.incident_id,
-        fact.seconds_to_recover
-    from touched_outcomes
-    inner join dora.incident_facts as fact using (deployment_source, deployment_id)
-),
-
 summed as (
     select
         deployment_source,
@@ -81,7 +82,7 @@ summed as (
         count(*) as incident_count,
         -- Whole microseconds: a sum that does not depend on the order of the rows.
         (avg((seconds_to_recover * 1000000)::bigint) / 1000000)::double precision as mttr_seconds
-    from attributed
+    from attributed_incidents
     group by deployment_source, deployment_id
 )
 

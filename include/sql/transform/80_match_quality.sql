@@ -79,7 +79,7 @@ calendars as (
 deployed as (
     select
         calendars.service,
-        cardinality(calendars.instants) as deployments,
+        cardinality(calendars.instants)::bigint as deployments,
         covered.seconds as covered_seconds
     from calendars
     cross join span

@@ -4,9 +4,9 @@
 create temporary table looked_at_keys on commit drop as
 select source, account, incident_id from touched_incidents
 union
-select fact.source, fact.account, fact.incident_id
+select attributed.source, attributed.account, attributed.incident_id
 from touched_deployments
-inner join dora.incident_facts as fact using (deployment_source, deployment_id);
+inner join attributed_incidents as attributed using (deployment_source, deployment_id);
 
 analyze looked_at_keys;
 
