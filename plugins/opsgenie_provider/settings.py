@@ -64,6 +64,16 @@ class Settings(BaseSettings):
             raise ValueError("the same account is named twice")
         return accounts
 
+    @field_validator("deployments_relation", "deployments_columns")
+    @classmethod
+    def _names(cls, named: str | dict[str, str] | None) -> str | dict[str, str] | None:
+        """PostgreSQL cannot even be asked for a name with a NUL in it."""
+        names = [named] if isinstance(named, str) else [*(named or {}), *(named or {}).values()]
+        for name in names:
+            if "\0" in name:
+                raise ValueError(f"{name!r} has a NUL character in it")
+        return named
+
     @field_validator("tiers", mode="before")
     @classmethod
     def _number(cls, tiers: Any) -> Any:

@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -72,6 +73,14 @@ class Run:
         wait_for(lambda: self.stack.done(DAG, self.id) >= TIMED, "the tasks that are timed", 90)
         return time.monotonic() - began
 
+    def begun_since(self, moment: datetime) -> list[dict[str, Any]]:
+        tasks = self.stack.tasks(DAG, self.id)
+        return [
+            task
+            for task in tasks
+            if task["start_date"] and datetime.fromisoformat(task["start_date"]) > moment
+        ]
+
     def end(self) -> list[dict[str, Any]]:
         """Wait for its success; returns its tasks."""
         over = ("success", "failed")
@@ -119,9 +128,12 @@ def test_twenty_accounts_on_three_workers_of_which_one_is_killed(
     accounts.change()
     second = Run(stack, {"full_refresh": True})
     together = second.seconds()
-    # Long enough for whatever it is at to be in the middle of it.
+    # Long enough for what begins from now on to be in the middle of it; what is running may be about to end.
     accounts.configure(latency_ms=5000)
-    wait_for(lambda: stack.is_at(names[1], stack.tasks(DAG, second.id)), f"a task on {names[1]}", 30)
+    slow_since = datetime.now(UTC)
+    wait_for(
+        lambda: stack.is_at(names[1], second.begun_since(slow_since)), f"a task that began on {names[1]}", 60
+    )
     stack.kill(names[1])
     accounts.configure(latency_ms=LATENCY_MS)
     tasks = second.end()

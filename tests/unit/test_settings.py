@@ -105,6 +105,8 @@ def test_the_environment_overrides_every_kind_of_key(
             "not permitted",
         ),
         ("github_repositories: a/b", "github_repositories", "valid list"),
+        ('deployments_relation: "raw.de\\0ploys"', "deployments_relation", "NUL character"),
+        ('deployments_columns: {service: "ap\\0p"}', "deployments_columns", "NUL character"),
         ("environments: []", "environments", "at least 1 item"),
         ("window_before_hours: -1", "window_before_hours", "greater than or equal to 0"),
         ("window_after_hours: 1000", "window_after_hours", "less than or equal to 336"),
