@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from random import Random
 
 from dora_compare import differences
@@ -50,9 +51,12 @@ def test_incremental_equals_model_and_full(warehouse: Warehouse, random: Random)
             connection.commit()
             if random.random() < 0.05:
                 rules = editor.rules()
-            refresh(connection, SQL_DIRECTORY, rules.settings())
-            assert differences(stored(connection), Model(world, rules).tables()) == []
-        incremental = stored(connection)
+            summary = refresh(connection, SQL_DIRECTORY, rules.settings())
+            incremental = stored(connection)
+            assert differences(incremental, Model(world, rules).tables()) == []
+            assert summary.rows == {table: len(incremental[table]) for table in summary.rows}
+            statuses = (match_status for match_status, *_ in incremental["incident_attribution"].values())
+            assert summary.match_status == Counter(statuses)
         refresh(connection, SQL_DIRECTORY, rules.settings(), full=True)
         assert stored(connection) == incremental
 
