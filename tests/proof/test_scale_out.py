@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -106,7 +106,7 @@ def test_the_compose_file_is_the_same_set_up(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(shutil.which("redis-server") is None, reason="there is no redis-server on this machine")
 def test_twenty_accounts_on_three_workers_of_which_one_is_killed(
-    stack: Stack, accounts: Accounts, server: Server, capsys: pytest.CaptureFixture[str]
+    stack: Stack, accounts: Accounts, server: Server, record_property: Callable[[str, object], None]
 ) -> None:
     """The first run begins on one worker, and two join; the second loses one of the three in the middle."""
     names = [f"worker{number}" for number in range(WORKERS)]
@@ -142,8 +142,8 @@ def test_twenty_accounts_on_three_workers_of_which_one_is_killed(
     assert max(task["try_number"] for task in tasks) > 1
     with Warehouse(server.host, "warehouse") as warehouse:
         assert accounts.differences(warehouse) == []
-    with capsys.disabled():
-        print(  # noqa: T201  # what it is about; not asserted, for a machine has its own pace
-            f"\n{TIMED} tasks of {ACCOUNTS} accounts: {alone:.1f} s on one worker, {together:.1f} s on "
-            f"{WORKERS}: {alone / together:.1f} times as fast."
-        )
+    # What it is about; not asserted, for a machine has its own pace.
+    record_property(
+        f"{TIMED} tasks of {ACCOUNTS} accounts",
+        f"{alone:.1f} s on one worker, {together:.1f} s on {WORKERS}: {alone / together:.1f} times as fast",
+    )
