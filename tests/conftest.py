@@ -38,6 +38,12 @@ os.environ |= {
 set_hypothesis_home_dir(HOME / "hypothesis")
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The file that takes longest first: at the end, the other processes would wait for it."""
+    items.sort(key=lambda item: item.path.name != "test_scale_out.py")
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """What tests measured and recorded as a property, whichever process they ran in."""
     for report in terminalreporter.stats.get("passed", []):
