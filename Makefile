@@ -26,7 +26,7 @@ run: install ## everything, on this machine: Postgres, sandbox, Airflow, first s
 	@PYTHONPATH=include $(BIN)/python -m sandbox.stack $(if $(ONCE),--once)
 
 test: install ## the whole test suite, with a real Postgres and a real Airflow
-	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder --cov --cov-report=term --cov-fail-under=90 $(ARGS)
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term --cov-fail-under=90 $(ARGS)
 
 lint: install ## linters and type check
 	$(BIN)/ruff check .

@@ -100,16 +100,17 @@ def test_a_service_that_stays_broken_fails_the_run_clearly(
     path: str,
     fault: str,
 ) -> None:
-    monkeypatch.setattr(transport, "MAX_ATTEMPTS", 2)
-    monkeypatch.setattr(transport, "MAX_SECONDS_OF_429", 0.1)
-    monkeypatch.setitem(Transport.__init__.__kwdefaults__, "timeout", (0.5, 0.1))
     store = account.store
     for one in history(store)[:-12]:
         # A short history: it is about what fails, not about how much.
         store.incidents.delete(one.id)
     account.app.faults.configure(probabilities={fault: 1.0}, hang_seconds=0.3, path=path)
 
-    run = sync(fails=True)
+    with monkeypatch.context() as hurried:
+        hurried.setattr(transport, "MAX_ATTEMPTS", 2)
+        hurried.setattr(transport, "MAX_SECONDS_OF_429", 0.1)
+        hurried.setitem(Transport.__init__.__kwdefaults__, "timeout", (0.5, 0.1))
+        run = sync(fails=True)
 
     failed = [error for task, error in run.errors if task != "publish"]
     assert failed
