@@ -125,16 +125,24 @@ def test_what_the_sync_stored_stays_and_knows_better(post: Post, tables: Warehou
     assert tables.value("select raw ->> 'updated_at' from staging.deployments") is None
 
 
-def test_the_sync_goes_on_where_the_webhook_was(
-    post: Post, tables: Warehouse, slots: list[tuple[Slot, str]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def store(slots: list[tuple[Slot, str]], monkeypatch: pytest.MonkeyPatch) -> Store:
+    """A GitHub with one repository."""
     slot, url = slots[0]
     store = Store()
     store.add_repository("acme/checkout-app")
     slot.app = create_app(store)
-    monkeypatch.setenv(
-        "AIRFLOW_CONN_GITHUB_DEFAULT", json.dumps({"conn_type": "http", "host": url, "password": SYNC_KEY})
-    )
+    connection = {"conn_type": "http", "host": url, "password": SYNC_KEY}
+    monkeypatch.setenv("AIRFLOW_CONN_GITHUB_DEFAULT", json.dumps(connection))
+    return store
+
+
+def sync() -> int:
+    operator = GithubDeploymentsToPostgresOperator(task_id="github", repository="acme/checkout-app")
+    return int(str(operator.execute({})["rows_changed"]))
+
+
+def test_the_sync_goes_on_where_the_webhook_was(post: Post, tables: Warehouse, store: Store) -> None:
     start = datetime.now(UTC).replace(microsecond=0) - timedelta(days=5)
     begun, done = start.isoformat(), (start + timedelta(hours=1)).isoformat()
     made = store.add_deployment(
@@ -143,10 +151,6 @@ def test_the_sync_goes_on_where_the_webhook_was(
     body = status("in_progress", 0, id=made.id, sha="b" * 40, created_at=begun)
     body["deployment_status"]["created_at"] = begun
     assert post("github", body).json()["status"] == "stored"
-
-    def sync() -> int:
-        operator = GithubDeploymentsToPostgresOperator(task_id="github", repository="acme/checkout-app")
-        return int(str(operator.execute({})["rows_changed"]))
 
     assert (sync(), sync()) == (1, 0)
     [read] = rows(tables)
@@ -159,14 +163,8 @@ def test_the_sync_goes_on_where_the_webhook_was(
 
 
 def test_the_sync_adds_the_pull_request_to_what_the_webhook_told(
-    post: Post, tables: Warehouse, slots: list[tuple[Slot, str]], monkeypatch: pytest.MonkeyPatch
+    post: Post, tables: Warehouse, store: Store
 ) -> None:
-    slot, url = slots[0]
-    store = Store()
-    store.add_repository("acme/checkout-app")
-    slot.app = create_app(store)
-    connection = {"conn_type": "http", "host": url, "password": SYNC_KEY}
-    monkeypatch.setenv("AIRFLOW_CONN_GITHUB_DEFAULT", json.dumps(connection))
     begun = (datetime.now(UTC).replace(microsecond=0) - timedelta(days=5)).isoformat()
     sha = "b" * 40
     made = store.add_deployment("acme/checkout-app", sha, "production", begun, [("success", begun)])
@@ -174,10 +172,6 @@ def test_the_sync_adds_the_pull_request_to_what_the_webhook_told(
     body = status("success", 0, id=made.id, sha=sha, created_at=begun)
     body["deployment_status"]["created_at"] = begun
     assert post("github", body).json()["status"] == "stored"
-
-    def sync() -> int:
-        operator = GithubDeploymentsToPostgresOperator(task_id="github", repository="acme/checkout-app")
-        return int(str(operator.execute({})["rows_changed"]))
 
     assert (sync(), sync()) == (1, 0)
     [row] = rows(tables)
