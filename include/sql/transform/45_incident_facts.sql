@@ -149,3 +149,39 @@ deployment_source = excluded.deployment_source,
 deployment_id = excluded.deployment_id,
 is_first = excluded.is_first,
 is_incident_attributed = excluded.is_incident_attributed;
+
+-- What counts differently, and how often more: what counted before, and what counts now. In a full refresh
+-- everything does.
+create temporary table fact_changes on commit drop as
+select
+    -1 as times,
+    source,
+    account,
+    incident_id,
+    service,
+    opened_at,
+    recovered_at,
+    seconds_to_recover,
+    status,
+    priority,
+    is_mapped,
+    match_status,
+    deployment_source,
+    deployment_id,
+    is_first,
+    is_incident_attributed
+from old_facts
+union all
+select
+    1 as times,
+    changed_facts.*
+from changed_facts
+where not (select refresh.is_full from dora.current_refresh as refresh)
+union all
+select
+    1 as times,
+    new_facts.*
+from new_facts
+where (select refresh.is_full from dora.current_refresh as refresh);
+
+analyze fact_changes;

@@ -8,16 +8,6 @@ refresh as (
     select is_full from dora.current_refresh
 ),
 
-facts as (
-    select -1 as times, service, opened_at, recovered_at, is_first from old_facts
-    union all
-    select 1 as times, service, opened_at, recovered_at, is_first from changed_facts
-    where not (select is_full from refresh)
-    union all
-    select 1 as times, service, opened_at, recovered_at, is_first from new_facts
-    where (select is_full from refresh)
-),
-
 outcomes as (
     select -1 as times, service, triggered_at, is_change_failure from stored_outcomes
     where not (select is_full from refresh)
@@ -46,7 +36,7 @@ opened as (
         -- An incident counts once, whatever services it hit.
         coalesce(sum(times) filter (where is_first), 0)::int as all_incidents,
         coalesce(sum(times) filter (where is_first and recovered_at is null), 0)::int as all_open_incidents
-    from facts
+    from fact_changes
     group by service, dora.utc_day(opened_at)
 ),
 
@@ -56,7 +46,7 @@ recovered as (
         dora.utc_day(recovered_at) as day,
         sum(times)::int as recovered_incidents,
         coalesce(sum(times) filter (where is_first), 0)::int as all_recovered_incidents
-    from facts
+    from fact_changes
     where recovered_at is not null
     group by service, dora.utc_day(recovered_at)
 ),

@@ -4,52 +4,21 @@
 -- One row per such period and service, '' for all services together.
 create temporary table recovery_cells on commit drop as
 with
--- One row per recovery that counts differently: more or less often, on another day, or with another time.
+-- A recovery that counts more or less often, on another day, or with another time.
 differing as (
     select
         service,
-        day
-    from (
-        select
-            -1 as times,
-            source,
-            account,
-            incident_id,
-            service,
-            dora.utc_day(recovered_at) as day,
-            seconds_to_recover,
-            deployment_id is not null as is_attributed,
-            is_first,
-            is_incident_attributed
-        from old_facts
-        union all
-        select
-            1 as times,
-            source,
-            account,
-            incident_id,
-            service,
-            dora.utc_day(recovered_at) as day,
-            seconds_to_recover,
-            deployment_id is not null as is_attributed,
-            is_first,
-            is_incident_attributed
-        from changed_facts
-        where not (select refresh.is_full from dora.current_refresh as refresh)
-    ) as before_and_now
-    where day is not null
+        dora.utc_day(recovered_at) as day
+    from fact_changes
+    where recovered_at is not null
     group by
-        source, account, incident_id, service, day, seconds_to_recover, is_attributed, is_first,
-        is_incident_attributed
+        source, account, incident_id, service, dora.utc_day(recovered_at), seconds_to_recover,
+        deployment_id is not null, is_first, is_incident_attributed
     having sum(times) <> 0
 ),
 
 days as (
-    select service, day from differing
-    union
-    select service, dora.utc_day(recovered_at) as day
-    from new_facts
-    where recovered_at is not null and (select refresh.is_full from dora.current_refresh as refresh)
+    select distinct service, day from differing
 )
 
 select

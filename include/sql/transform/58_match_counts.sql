@@ -8,15 +8,7 @@ select
     service,
     match_status,
     sum(times) as incidents
-from (
-    select -1 as times, service, match_status from old_facts
-    union all
-    select 1 as times, service, match_status from changed_facts
-    where not (select refresh.is_full from dora.current_refresh as refresh)
-    union all
-    select 1 as times, service, match_status from new_facts
-    where (select refresh.is_full from dora.current_refresh as refresh)
-) as changes
+from fact_changes
 group by service, match_status
 having sum(times) <> 0
 order by service, match_status

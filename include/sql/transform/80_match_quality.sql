@@ -30,16 +30,11 @@ latest as (
     limit 1
 )
 
-select service from old_facts
-union
-select service from changed_facts
+select service from fact_changes
 union
 select service from old_places
 union
 select service from new_places
-union
-select service from new_facts
-where (select latest.is_full from latest)
 union
 select service from dora.match_quality
 where (select latest.is_full or not latest.is_same_span from latest);
