@@ -156,6 +156,18 @@ def test_each_check_finds_its_damage(
     assert caught.value.check == check
 
 
+def test_a_window_of_days_is_as_long_where_the_clock_changes(world: Checkout, connection: Connection) -> None:
+    """The checks of the DAG, and users, have sessions in the server's time zone."""
+    # In New York, summer time began between the two.
+    world.incident()
+    world.deployment("d", NOON - 96 * HOUR)
+    world.refresh(Rules(before=96 * HOUR, after=96 * HOUR))
+    assert world.attribution() == ("matched", "d", 96, 1)
+    connection.execute("set time zone 'America/New_York'")
+    for file in sorted((SQL_DIRECTORY / "checks").glob("*.sql")):
+        assert connection.execute(file.read_text()).fetchall() == [], file.name
+
+
 def test_writers_do_not_wait_and_what_they_write_is_next(
     world: Checkout, warehouse: Warehouse, tmp_path: Path
 ) -> None:

@@ -207,3 +207,19 @@ deployment_source = excluded.deployment_source,
 deployment_id = excluded.deployment_id,
 offset_seconds = excluded.offset_seconds,
 candidate_count = excluded.candidate_count;
+
+-- The incidents that something but a number of candidates may be different about: those that changed, and those with
+-- another match. In a full refresh, all.
+create temporary table differing_incidents on commit drop as
+select source, account, incident_id from changed_incidents
+union
+select source, account, incident_id
+from new_attribution as computed
+full outer join stored_attribution as stored using (source, account, incident_id, service)
+where
+    (stored.match_status, stored.deployment_source, stored.deployment_id, stored.offset_seconds)
+    is distinct from
+    (computed.match_status, computed.deployment_source, computed.deployment_id, computed.offset_seconds)
+    and not (select refresh.is_full from dora.current_refresh as refresh);
+
+analyze differing_incidents;

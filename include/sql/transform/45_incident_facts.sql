@@ -52,7 +52,8 @@ select
     attribution.deployment_id,
     row_number() over of_incident = 1 as is_first,
     count(attribution.deployment_id) over of_incident_whole > 0 as is_incident_attributed
-from new_attribution as attribution
+from differing_incidents
+inner join new_attribution as attribution using (source, account, incident_id)
 inner join incidents as incident using (source, account, incident_id)
 window
 of_incident_whole as (partition by attribution.incident_id, attribution.account, attribution.source),
@@ -96,7 +97,8 @@ analyze changed_facts;
 
 create temporary table gone_facts on commit drop as
 select stored.*
-from stored_facts as stored
+from differing_incidents
+inner join stored_facts as stored using (source, account, incident_id)
 where
     not exists (
         select from new_facts as computed

@@ -80,10 +80,9 @@ deployed as (
     cross join span
     cross join lateral (
         select
-            -- As numeric: a sum that does not depend on the order of the rows.
-            sum(
-                extract(
-                    epoch from greatest(
+            extract(
+                epoch from sum(
+                    greatest(
                         -- Before the span's start, where its end and the next one's start are, too.
                         interval '0',
                         least(triggered_at + span.reach_before, next_at - span.reach_after, span.span_end)

@@ -1,8 +1,8 @@
--- What the data checks look at after a refresh of what was touched: every row that it may have written, and every
--- row that names a touched deployment. The others are as the run left them that wrote and checked them.
+-- What the data checks of single rows look at after a refresh of what was touched: every row that may have another
+-- match, and every row that names a touched deployment. The others are as the run left them that checked them.
 
 create temporary table looked_at_keys on commit drop as
-select source, account, incident_id from touched_incidents
+select source, account, incident_id from differing_incidents
 union
 select attributed.source, attributed.account, attributed.incident_id
 from touched_deployments

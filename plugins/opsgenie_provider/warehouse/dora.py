@@ -149,7 +149,7 @@ def _refreshed(
     connection: Connection, sql_directory: Path, settings: Settings, full: bool, seconds: dict[str, float]
 ) -> Summary:
     # Sorting and hashing a million rows in memory; and plans of this size gain nothing from jit.
-    connection.execute("set local work_mem = '64MB'")
+    connection.execute("set local work_mem = '16MB'")
     connection.execute("set local jit = off")
     # What a run touches was mostly read a moment ago: half of what PostgreSQL takes a random read to cost.
     connection.execute("set local random_page_cost = 2")
@@ -260,10 +260,13 @@ def _attribution_settings(settings: Settings) -> tuple[timedelta, timedelta, str
 
 
 def _begin(connection: Connection, settings: Settings, *, is_full: bool) -> None:
+    before, after, direction, environments = _attribution_settings(settings)
+    # As seconds: a timedelta of a day becomes an interval of a day, which a session whose time zone has a summer
+    # time, a user's or a check's, may take for 23 or 25 hours.
     connection.execute(
         "insert into dora.refreshes (is_full, window_before, window_after, direction, environments) "
-        "values (%s, %s, %s, %s, %s)",
-        (is_full, *_attribution_settings(settings)),
+        "values (%s, %s * interval '1 second', %s * interval '1 second', %s, %s)",
+        (is_full, before.total_seconds(), after.total_seconds(), direction, environments),
     )
 
 
