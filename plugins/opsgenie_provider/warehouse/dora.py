@@ -261,8 +261,8 @@ def _attribution_settings(settings: Settings) -> tuple[timedelta, timedelta, str
 
 def _begin(connection: Connection, settings: Settings, *, is_full: bool) -> None:
     before, after, direction, environments = _attribution_settings(settings)
-    # As seconds: a timedelta of a day becomes an interval of a day, which a session whose time zone has a summer
-    # time, a user's or a check's, may take for 23 or 25 hours.
+    # As seconds: a timedelta of a day becomes an interval of a day, which a session whose time zone has a
+    # summer time, a user's or a check's, may take for 23 or 25 hours.
     connection.execute(
         "insert into dora.refreshes (is_full, window_before, window_after, direction, environments) "
         "values (%s, %s * interval '1 second', %s * interval '1 second', %s, %s)",
