@@ -49,9 +49,10 @@ class Warehouse:
 
     def __init__(self, host: str, name: str) -> None:
         self.connection = {"conn_type": "postgres", "host": host, "login": "postgres", "schema": name}
-        self._psycopg = psycopg.connect(
-            host=host, user="postgres", dbname=name, autocommit=True, options="-c timezone=UTC"
-        )
+        self._psycopg = psycopg.connect(host=host, user="postgres", dbname=name, autocommit=True)
+        # Not as an option of the connection, which PGTZ goes before: in Python an instant of an hour that a
+        # zone has twice equals none of another zone's.
+        self._psycopg.execute("set time zone 'UTC'")
 
     def __enter__(self) -> Warehouse:
         return self

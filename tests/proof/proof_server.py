@@ -50,9 +50,10 @@ class Server:
         self.admin("select pg_reload_conf()")
 
     def connect(self, name: str = "postgres") -> psycopg.Connection[Any]:
-        return psycopg.connect(
-            host=self.host, user="postgres", dbname=name, autocommit=True, options="-c timezone=UTC"
-        )
+        connection = psycopg.connect(host=self.host, user="postgres", dbname=name, autocommit=True)
+        # Not as an option of the connection, which PGTZ goes before.
+        connection.execute("set time zone 'UTC'")
+        return connection
 
     def admin(self, statement: str) -> None:
         with self.connect() as connection:

@@ -117,7 +117,9 @@ def database(postgres: str) -> Iterator[Connection]:
         try:
             connect = partial(psycopg.connect, host=postgres, user="postgres", dbname=name)
             upgrade(Warehouse(connect, name), INCLUDE / "sql" / "schema")
-            with connect(options="-c timezone=UTC") as connection:
+            with connect() as connection:
+                connection.execute("set time zone 'UTC'")
+                connection.commit()
                 yield connection
         finally:
             admin.execute(f"drop database {name} with (force)")
