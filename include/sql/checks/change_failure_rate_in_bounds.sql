@@ -3,29 +3,11 @@
 select
     grain,
     period_start,
-    service,
+    nullif(service, '') as service,
     deployments,
     change_failures,
     change_failure_rate
-from (
-    select
-        grain,
-        period_start,
-        service,
-        deployments,
-        change_failures,
-        change_failure_rate
-    from dora.service_metrics
-    union all
-    select
-        grain,
-        period_start,
-        null as service,
-        deployments,
-        change_failures,
-        change_failure_rate
-    from dora.overall_metrics
-) as metrics
+from dora.all_metrics
 where
     change_failure_rate < 0
     or change_failure_rate > 1

@@ -13,6 +13,7 @@ services_cells as (
     inner join recovery_services as services using (service)
 ),
 
+-- By grain, with a row per cell: joined at once, with a row per cell and day, it takes over half as long again.
 times as (
     select cells.cell, recovered.seconds_to_recover, recovered.is_attributed
     from recovered

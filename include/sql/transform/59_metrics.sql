@@ -38,29 +38,11 @@ counted as (
             mttr_p90_seconds,
             mttr_all_mean_seconds,
             mttr_all_median_seconds
-        from dora.service_metrics as metrics
+        from dora.all_metrics as metrics
         where
             metrics.grain = coalesce(changes.grain, times.grain)
             and metrics.period_start = coalesce(changes.period_start, times.period_start)
             and metrics.service = coalesce(changes.service, times.service)
-            and not (select refresh.is_full from dora.current_refresh as refresh)
-        union all
-        select
-            deployments,
-            change_failures,
-            incidents,
-            recovered_incidents,
-            open_incidents,
-            mttr_mean_seconds,
-            mttr_median_seconds,
-            mttr_p90_seconds,
-            mttr_all_mean_seconds,
-            mttr_all_median_seconds
-        from dora.overall_metrics as metrics
-        where
-            metrics.grain = coalesce(changes.grain, times.grain)
-            and metrics.period_start = coalesce(changes.period_start, times.period_start)
-            and coalesce(changes.service, times.service) = ''
             and not (select refresh.is_full from dora.current_refresh as refresh)
         -- One index probe each.
         offset 0
