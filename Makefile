@@ -23,7 +23,7 @@ $(INSTALLED): requirements-dev.txt requirements-build.txt pyproject.toml
 	touch $@
 
 run: install ## everything, on this machine: Postgres, sandbox, Airflow, first sync (ONCE=1 ends after it)
-	@PYTHONPATH=include $(BIN)/python -m sandbox.stack $(if $(ONCE),--once)
+	@$(BIN)/python -m sandbox.stack $(if $(ONCE),--once)
 
 test: install ## the whole test suite, with a real Postgres and a real Airflow
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term --cov-fail-under=90 $(ARGS)
@@ -31,9 +31,9 @@ test: install ## the whole test suite, with a real Postgres and a real Airflow
 lint: install ## linters and type check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive plugins dags include/sandbox
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive plugins dags sandbox
 	$(BIN)/mypy plugins/opsgenie_provider dags
-	MYPYPATH=include $(BIN)/mypy include/sandbox
+	$(BIN)/mypy sandbox
 	$(BIN)/sqlfluff lint --disable-progress-bar include/sql
 
 audit: install ## known vulnerabilities in what is locked, by osv.dev; fails where it cannot be asked
@@ -49,7 +49,7 @@ format: install ## rewrite files the way lint wants them
 	$(BIN)/ruff format .
 
 bench: install ## the benchmarks, as ratios (SIZE=smoke for a short run)
-	PYTHONPATH=include $(BIN)/python -m benchmarks $(ARGS)
+	$(BIN)/python -m benchmarks $(ARGS)
 	$(BIN)/python -m benchmarks.dora $(if $(filter smoke,$(SIZE)),--rows 20000)
 
 lock: install ## resolve the dependencies anew

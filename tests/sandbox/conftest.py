@@ -12,7 +12,7 @@ import requests
 
 HERE = Path(__file__).resolve().parent
 # The tests' own client, and the package: neither is installed.
-sys.path[:0] = [str(HERE), str(HERE.parents[1] / "include")]
+sys.path[:0] = [str(HERE), str(HERE.parents[1])]
 
 from sandbox import github, pagerduty  # noqa: E402
 from sandbox.github.store import SYNC_KEY as GH_TOKEN  # noqa: E402

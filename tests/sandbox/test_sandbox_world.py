@@ -163,7 +163,7 @@ def test_users_come_a_hundred_at_a_time_by_username(demo: Api) -> None:
 def test_the_command_line_starts_what_is_asked_for_and_tells_the_urls(
     tmp_path: Path, only: tuple[str, ...]
 ) -> None:
-    root = Path(__file__).resolve().parents[2] / "include"
+    root = Path(__file__).resolve().parents[2]
     ports_file = tmp_path / "ports.json"
     command = [sys.executable, "-m", "sandbox", "--ports-file", str(ports_file), "--end", NOW, "--days", "20"]
     for name in only:

@@ -35,7 +35,7 @@ from sandbox.opsgenie.store import IMPORT_KEY, SYNC_KEY
 from sandbox.pagerduty.store import READ_KEY
 from sandbox.summary import print_summary
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 # The webhook of the demo, which listens on this machine only.
 WEBHOOK_SECRET = "sandbox-webhook-secret"  # noqa: S105
 RUN = ROOT / ".run"
@@ -239,7 +239,7 @@ def start(stack: ExitStack) -> tuple[Airflow, dict[str, str]]:
     ports = RUN / "stand-ins.json"
     ports.unlink(missing_ok=True)
     command = [sys.executable, "-m", "sandbox", "--ports-file", str(ports)]
-    path = {"PYTHONPATH": str(ROOT / "include")}
+    path = {"PYTHONPATH": str(ROOT)}
     stack.enter_context(process("sandbox", command, os.environ | path))
     wait_for(ports.exists, "the stand-ins", START_SECONDS)
 
