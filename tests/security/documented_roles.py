@@ -1,4 +1,4 @@
-"""The roles of README.md, "The warehouse's role", made by its own SQL: what is written there is tested."""
+"""The roles of docs/connections.md, "The warehouse's role", made by its own SQL: what is written there is tested."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 
 import psycopg
 
-README = Path(__file__).resolve().parents[2] / "README.md"
-# The names that the README uses.
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "connections.md"
+# The names that the document uses.
 DATABASE = "warehouse"
 ROLES = ("opsgenie_sync", "dashboards", "page")
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -20,13 +20,13 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 
 def blocks() -> dict[str, str]:
     """The section's SQL, by the role that a block creates."""
-    section = README.read_text().partition("\n### The warehouse's role\n")[2].partition("\n### ")[0]
+    section = DOCUMENT.read_text().partition("\n## The warehouse's role\n")[2].partition("\n## ")[0]
     found = re.findall(r"(?:^ {4}.*\n)+", section, re.MULTILINE)
     return {re.findall(r"create role (\w+)", block)[0]: textwrap.dedent(block) for block in found}
 
 
 class Roles:
-    """A server with the README's database in it; the roles are made one by one, as the README has them.
+    """A server with the document's database in it; the roles are made one by one, as the document has them.
 
     :param host: the directory of the server's socket. It asks nobody for a password.
     """
@@ -35,7 +35,7 @@ class Roles:
         self._host = host
 
     def create(self, role: str) -> None:
-        """Run the block of the README that makes the role."""
+        """Run the block of the document that makes the role."""
         with self.connect("postgres") as admin:
             admin.execute(blocks()[role])
 

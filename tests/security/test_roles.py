@@ -1,4 +1,4 @@
-"""The roles of the README have the rights that their work needs, and no others."""
+"""The documented roles have the rights that their work needs, and no others."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def filled(
     connections: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Roles:
-    """The warehouse after first runs by the sync's role, and the roles that the README makes then."""
+    """The warehouse after first runs by the sync's role, and the roles that docs/connections.md makes then."""
     roles.create("opsgenie_sync")
     use(monkeypatch, roles, "opsgenie_sync")
     for _ in range(2):

@@ -183,22 +183,31 @@ def test_the_settings_file_holds_the_defaults(monkeypatch: pytest.MonkeyPatch, t
     assert load_settings(ROOT / "include/settings.yaml").model_dump() == load_settings(empty).model_dump()
 
 
-def test_the_readme_has_every_setting() -> None:
-    section = read("README.md").partition("\n## Settings\n")[2].partition("\n## ")[0]
-    rows = re.findall(r"^\| `([a-z_]+)` \|.*\| `(\w+)` \|$", section, re.MULTILINE)
+def test_the_documentation_has_every_setting() -> None:
+    rows = re.findall(r"^\| `([a-z_]+)` \|.*\| `(\w+)` \|$", read("docs/settings.md"), re.MULTILINE)
     assert rows == [(name, f"{ENV_PREFIX}{name.upper()}") for name in Settings.model_fields]
 
 
-def test_the_readme_has_every_table() -> None:
+def test_the_documentation_has_every_table() -> None:
     """The tables of the first schema file; each file after it has its own section."""
     made = re.findall(
         r"^create table (staging\.\w+)", read("include/sql/schema/0001.staging-opsgenie.sql"), re.M
     )
-    section = read("README.md").partition("\n## Tables\n")[2].partition("\n## ")[0]
-    assert [table for table in made if f"`{table.removeprefix('staging.')}`" not in section] == []
+    documented = read("docs/tables.md")
+    assert [table for table in made if f"`{table.removeprefix('staging.')}`" not in documented] == []
 
 
 def test_the_versions_agree() -> None:
     declared = project()["project"]
     info = get_provider_info()
     assert (info["package-name"], info["versions"][0]) == (declared["name"], declared["version"])
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    documents = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
+    targets = [
+        (document, target)
+        for document in documents
+        for target in re.findall(r"\]\(((?!https?://|#)[^)#\s]+)", document.read_text(encoding="utf-8"))
+    ]
+    assert [str(target) for document, target in targets if not (document.parent / target).exists()] == []
