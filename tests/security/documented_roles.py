@@ -1,4 +1,4 @@
-"""The roles of docs/connections.md, "The warehouse's role", made by its own SQL: what is written there is tested."""
+"""The roles of docs/connections.md, "The warehouse's role", made by the SQL that is written there."""
 
 from __future__ import annotations
 

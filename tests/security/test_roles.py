@@ -39,7 +39,7 @@ def filled(
     connections: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Roles:
-    """The warehouse after first runs by the sync's role, and the roles that docs/connections.md makes then."""
+    """The warehouse after first runs by the sync's role, and the documented roles that are made then."""
     roles.create("opsgenie_sync")
     use(monkeypatch, roles, "opsgenie_sync")
     for _ in range(2):
