@@ -39,7 +39,7 @@ lint: install ## linters and type check
 audit: install ## known vulnerabilities in what is locked, by osv.dev; fails where it cannot be asked
 	@$(BIN)/python -c 'import requests; requests.get("https://api.osv.dev/v1/vulns/PYSEC-2024-60", timeout=20)' 2>/dev/null \
 		|| { echo "make audit: https://api.osv.dev does not answer, so nothing was checked." >&2; exit 1; }
-	for lock in requirements.txt requirements-dev.txt requirements-build.txt; do \
+	for lock in requirements-lock.txt requirements-dev.txt requirements-build.txt; do \
 		$(UV) tool run pip-audit==2.10.1 --vulnerability-service osv --disable-pip --require-hashes \
 			--requirement $$lock || exit 1; \
 	done
@@ -52,9 +52,9 @@ bench: install ## the benchmarks, as ratios (SIZE=smoke for a short run)
 	$(BIN)/python -m benchmarks $(ARGS)
 	$(BIN)/python -m benchmarks.dora $(if $(filter smoke,$(SIZE)),--rows 20000)
 
-lock: install ## resolve the dependencies anew
-	$(BIN)/uv pip compile --quiet --no-header --universal --python-version 3.11 --generate-hashes pyproject.toml --group test -o requirements.txt
-	$(BIN)/uv pip compile --quiet --no-header --universal --python-version 3.11 --generate-hashes pyproject.toml --group test --group dev -c requirements.txt -o requirements-dev.txt
+lock: install ## resolve the dependencies again
+	$(BIN)/uv pip compile --quiet --no-header --universal --python-version 3.11 --generate-hashes pyproject.toml --group airflow -o requirements-lock.txt
+	$(BIN)/uv pip compile --quiet --no-header --universal --python-version 3.11 --generate-hashes pyproject.toml --group dev -c requirements-lock.txt -o requirements-dev.txt
 	$(BIN)/uv pip compile --quiet --no-header --universal --python-version 3.11 --generate-hashes --group build -o requirements-build.txt
 
 clean: ## remove what make made
