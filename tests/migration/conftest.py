@@ -12,7 +12,7 @@ from migration_harness import SETTLE, Migration
 
 from opsgenie_provider.api import opsgenie, transport
 from opsgenie_provider.api import pagerduty as pagerduty_api
-from opsgenie_provider.api.transport import Throttle, Transport
+from opsgenie_provider.api.transport import Throttle
 from opsgenie_provider.operators.migration_import import ImportOperator
 from opsgenie_provider.operators.migration_verify import VerifyMigrationOperator
 from sandbox import pagerduty
@@ -73,4 +73,3 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
             module.DIALECT, throttle=lambda response: Throttle(wait=0.01), quota=lambda response: None
         )
         monkeypatch.setattr(module, "DIALECT", quick)
-    monkeypatch.setitem(Transport.__init__.__kwdefaults__, "timeout", (0.5, 0.5))

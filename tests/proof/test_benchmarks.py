@@ -18,7 +18,7 @@ def said(*arguments: str) -> str:
         env=os.environ | {"PYTHONPATH": str(ROOT / "include")},
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=900,
     )
     assert run.returncode == 0, run.stderr
     return run.stdout

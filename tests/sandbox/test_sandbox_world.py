@@ -182,8 +182,8 @@ def test_the_command_line_starts_what_is_asked_for_and_tells_the_urls(
             assert list(urls) == list(only or checks)
             for name, url in urls.items():
                 path, authorization = checks[name]
-                answer = requests.get(url + path, headers={"Authorization": authorization}, timeout=10)
+                answer = requests.get(url + path, headers={"Authorization": authorization}, timeout=120)
                 assert answer.status_code == 200, name
         finally:
             process.terminate()
-            assert process.wait(10) == 0
+            assert process.wait(120) == 0
