@@ -18,8 +18,9 @@ from opsgenie_provider.operators.migration_verify import VerifyMigrationOperator
 from sandbox import pagerduty
 from sandbox.opsgenie import Store
 from sandbox.server import Slot
-from sandbox.world import World, build_world
+from sandbox.world import World
 from sync_harness import Warehouse
+from worlds import world_until
 
 TESTS = Path(__file__).resolve().parents[1]
 # The database of the syncs' tests.
@@ -42,7 +43,7 @@ settings.load_profile("migration")
 
 @pytest.fixture(scope="session")
 def world() -> World:
-    return build_world(seed=11)
+    return world_until(seed=11)
 
 
 @pytest.fixture

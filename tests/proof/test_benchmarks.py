@@ -15,7 +15,7 @@ def said(*arguments: str) -> str:
     run = subprocess.run(
         [sys.executable, "-m", *arguments],
         cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT / "include")},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "include"), *sys.path])},
         capture_output=True,
         text=True,
         timeout=900,

@@ -168,7 +168,7 @@ def test_the_command_line_starts_what_is_asked_for_and_tells_the_urls(
     command = [sys.executable, "-m", "sandbox", "--ports-file", str(ports_file), "--end", NOW, "--days", "20"]
     for name in only:
         command += ["--only", name]
-    environment = {**os.environ, "PYTHONPATH": str(root)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), *sys.path])}
     checks = {
         "opsgenie": ("/v1/incidents", f"GenieKey {SYNC_KEY}"),
         "pagerduty": ("/abilities", f"Token token={READ_KEY}"),
