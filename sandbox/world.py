@@ -25,6 +25,9 @@ from sandbox.instants import (
     to_nanos,
 )
 
+_OUTAGE_INSTANTS = (
+    "opened_at", "acked_at", "resolved_at", "closed_at", "reopened_at", "impact_start", "impact_end",
+)  # fmt: skip
 PRIORITIES = ("P1", "P2", "P3", "P4", "P5")
 
 
@@ -94,16 +97,28 @@ class Outage:
 
 @dataclass
 class World:
+    """`moved_by`: how much later than it was made up, weekends and all, everything happened."""
+
     seed: int
     start: Nanos
     end: Nanos
     deployments: list[Deployment]
     outages: list[Outage]
+    moved_by: Nanos = 0
 
 
-def build_world(seed: int = 7, end: When | None = None, days: int = 100) -> World:
-    """The `days` before `end` (default: now). Deterministic in all three."""
-    return _Builder(seed, Clock()() if end is None else to_nanos(end), days).build()
+def build_world(seed: int = 7, end: When | None = None, days: int = 100, *, moved_by: Nanos = 0) -> World:
+    """The `days` before `end` (default: now). Deterministic in all four."""
+    finish = Clock()() if end is None else to_nanos(end)
+    world = _Builder(seed, finish - moved_by, days).build()
+    for deployment in world.deployments:
+        deployment.triggered_at += moved_by
+        deployment.history = [(state, at + moved_by) for state, at in deployment.history]
+    for outage in world.outages:
+        for name in _OUTAGE_INSTANTS:
+            at = getattr(outage, name)
+            setattr(outage, name, None if at is None else at + moved_by)
+    return World(seed, finish - days * DAY, finish, world.deployments, world.outages, moved_by)
 
 
 class _Builder:

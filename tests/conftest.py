@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import atexit
 import os
+import re
 import shutil
 import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -44,8 +47,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.name != "test_scale_out.py")
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What tests measured and recorded as a property, whichever process they ran in."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
+    """What tests measured and recorded as a property; at the very end, what was skipped for want of what."""
     for report in terminalreporter.stats.get("passed", []):
         for name, value in report.user_properties:
             terminalreporter.write_line(f"{name}: {value}")
+    yield
+    skipped: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for report in terminalreporter.stats.get("skipped", []):
+        if found := re.search(r"needs the Debian package (\S+)$", str(report.longrepr[-1])):
+            skipped[found[1]][report.nodeid.partition("::")[0]] += 1
+    if skipped:
+        parts = [
+            f"{package} ({', '.join(f'{count} of {file}' for file, count in files.items())})"
+            for package, files in sorted(skipped.items())
+        ]
+        packages = " ".join(sorted(skipped))
+        terminalreporter.write_line(
+            f"Skipped for want of {' and '.join(parts)}. To run them: apt-get install {packages}"
+        )

@@ -42,7 +42,7 @@ def load(world: World, store: Store | None = None, *, days: int = 240, count: in
 
 def history_before(world: World, days: int = 240, count: int = 250) -> list[Outage]:
     """`count` outages of the same company in the `days` before the world, oldest first."""
-    found = build_world(world.seed + 1, world.start, days).outages
+    found = build_world(world.seed + 1, world.start, days, moved_by=world.moved_by).outages
     chosen = random.Random(world.seed).sample(found, min(count, len(found)))
     return sorted(chosen, key=lambda one: one.opened_at)
 

@@ -19,8 +19,9 @@ import pytest
 from sandbox.instants import Clock
 from sandbox.opsgenie import Store, load
 from sandbox.server import Slot, serve
-from sandbox.world import World, build_world
+from sandbox.world import World
 from sync_harness import Account, Accounts, Sync, Warehouse
+from worlds import world_until
 
 NOW = time.time_ns()
 
@@ -73,7 +74,7 @@ def accounts(slots: list[tuple[Slot, str]], monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture(scope="session")
 def world() -> World:
-    return build_world(seed=11, end=NOW)
+    return world_until(NOW, seed=11)
 
 
 @pytest.fixture

@@ -116,6 +116,7 @@ class Account:
     """A stand-in and the Airflow connection to it."""
 
     name: str
+    url: str
     store: Store
     app: Gateway
     meddler: Meddler
@@ -152,7 +153,7 @@ class Accounts:
             self._monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", json.dumps(value))
 
         connect()
-        return Account(name, store, app, meddler, connect)
+        return Account(name, base, store, app, meddler, connect)
 
 
 @dataclass

@@ -6,17 +6,20 @@ import dataclasses
 import multiprocessing
 import os
 import random
+import re
 import sys
 import time
 from multiprocessing import forkserver
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 import sync_child
+from hurry import hurry, next_hangs
 from opsgenie_provider.api import opsgenie, transport
 from opsgenie_provider.api.errors import ApiError
-from opsgenie_provider.api.transport import Throttle, Transport
+from opsgenie_provider.api.transport import Throttle
 from sandbox.instants import DAY
 from sandbox.opsgenie import Store
 from sandbox.opsgenie.seed import bulk
@@ -32,7 +35,6 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transport, "_backoff", lambda state: 0.01)
     quick = dataclasses.replace(opsgenie.DIALECT, throttle=lambda response: Throttle(wait=0.01))
     monkeypatch.setattr(opsgenie, "DIALECT", quick)
-    monkeypatch.setitem(Transport.__init__.__kwdefaults__, "timeout", (0.5, 0.5))
 
 
 def history(store: Store) -> list[Any]:
@@ -50,12 +52,15 @@ def half_batches(warehouse: Warehouse, store: Store) -> list[str]:
 
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("fault", FAULTS)
-def test_each_fault_now_and_then(sync: Sync, account: Account, warehouse: Warehouse, fault: str) -> None:
-    # A hang costs its time: one is enough.
-    script = [None] * 20 + ["hang"] if fault == "hang" else []
+def test_each_fault_now_and_then(
+    sync: Sync, account: Account, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    # A hang costs its time: a few are enough.
+    script = [None] * 20 + ["hang"] * 3 if fault == "hang" else []
     account.app.faults.configure(
         probabilities={} if script else {fault: 0.1}, script=script, hang_seconds=0.6, seed=1
     )
+    hurry(monkeypatch, next_hangs(account.app, account.url))
 
     sync()
 
@@ -73,7 +78,8 @@ def test_all_faults_at_once(
     monkeypatch.setattr(transport, "MAX_ATTEMPTS", 40)
     store = account.store
     mix = dict.fromkeys(FAULTS, 0.05) | {"hang": 0.005}
-    account.app.faults.configure(probabilities=mix, hang_seconds=2, seed=5)
+    account.app.faults.configure(probabilities=mix, hang_seconds=3, seed=5)
+    hurry(monkeypatch, lambda url: True, seconds=2)
     sync()
     everything = whole_account(store, covered(account, warehouse)) | incident_tables(history(store))
     assert differences(warehouse, everything) == []
@@ -109,7 +115,8 @@ def test_a_service_that_stays_broken_fails_the_run_clearly(
     with monkeypatch.context() as hurried:
         hurried.setattr(transport, "MAX_ATTEMPTS", 2)
         hurried.setattr(transport, "MAX_SECONDS_OF_429", 0.1)
-        hurried.setitem(Transport.__init__.__kwdefaults__, "timeout", (0.5, 0.1))
+        if fault == "hang":
+            hurry(hurried, lambda url: bool(re.search(path, urlsplit(url).path)), seconds=0.1)
         run = sync(fails=True)
 
     failed = [error for task, error in run.errors if task != "publish"]
@@ -155,10 +162,10 @@ def test_killed_at_any_moment_loses_and_doubles_nothing(
         started = forks.Event()
         child = forks.Process(target=sync_child.run, args=(environment, started))
         child.start()
-        assert started.wait(30)
+        assert started.wait(120)
         time.sleep(dice.uniform(0.0, 0.5))
         child.kill()
-        child.join(10)
+        child.join(120)
         killed += child.exitcode == -9
         assert half_batches(warehouse, store) == []
         child.close()

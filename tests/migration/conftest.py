@@ -12,14 +12,15 @@ from migration_harness import SETTLE, Migration
 
 from opsgenie_provider.api import opsgenie, transport
 from opsgenie_provider.api import pagerduty as pagerduty_api
-from opsgenie_provider.api.transport import Throttle, Transport
+from opsgenie_provider.api.transport import Throttle
 from opsgenie_provider.operators.migration_import import ImportOperator
 from opsgenie_provider.operators.migration_verify import VerifyMigrationOperator
 from sandbox import pagerduty
 from sandbox.opsgenie import Store
 from sandbox.server import Slot
-from sandbox.world import World, build_world
+from sandbox.world import World
 from sync_harness import Warehouse
+from worlds import world_until
 
 TESTS = Path(__file__).resolve().parents[1]
 # The database of the syncs' tests.
@@ -42,7 +43,7 @@ settings.load_profile("migration")
 
 @pytest.fixture(scope="session")
 def world() -> World:
-    return build_world(seed=11)
+    return world_until(seed=11)
 
 
 @pytest.fixture
@@ -73,4 +74,3 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
             module.DIALECT, throttle=lambda response: Throttle(wait=0.01), quota=lambda response: None
         )
         monkeypatch.setattr(module, "DIALECT", quick)
-    monkeypatch.setitem(Transport.__init__.__kwdefaults__, "timeout", (0.5, 0.5))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -12,11 +13,13 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 import migration_child
 import pytest
 from migration_harness import Migration
 
+from hurry import hurry
 from opsgenie_provider.operators.migration_base import MigrationFailedError
 from sandbox import pagerduty
 from sandbox.opsgenie import requests as request_queue
@@ -139,11 +142,14 @@ def test_killed_between_any_request_and_its_answer(migration: Migration) -> None
 
 
 @pytest.mark.usefixtures("impatient")
-def test_one_in_a_hundred_requests_fails_on_both_sides(migration: Migration) -> None:
+def test_one_in_a_hundred_requests_fails_on_both_sides(
+    migration: Migration, monkeypatch: pytest.MonkeyPatch
+) -> None:
     migration.target.incidents.index_lag_ms = 300
     for seed, app in enumerate((migration.source_app, migration.target_app)):
         shares = dict.fromkeys(FAULTS, 0.01) | {"hang": 0.002}
-        app.faults.configure(probabilities=shares, hang_seconds=1, seed=seed + 1)
+        app.faults.configure(probabilities=shares, hang_seconds=3, seed=seed + 1)
+    hurry(monkeypatch, lambda url: True, seconds=2)
     keep_trying(migration)
     migration.assert_complete()
     migration.only_get()
@@ -152,12 +158,15 @@ def test_one_in_a_hundred_requests_fails_on_both_sides(migration: Migration) -> 
 
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("fault", ["drop", "cut_json", "hang"])
-def test_writes_whose_outcome_is_lost(migration: Migration, fault: str) -> None:
+def test_writes_whose_outcome_is_lost(
+    migration: Migration, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
     """A sixth of all writes goes wrong; of some the answer only is lost."""
     migration.target.incidents.index_lag_ms = 200
-    migration.target_app.faults.configure(
-        probabilities={fault: 0.15}, path=r"/create$|/notes$|/resolve$", hang_seconds=0.8, seed=3
-    )
+    writes = r"/create$|/notes$|/resolve$"
+    migration.target_app.faults.configure(probabilities={fault: 0.15}, path=writes, hang_seconds=0.8, seed=3)
+    if fault == "hang":
+        hurry(monkeypatch, lambda url: bool(re.search(writes, urlsplit(url).path)), seconds=0.5)
     keep_trying(migration, runs=25)
     migration.assert_complete()
 

@@ -23,7 +23,7 @@ from airflow.sdk.definitions import xcom_arg
 from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 
 from opsgenie_provider.api import github, opsgenie, pagerduty, transport
-from opsgenie_provider.api.transport import Throttle, Transport
+from opsgenie_provider.api.transport import Throttle
 from opsgenie_provider.operators.migration_import import ImportOperator
 from opsgenie_provider.operators.migration_verify import VerifyMigrationOperator
 
@@ -56,7 +56,7 @@ def order(dag_id: str) -> list[str]:
 
 
 def adapt(patch: Patch) -> None:
-    """Let mapped outputs come from a dictionary; and make retries and timeouts of a length to afford.
+    """Let mapped outputs come from a dictionary; and make retries of a length to afford.
 
     :param patch: sets an attribute; ``setattr`` in a process that ends with its task.
     """
@@ -65,7 +65,6 @@ def adapt(patch: Patch) -> None:
     patch(transport, "_backoff", lambda state: 0.01)
     patch(transport, "MAX_ATTEMPTS", 2)
     patch(transport, "MAX_SECONDS_OF_429", 0.05)
-    patch(Transport.__init__, "__kwdefaults__", Transport.__init__.__kwdefaults__ | {"timeout": (0.5, 0.25)})
     for module in (opsgenie, pagerduty, github):
         quick = copy.copy(module.DIALECT)
         object.__setattr__(quick, "throttle", lambda response: Throttle(wait=0.01))

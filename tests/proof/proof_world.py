@@ -18,7 +18,7 @@ from sandbox.instants import Clock, to_nanos
 from sandbox.opsgenie.store import IMPORT_KEY, SYNC_KEY
 from sandbox.pagerduty.store import READ_KEY
 from sandbox.server import Slot
-from sandbox.world import build_world
+from worlds import world_until
 
 SERVICES = ("opsgenie", "github", "pagerduty", "target")
 # Noon: ten minutes more or less are the same day, at whose end on-call reads stop.
@@ -55,7 +55,7 @@ class World:
         self.server = server
         self._slots = {name: slot for name, (slot, _) in slots.items()}
         self.urls = {name: url for name, (_, url) in slots.items()}
-        clock, world = Clock(NOON), build_world(seed=11, end=NOON, days=12)
+        clock, world = Clock(NOON), world_until(NOON, seed=11, days=12)
         self.stores: dict[str, Any] = {
             "opsgenie": opsgenie.load(world, opsgenie.Store(clock=clock, seed=11)),
             "github": github.load(world, github.Store(clock=clock)),

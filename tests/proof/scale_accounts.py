@@ -13,9 +13,9 @@ from sandbox.gateway import Gateway
 from sandbox.instants import HOUR, Clock, to_datetime
 from sandbox.opsgenie import Key, Store, create_app, load
 from sandbox.opsgenie.store import CONFIG, READ
-from sandbox.world import build_world
 from sync_expected import catalogue_tables, differences, incident_tables, on_call_rows
 from sync_harness import Row, Warehouse
+from worlds import world_until
 
 _DAYS = 6
 
@@ -30,7 +30,7 @@ class Accounts:
         self._apps: dict[str, Gateway] = {}
         for number in range(count):
             name, key = f"opsgenie_{number:02}", str(uuid.UUID(int=number + 1, version=4))
-            world = build_world(seed=number, end=now, days=_DAYS)
+            world = world_until(now, seed=number, days=_DAYS)
             # Frozen: what was to come when it was read is so still when it is compared.
             store = Store(clock=Clock(now), seed=number, keys={key: Key(name, frozenset({READ, CONFIG}))})
             self.stores[name] = load(world, store)

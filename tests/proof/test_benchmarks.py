@@ -15,10 +15,10 @@ def said(*arguments: str) -> str:
     run = subprocess.run(
         [sys.executable, "-m", *arguments],
         cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=900,
     )
     assert run.returncode == 0, run.stderr
     return run.stdout

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 import proof_airflow
+from hurry import hurry, next_hangs
 from opsgenie_provider.api.errors import ApiError
 from opsgenie_provider.operators.migration_base import MigrationFailedError
 from opsgenie_provider.warehouse.connection import WarehouseUnavailableError
@@ -80,13 +81,17 @@ def test_no_other_clock_is_asked() -> None:
 
 
 @pytest.mark.parametrize(("task", "fault"), tried(*HTTP))
-def test_a_service_that_breaks_down_in_the_middle(case: Cases, world: World, task: str, fault: str) -> None:
+def test_a_service_that_breaks_down_in_the_middle(
+    case: Cases, world: World, monkeypatch: pytest.MonkeyPatch, task: str, fault: str
+) -> None:
     it = case(task)
     service, times = it.step.asked
     app = world.apps[service]
-    app.faults.configure(script=[*[None] * (times // 2), *[fault] * 1000], hang_seconds=0.3)
+    app.faults.configure(script=[*[None] * (times // 2), *[fault] * 1000], hang_seconds=0.5)
 
-    error = it.failure()
+    with monkeypatch.context() as hurried:
+        hurry(hurried, next_hangs(app, world.urls[service]))
+        error = it.failure()
 
     assert app.log.counts[f"fault:{fault}"]
     if task in FAILS_FOR_A_PERSON:

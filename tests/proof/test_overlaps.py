@@ -71,7 +71,7 @@ def at_once(world: World, children: Nursery, warehouse: str, runs: tuple[Run, ..
             )
             for number, (dag_id, params) in enumerate(runs)
         ]  # fmt: skip
-        end = time.monotonic() + 20
+        end = time.monotonic() + 120
         while holding.execute(_WAITING).fetchone() != (len(runs),):
             assert time.monotonic() < end
             time.sleep(0.01)

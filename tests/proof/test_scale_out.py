@@ -104,7 +104,7 @@ def test_the_compose_file_is_the_same_set_up(tmp_path: Path) -> None:
     assert parts["airflow-worker"]["command"] == ["airflow", "celery", "worker"]
 
 
-@pytest.mark.skipif(shutil.which("redis-server") is None, reason="there is no redis-server on this machine")
+@pytest.mark.skipif(shutil.which("redis-server") is None, reason="needs the Debian package redis-server")
 def test_twenty_accounts_on_three_workers_of_which_one_is_killed(
     stack: Stack, accounts: Accounts, server: Server, record_property: Callable[[str, object], None]
 ) -> None:

@@ -28,7 +28,7 @@ class Api:
         if key is not None:
             headers.setdefault("Authorization", f"GenieKey {key}")
         url = path if path.startswith("http") else self.base + path
-        return self.session.request(method, url, headers=headers, timeout=10, **options)
+        return self.session.request(method, url, headers=headers, timeout=120, **options)
 
     def get(self, path: str, key: str | None = WRITER, **params: Any) -> requests.Response:
         return self.call("GET", path, key, params=params)
@@ -65,7 +65,7 @@ class Reader(Generic[Account]):
         if authorization or self.authorization:
             headers["Authorization"] = authorization or self.authorization
         url = path if path.startswith("http") else self.base + path
-        return self.session.request(method, url, headers=headers, timeout=10, **options)
+        return self.session.request(method, url, headers=headers, timeout=120, **options)
 
     def get(self, path: str, **params: Any) -> requests.Response:
         return self.call("GET", path, params=params)

@@ -41,7 +41,7 @@ def metadata_database() -> None:
         [sys.executable, "-m", "airflow", "db", "migrate"],
         check=True,
         capture_output=True,
-        timeout=90,
+        timeout=600,
         env=os.environ,
     )
 

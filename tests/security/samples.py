@@ -12,8 +12,9 @@ from sandbox.github.store import SYNC_KEY as GITHUB_KEY
 from sandbox.instants import Clock
 from sandbox.opsgenie.store import SYNC_KEY
 from sandbox.pagerduty.store import READ_KEY
-from sandbox.world import World, build_world
+from sandbox.world import World
 from webhook_senders import BODIES, GENERIC
+from worlds import world_until
 
 REPOSITORY = "acme/checkout-app"
 WEBHOOKS: Mapping[str, Any] = BODIES | {
@@ -41,7 +42,7 @@ def fullest(items: list[Any]) -> Any:
 
 def samples(now: int) -> Mapping[str, Any]:
     """Payloads by kind; ``now`` is when, in nanoseconds."""
-    world = build_world(seed=11, end=now)
+    world = world_until(now, seed=11)
     return _opsgenie(world, now) | _pagerduty(world) | _github()
 
 

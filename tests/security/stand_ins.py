@@ -12,7 +12,7 @@ from sandbox import github, opsgenie, pagerduty
 from sandbox.github.store import Token
 from sandbox.opsgenie.store import CONFIG, READ
 from sandbox.server import Slot, serve
-from sandbox.world import build_world
+from worlds import world_until
 
 # Each of the form that its service gives its keys.
 OPSGENIE_KEY = "ca9a4e00-5ec2-4e75-8bad-0c0ffee0feed"
@@ -32,7 +32,7 @@ class Services:
     """The stand-ins, each at its address; what stands there may be exchanged."""
 
     def __init__(self, stack: ExitStack) -> None:
-        story = build_world(seed=5, days=30)
+        story = world_until(seed=5, days=30)
         stores = (opsgenie.load(story), pagerduty.load(story), github.load(story))
         stores[0].keys = {
             OPSGENIE_KEY: opsgenie.Key("sync", frozenset({READ, CONFIG})),

@@ -30,7 +30,7 @@ def airflow() -> None:
         [sys.executable, "-m", "airflow", "db", "migrate"],
         check=True,
         capture_output=True,
-        timeout=90,
+        timeout=600,
         env=os.environ,
     )
     from airflow.dag_processing.bundles.manager import DagBundlesManager
