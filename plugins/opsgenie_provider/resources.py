@@ -33,7 +33,7 @@ def sql_directory(name: str) -> Path:
 
 
 def settings_file() -> Path:
-    """The settings file: the one that ``OPSGENIE_PROVIDER__SETTINGS_FILE`` names, else ``include/settings.yaml``.
+    """The file that ``OPSGENIE_PROVIDER__SETTINGS_FILE`` names, else ``include/settings.yaml``.
 
     :raises IncompleteInstallationError: there is no such file.
     """
