@@ -12,8 +12,7 @@ import regex
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opsgenie_provider.rows.graphemes import cut, length
-from opsgenie_provider.rows.migration import (
+from opsgenie_provider.migration.payloads import (
     DETAILS,
     MESSAGE,
     Choices,
@@ -26,6 +25,7 @@ from opsgenie_provider.rows.migration import (
     priority_of,
     violations,
 )
+from opsgenie_provider.rows.graphemes import cut, length
 
 AT = datetime(2026, 1, 31, 12, tzinfo=UTC)
 FAMILY, FLAG, WAVE = "👩‍👩‍👧‍👦", "🇩🇪", "👋🏽"

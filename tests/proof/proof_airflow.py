@@ -35,7 +35,7 @@ CLOCKS = {
     "on_call": "opsgenie_provider.operators.on_call",
     "github": "opsgenie_provider.operators.deployments",
     "extract": "opsgenie_provider.operators.pagerduty",
-    "imported": "opsgenie_provider.api.imported",
+    "imported": "opsgenie_provider.migration.search",
 }
 Outputs = dict[str, Any]
 Patch = Callable[[Any, str, Any], None]

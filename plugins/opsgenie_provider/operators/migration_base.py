@@ -13,9 +13,9 @@ from airflow.sdk.exceptions import AirflowFailException
 from opsgenie_provider.api.opsgenie_writes import OpsgenieWriter
 from opsgenie_provider.hooks.opsgenie_import import OpsgenieImportHook
 from opsgenie_provider.hooks.warehouse import warehouse
+from opsgenie_provider.migration.ledger import Ledger
 from opsgenie_provider.planning import parse_instant
 from opsgenie_provider.warehouse.connection import Warehouse
-from opsgenie_provider.warehouse.ledger import Ledger
 
 
 class MigrationFailedError(AirflowFailException):

@@ -9,13 +9,13 @@ import msgspec
 from airflow.sdk import Context
 
 from opsgenie_provider.api.decoding import decode_into
-from opsgenie_provider.api.imported import tagged_incidents
 from opsgenie_provider.hooks.opsgenie_import import IMPORT_THREADS
+from opsgenie_provider.migration.importer import SETTLE_SECONDS, Importer
+from opsgenie_provider.migration.ledger import UNFINISHED, Entry, Ledger
+from opsgenie_provider.migration.payloads import IMPORT_TAG, differences
+from opsgenie_provider.migration.search import tagged_incidents
 from opsgenie_provider.operators.base import Progress
-from opsgenie_provider.operators.importing import SETTLE_SECONDS, Importer
 from opsgenie_provider.operators.migration_base import MigrationFailedError, MigrationOperator
-from opsgenie_provider.rows.migration import IMPORT_TAG, differences
-from opsgenie_provider.warehouse.ledger import UNFINISHED, Entry, Ledger
 
 # An incident that OpsGenie refuses for its own sake is no reason to stop; several in a row are.
 _CANARIES = 3

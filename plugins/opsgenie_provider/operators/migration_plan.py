@@ -8,12 +8,12 @@ from typing import Any
 
 from airflow.sdk import Context
 
+from opsgenie_provider.migration.ledger import Planned
+from opsgenie_provider.migration.payloads import Choices, NotImportable, SourceIncident, payload_of
+from opsgenie_provider.migration.plan import priority_mapping, source_incidents, summary
 from opsgenie_provider.operators.migration_base import MigrationOperator
 from opsgenie_provider.planning import parse_instant
-from opsgenie_provider.rows.migration import Choices, NotImportable, SourceIncident, payload_of
 from opsgenie_provider.warehouse.connection import Connection
-from opsgenie_provider.warehouse.ledger import Planned
-from opsgenie_provider.warehouse.migration import priority_mapping, source_incidents, summary
 
 
 class PlanMigrationOperator(MigrationOperator):

@@ -13,11 +13,11 @@ from opsgenie_provider.api.errors import (
 )
 from opsgenie_provider.hooks.base import ConnectionSettingsError
 from opsgenie_provider.hooks.opsgenie_import import IMPORT_THREADS
+from opsgenie_provider.migration.importer import Importer
+from opsgenie_provider.migration.ledger import Entry, Ledger
 from opsgenie_provider.operators.base import Progress
-from opsgenie_provider.operators.importing import Importer
 from opsgenie_provider.operators.migration_base import MigrationFailedError, MigrationOperator
 from opsgenie_provider.operators.migration_import import ImportOperator
-from opsgenie_provider.warehouse.ledger import Entry, Ledger
 
 _TRIES = 5
 

@@ -8,13 +8,13 @@ from typing import Any
 
 from airflow.sdk import Context
 
-from opsgenie_provider.api.imported import tagged_incidents
 from opsgenie_provider.api.windows import THREADS
-from opsgenie_provider.operators.importing import SETTLE_SECONDS
+from opsgenie_provider.migration.importer import SETTLE_SECONDS
+from opsgenie_provider.migration.payloads import IMPORT_TAG
+from opsgenie_provider.migration.search import tagged_incidents
+from opsgenie_provider.migration.verification import Mismatch, keep_read_back, mismatches, wrong_months
 from opsgenie_provider.operators.migration_base import MigrationFailedError, MigrationOperator
-from opsgenie_provider.rows.migration import IMPORT_TAG
 from opsgenie_provider.warehouse.connection import Connection
-from opsgenie_provider.warehouse.verification import Mismatch, keep_read_back, mismatches, wrong_months
 
 _LISTED = 20
 _LONGEST_PAUSE = 10.0

@@ -35,8 +35,8 @@ from opsgenie_provider.api.errors import (
     UnknownOutcomeError,
 )
 from opsgenie_provider.api.opsgenie_writes import OpsgenieWriter, RequestStatus
-from opsgenie_provider.rows.migration import tag_of, violations
-from opsgenie_provider.warehouse.ledger import Entry, Ledger
+from opsgenie_provider.migration.ledger import Entry, Ledger
+from opsgenie_provider.migration.payloads import tag_of, violations
 
 log = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from typing import NamedTuple, TypeVar
 
 from msgspec import Raw
 
+from opsgenie_provider.migration.payloads import differences
 from opsgenie_provider.rows.fields import Payload, UnreadablePayloadError, decode, nested, text, timestamp
-from opsgenie_provider.rows.migration import differences
 from opsgenie_provider.warehouse.connection import Connection
 
 T = TypeVar("T")

@@ -8,7 +8,7 @@ from typing import Any
 
 from psycopg.rows import dict_row
 
-from opsgenie_provider.rows.migration import Note, SourceIncident, default_priorities
+from opsgenie_provider.migration.payloads import Note, SourceIncident, default_priorities
 from opsgenie_provider.rows.pagerduty import body_text
 from opsgenie_provider.warehouse.connection import Connection
 
