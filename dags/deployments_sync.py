@@ -8,7 +8,8 @@ of your own (`deployments_relation`) is taken over, too. Rows that you write int
 1. **prepare** checks the settings and creates or upgrades the tables.
 2. **github** reads one repository: 90 days at first, then what is new or unfinished.
 3. **own_deployments** takes over the relation of the settings, if there is one.
-4. **publish** sums up, fails the run if a repository failed, and tells the metrics to follow.
+4. **publish** sums up and starts `dora_metrics`, also where some of the tasks before it failed.
+5. **complete** fails the run if any task failed.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from airflow.sdk import DAG, Param, TriggerRule, task
 from opsgenie_provider.assets import DEPLOYMENTS_STAGING
 from opsgenie_provider.operators.deployments import GithubDeploymentsToPostgresOperator
 from opsgenie_provider.operators.own_deployments import OwnDeploymentsToPostgresOperator
-from opsgenie_provider.operators.publish import PublishSyncOperator
+from opsgenie_provider.operators.publish import CompleteSyncOperator, PublishSyncOperator
 from opsgenie_provider.operators.warehouse import PrepareWarehouseOperator
 from opsgenie_provider.retry import ApiRetryPolicy
 
@@ -71,10 +72,9 @@ with DAG(
     )
     publish = PublishSyncOperator(
         task_id="publish",
-        outcomes=[github.output],
+        outcomes=[github.output, own.output],
         outlets=[DEPLOYMENTS_STAGING],
         trigger_rule=TriggerRule.ALL_DONE,
-        retries=0,
-        **warehouse,
     )
-    own >> publish
+    complete = CompleteSyncOperator(task_id="complete", trigger_rule=TriggerRule.ALL_DONE)
+    publish >> complete

@@ -1,6 +1,6 @@
 """Join incidents to deployments: change failure rate, MTTR and an incident history.
 
-Runs when a sync has changed the staging tables, or by hand.
+Runs when a sync has changed the staging tables or an override was saved, or by hand.
 
 1. **prepare** checks the settings and creates or upgrades the tables.
 2. **refresh** runs the files of `include/sql/transform`, one per table, over what was touched since
@@ -20,7 +20,13 @@ from pathlib import Path
 from airflow.providers.common.sql.operators.sql import SQLValueCheckOperator
 from airflow.sdk import DAG, Param, TaskGroup
 
-from opsgenie_provider.assets import DEPLOYMENTS_STAGING, DORA, OPSGENIE_STAGING, PAGERDUTY_STAGING
+from opsgenie_provider.assets import (
+    ATTRIBUTION_OVERRIDES,
+    DEPLOYMENTS_STAGING,
+    DORA,
+    OPSGENIE_STAGING,
+    PAGERDUTY_STAGING,
+)
 from opsgenie_provider.operators.dora import RefreshDoraOperator
 from opsgenie_provider.operators.warehouse import PrepareWarehouseOperator
 from opsgenie_provider.retry import ApiRetryPolicy
@@ -40,7 +46,7 @@ with DAG(
     dag_id="dora_metrics",
     description="Change failure rate, MTTR and incident history from the staging tables",
     doc_md=__doc__,
-    schedule=OPSGENIE_STAGING | DEPLOYMENTS_STAGING | PAGERDUTY_STAGING,
+    schedule=OPSGENIE_STAGING | DEPLOYMENTS_STAGING | PAGERDUTY_STAGING | ATTRIBUTION_OVERRIDES,
     catchup=False,
     max_active_runs=1,
     template_searchpath=[str(INCLUDE / "sql")],

@@ -12,7 +12,8 @@ Each account of `include/settings.yaml` is read side by side with the others:
    schedules, rotations and who is on call, from 90 days back to two weeks ahead.
 6. **timelines** reads the timelines of incidents that changed: when they were acknowledged,
    resolved and closed.
-7. **publish** sums up, fails the run if any account failed, and tells the metrics to follow.
+7. **publish** sums up and starts `dora_metrics`, also where some of the tasks before it failed.
+8. **complete** records which full reads are complete, and fails the run if any task failed.
 
 Every task may be killed, repeated or run beside itself: nothing is lost and nothing doubles.
 """
@@ -31,7 +32,7 @@ from opsgenie_provider.operators.incidents import OpsgenieIncidentsToPostgresOpe
 from opsgenie_provider.operators.key import OpsgenieValidateKeyOperator
 from opsgenie_provider.operators.on_call import OpsgenieOnCallToPostgresOperator
 from opsgenie_provider.operators.plan import plan_accounts
-from opsgenie_provider.operators.publish import PublishSyncOperator
+from opsgenie_provider.operators.publish import CompleteSyncOperator, PublishSyncOperator
 from opsgenie_provider.operators.timelines import OpsgenieTimelinesToPostgresOperator
 from opsgenie_provider.operators.warehouse import PrepareWarehouseOperator
 from opsgenie_provider.retry import ApiRetryPolicy
@@ -94,12 +95,11 @@ with DAG(
     timelines = OpsgenieTimelinesToPostgresOperator.partial(task_id="timelines", **settings).expand(
         access=access.output
     )
+    outcomes = [reader.output for reader in (incidents, catalogue, escalations, on_call, timelines)]
     publish = PublishSyncOperator(
-        task_id="publish",
-        outcomes=[reader.output for reader in (incidents, catalogue, escalations, on_call, timelines)],
-        outlets=[OPSGENIE_STAGING],
-        trigger_rule=TriggerRule.ALL_DONE,
-        retries=0,
-        **warehouse,
+        task_id="publish", outcomes=outcomes, outlets=[OPSGENIE_STAGING], trigger_rule=TriggerRule.ALL_DONE
     )
-    incidents >> timelines >> publish
+    complete = CompleteSyncOperator(
+        task_id="complete", outcomes=outcomes, trigger_rule=TriggerRule.ALL_DONE, **warehouse
+    )
+    incidents >> timelines >> publish >> complete

@@ -4,7 +4,8 @@ Triggered by hand. `dry_run` (the default) stops after the plan and writes nothi
 docs/migration.md is the runbook.
 
 1. **prepare** checks the settings and tables, **options** the params, **validate_keys** the keys.
-2. **extract** reads PagerDuty's incidents, log entries and notes into `staging.pagerduty_*`.
+2. **extract** reads PagerDuty's incidents, log entries and notes into `staging.pagerduty_*`;
+   **publish** starts `dora_metrics`, also where extract failed halfway.
 3. **plan** writes `migration.ledger`, a row per incident, and says what the import will and will
    not do. A dry run ends here.
 4. **approve** waits for a person (unless `require_approval` is off). A refusal ends the run.
@@ -22,17 +23,18 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
-from airflow.sdk import DAG, Param, task
+from airflow.sdk import DAG, Param, TriggerRule, task
 
 from opsgenie_provider.assets import PAGERDUTY_STAGING
+from opsgenie_provider.migration.options import Options
 from opsgenie_provider.operators.migration_approval import ApprovePlanOperator
-from opsgenie_provider.operators.migration_base import options_of
 from opsgenie_provider.operators.migration_import import ImportCanaryOperator, ImportIncidentsOperator
 from opsgenie_provider.operators.migration_keys import ValidateMigrationKeysOperator
 from opsgenie_provider.operators.migration_plan import PlanMigrationOperator
 from opsgenie_provider.operators.migration_undo import PlanUndoOperator, UndoMigrationOperator
 from opsgenie_provider.operators.migration_verify import VerifyMigrationOperator
 from opsgenie_provider.operators.pagerduty import PagerdutyToPostgresOperator
+from opsgenie_provider.operators.publish import PublishSyncOperator
 from opsgenie_provider.operators.warehouse import PrepareWarehouseOperator
 from opsgenie_provider.retry import ApiRetryPolicy
 
@@ -47,18 +49,7 @@ with DAG(
     max_active_runs=1,
     tags=["pagerduty", "opsgenie", "dora"],
     default_args={"retries": 3, "retry_delay": timedelta(seconds=30), "retry_exponential_backoff": 2},
-    params={
-        "since": Param(None, type=["null", "string"], description="Only what was created from here on"),
-        "until": Param(None, type=["null", "string"], description="Only what was created before this"),
-        "dry_run": Param(True, type="boolean", description="Stop after the plan: write nothing to OpsGenie"),
-        "require_approval": Param(True, type="boolean", description="Wait for a person to approve the plan"),
-        "import_notes": Param(True, type="boolean", description="Import notes, too"),
-        "include_open": Param(False, type="boolean", description="Import incidents that are not resolved"),
-        "limit": Param(
-            None, type=["null", "integer"], minimum=1, description="At most so many new incidents"
-        ),
-        "undo": Param(False, type="boolean", description="Delete from OpsGenie what was imported"),
-    },
+    params={name: Param(**schema) for name, schema in Options.schemas().items()},
 ) as dag:
     prepare = PrepareWarehouseOperator(task_id="prepare", include_dir=str(INCLUDE))
     setting = prepare.output_of
@@ -69,7 +60,7 @@ with DAG(
 
     @task(retry_policy=ApiRetryPolicy(), multiple_outputs=True)
     def options(params: dict[str, Any] | None = None) -> Any:
-        return options_of(params or {})
+        return Options.from_params(params or {}).as_json()
 
     @task.branch
     def choose(undo: bool) -> str:
@@ -98,8 +89,13 @@ with DAG(
         since=chosen["since"],
         until=chosen["until"],
         with_notes=chosen["import_notes"],
-        outlets=[PAGERDUTY_STAGING],
         **source,
+    )
+    publish = PublishSyncOperator(
+        task_id="publish",
+        outcomes=[extract.output],
+        outlets=[PAGERDUTY_STAGING],
+        trigger_rule=TriggerRule.ALL_DONE,
     )
     plan = PlanMigrationOperator(task_id="plan", **settings)
     approve = ApprovePlanOperator(task_id="approve", body=plan.output, **approval)

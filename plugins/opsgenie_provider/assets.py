@@ -5,4 +5,7 @@ from airflow.sdk import Asset
 OPSGENIE_STAGING = Asset(name="staging.opsgenie", uri="x-warehouse://staging/opsgenie")
 DEPLOYMENTS_STAGING = Asset(name="staging.deployments", uri="x-warehouse://staging/deployments")
 PAGERDUTY_STAGING = Asset(name="staging.pagerduty", uri="x-warehouse://staging/pagerduty")
+ATTRIBUTION_OVERRIDES = Asset(
+    name="dora.attribution_overrides", uri="x-warehouse://dora/attribution_overrides"
+)
 DORA = Asset(name="dora", uri="x-warehouse://dora")

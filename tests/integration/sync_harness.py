@@ -27,7 +27,7 @@ from opsgenie_provider.operators.incidents import OpsgenieIncidentsToPostgresOpe
 from opsgenie_provider.operators.key import OpsgenieValidateKeyOperator
 from opsgenie_provider.operators.on_call import OpsgenieOnCallToPostgresOperator
 from opsgenie_provider.operators.plan import plan_accounts
-from opsgenie_provider.operators.publish import PublishSyncOperator, SyncFailedError
+from opsgenie_provider.operators.publish import CompleteSyncOperator, PublishSyncOperator, SyncFailedError
 from opsgenie_provider.operators.timelines import OpsgenieTimelinesToPostgresOperator
 from opsgenie_provider.operators.warehouse import PrepareWarehouseOperator
 from sandbox.gateway import Gateway, LoggedRequest
@@ -242,15 +242,16 @@ class Sync:
 
     def _publish(self, run: Run, warehouse: dict[str, Any]) -> None:
         readers = ("incidents", "catalogue", "escalations", "on_call", "timelines")
-        publish = PublishSyncOperator(
-            task_id="publish", outcomes=[run.outputs.get(name) for name in readers], **warehouse
-        )
+        outcomes = [run.outputs.get(name) for name in readers]
         states = {name: "failed" for name, _ in run.errors}
         ti = SimpleNamespace(dag_id="d", run_id="r", get_task_states=lambda **which: {"r": states})
+        run.outputs["publish"] = [
+            PublishSyncOperator(task_id="publish", outcomes=outcomes).execute({"ti": ti})
+        ]
         try:
-            run.outputs["publish"] = [publish.execute({"ti": ti})]
+            CompleteSyncOperator(task_id="complete", outcomes=outcomes, **warehouse).execute({"ti": ti})
         except SyncFailedError as error:
-            run.errors.append(("publish", error))
+            run.errors.append(("complete", error))
 
 
 def advance(account: Account, **by: float) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.models.asset import AssetEvent, AssetModel
 from airflow.models.xcom import XComModel
 from airflow.sdk import DAG
 from airflow.utils.session import create_session
@@ -61,6 +62,13 @@ def states(run: Any) -> dict[str, Counter[str]]:
     for instance in run.get_task_instances():
         found.setdefault(instance.task_id, Counter())[str(instance.state)] += 1
     return found
+
+
+def asset_events(run: Any) -> list[str]:
+    """The assets that a run has marked as updated."""
+    with create_session() as session:
+        query = select(AssetModel.name).join(AssetEvent, AssetEvent.asset_id == AssetModel.id)
+        return list(session.scalars(query.where(AssetEvent.source_run_id == run.run_id)))
 
 
 def history(store: Store) -> list[Any]:
@@ -115,12 +123,14 @@ def test_two_accounts_of_which_one_has_a_wrong_key(
     assert run.state == DagRunState.FAILED
     found = states(run)
     assert found["validate_key"] == Counter(success=1, failed=1)
-    assert found["publish"] == Counter(failed=1)
-    others = set(found) - {"validate_key", "publish"}
+    assert found["complete"] == Counter(failed=1)
+    others = set(found) - {"validate_key", "complete"}
     assert all(found[task] == Counter(success=1) for task in others), found
     expected = incident_tables(history(other.store), account=other.name)
     expected |= catalogue_tables(other.store, account=other.name)
     assert differences(warehouse, expected, account=other.name) == []
+    # What the other account brought is there for the metrics.
+    assert asset_events(run) == ["staging.opsgenie"]
     output = capfd.readouterr()
     spoken = caplog.text + output.out + output.err
     assert "1 task failed: validate_key" in spoken
@@ -138,5 +148,19 @@ def test_a_since_after_until_fails_the_run(
     run = dag.test(run_conf={"since": "2024-03-02", "until": "2024-03-01"})
     assert run.state == DagRunState.FAILED
     assert states(run)["plan"] == Counter(failed=1)
+    # The windows could not be mapped; what does not need them was stored.
+    assert states(run)["incidents"] == Counter(upstream_failed=1)
+    assert asset_events(run) == ["staging.opsgenie"]
     output = capfd.readouterr()
     assert "Swap them" in caplog.text + output.out + output.err
+
+
+def test_a_run_in_which_nothing_was_read_leaves_the_metrics_alone(
+    dag: DAG, live: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPSGENIE_PROVIDER__DIRECTION", "sideways")
+    run = dag.test()
+    assert run.state == DagRunState.FAILED
+    assert states(run)["prepare"] == Counter(failed=1)
+    assert states(run)["publish"] == Counter(skipped=1)
+    assert asset_events(run) == []

@@ -97,7 +97,7 @@ def test_a_page_that_fails_for_good_marks_nothing(
 
     run = sync(timelines=False, full_refresh=True, fails=True)
 
-    assert [task for task, _ in run.errors] == ["incidents", "publish"]
+    assert [task for task, _ in run.errors] == ["incidents", "complete"]
     assert "500" in str(run.error("incidents"))
     assert deleted(warehouse) == set()
     assert warehouse.versions()["opsgenie_incidents"] == before["opsgenie_incidents"]

@@ -218,8 +218,8 @@ def test_one_wrong_key_does_not_harm_the_other_account(
 
     run = sync(fails=True)
 
-    assert [task for task, _ in run.errors] == ["validate_key", "publish"]
-    assert "validate_key" in _short(run.error("publish"))
+    assert [task for task, _ in run.errors] == ["validate_key", "complete"]
+    assert "validate_key" in _short(run.error("complete"))
     expected = incident_tables(history(other.store), account=other.name)
     assert differences(warehouse, expected, account=other.name) == []
     assert {row["account"] for row in warehouse.table("opsgenie_incidents")} == {"opsgenie_eu"}

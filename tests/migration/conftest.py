@@ -14,7 +14,6 @@ from opsgenie_provider.api import opsgenie, transport
 from opsgenie_provider.api import pagerduty as pagerduty_api
 from opsgenie_provider.api.transport import Throttle
 from opsgenie_provider.operators.migration_import import ImportOperator
-from opsgenie_provider.operators.migration_verify import VerifyMigrationOperator
 from sandbox import pagerduty
 from sandbox.opsgenie import Store
 from sandbox.server import Slot
@@ -61,7 +60,6 @@ def migration(
 ) -> Migration:
     """Runs what the DAG runs; an index that may lag is waited for a moment only."""
     monkeypatch.setattr(ImportOperator, "settle_seconds", SETTLE)
-    monkeypatch.setattr(VerifyMigrationOperator, "settle_seconds", SETTLE)
     return Migration(warehouse, slots, source, Store(), monkeypatch)
 
 

@@ -12,12 +12,10 @@ import sys
 from migration_harness import SETTLE, run
 
 from opsgenie_provider.operators.migration_import import ImportOperator
-from opsgenie_provider.operators.migration_verify import VerifyMigrationOperator
 
 
 def main() -> None:
     ImportOperator.settle_seconds = SETTLE
-    VerifyMigrationOperator.settle_seconds = SETTLE
     for _ in sys.stdin:
         child = os.fork()
         if not child:

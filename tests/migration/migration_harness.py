@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from opsgenie_provider.operators.migration_base import options_of
+from opsgenie_provider.migration.options import Options
 from opsgenie_provider.operators.migration_import import ImportCanaryOperator, ImportIncidentsOperator
 from opsgenie_provider.operators.migration_keys import ValidateMigrationKeysOperator
 from opsgenie_provider.operators.migration_plan import PlanMigrationOperator
@@ -43,7 +43,7 @@ def run(**params: Any) -> dict[str, Any]:
         return outputs[name]
 
     task("prepare", PrepareWarehouseOperator, include_dir=str(INCLUDE))
-    options = json.loads(json.dumps(options_of(params)))
+    options = json.loads(json.dumps(Options.from_params(params).as_json()))
     settings = {"options": options}
     keys = task("validate_keys", ValidateMigrationKeysOperator, **settings)
     writing = settings | {"limits": keys["limits"]}

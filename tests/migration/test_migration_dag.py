@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk import TriggerRule
 from airflow.sdk.exceptions import DownstreamTasksSkipped
 
+from opsgenie_provider.migration.options import Options
 from opsgenie_provider.operators.migration_approval import ApprovePlanOperator
-from opsgenie_provider.operators.migration_base import options_of
 from sync_harness import INCLUDE
 
 
@@ -35,7 +36,7 @@ def test_it_runs_by_hand_only_and_carefully(dag: Any) -> None:
         "limit": None,
         "undo": False,
     }
-    assert options_of(params).keys() == params.keys()
+    assert Options.from_params(params).as_json() == params
 
 
 def test_nothing_writes_before_it_was_approved(dag: Any) -> None:
@@ -46,6 +47,14 @@ def test_nothing_writes_before_it_was_approved(dag: Any) -> None:
         assert {"validate_keys", "extract", "plan", "go_on", "approve"} <= before(task_id)
     assert {"plan_undo", "go_on_undo", "approve_undo"} <= before("undo")
     assert not {"canary", "import"} & before("undo")
+
+
+def test_what_extract_stored_reaches_the_metrics_even_if_it_failed(dag: Any) -> None:
+    publish = dag.get_task("publish")
+    assert [asset.name for asset in publish.outlets] == ["staging.pagerduty"]
+    assert publish.trigger_rule == TriggerRule.ALL_DONE
+    assert publish.upstream_task_ids == {"extract"}
+    assert not dag.get_task("extract").outlets
 
 
 @pytest.mark.parametrize(("task_id", "skipped"), [("approve", ["canary"]), ("approve_undo", ["undo"])])

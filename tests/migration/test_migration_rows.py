@@ -12,20 +12,21 @@ import regex
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opsgenie_provider.rows.graphemes import cut, length
-from opsgenie_provider.rows.migration import (
+from opsgenie_provider.migration.options import Options
+from opsgenie_provider.migration.payloads import (
     DETAILS,
     MESSAGE,
-    Choices,
     Note,
     NotImportable,
     SourceIncident,
     default_priorities,
     differences,
+    has_text,
     payload_of,
     priority_of,
     violations,
 )
+from opsgenie_provider.rows.graphemes import cut, length
 
 AT = datetime(2026, 1, 31, 12, tzinfo=UTC)
 FAMILY, FLAG, WAVE = "👩‍👩‍👧‍👦", "🇩🇪", "👋🏽"
@@ -39,9 +40,7 @@ def incident(**fields: Any) -> SourceIncident:
 
 
 instants = st.datetimes(datetime(2010, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC))
-notes = st.lists(
-    st.builds(Note, TEXTS.filter(lambda text: bool(text.strip())), st.none() | TEXTS, st.none() | instants)
-)
+notes = st.lists(st.builds(Note, TEXTS, st.none() | TEXTS, st.none() | instants))
 incidents = st.builds(
     SourceIncident,
     st.text(min_size=1, max_size=30),
@@ -80,7 +79,7 @@ def test_a_cut_takes_no_character_apart(text: str, limit: int) -> None:
 
 @pytest.mark.parametrize("unit", [FAMILY, FLAG, WAVE, "e\u0301", "𝄞", "각"])
 def test_a_title_of_300_characters_is_cut_between_characters(unit: str) -> None:
-    payload = payload_of(incident(title=unit * 300), Choices())
+    payload = payload_of(incident(title=unit * 300), Options(), {})
     message = payload["create"]["message"]
     assert MESSAGE - length(unit) - 1 <= length(message) <= MESSAGE
     assert set(regex.findall(r"\X", message[:-1])) == {unit}
@@ -89,14 +88,14 @@ def test_a_title_of_300_characters_is_cut_between_characters(unit: str) -> None:
 
 @given(incidents, st.booleans(), st.booleans())
 def test_what_is_planned_is_within_the_limits(one: SourceIncident, notes: bool, open_: bool) -> None:
-    choices = Choices(include_open=open_, import_notes=notes)
+    options = Options(include_open=open_, import_notes=notes)
     if one.status != "resolved" and not open_:
         with pytest.raises(NotImportable, match="not resolved"):
-            payload_of(one, choices)
+            payload_of(one, options, {})
         return
     if length(one.web_url or "") > 5_000:
         return
-    payload = payload_of(one, choices)
+    payload = payload_of(one, options, {})
     assert violations(payload) == []
     assert json.loads(json.dumps(payload)) == payload
     create = payload["create"]
@@ -111,16 +110,28 @@ def test_what_is_planned_is_within_the_limits(one: SourceIncident, notes: bool, 
         )
     else:
         assert said is None
-    assert len(payload["notes"]) == (len(one.notes) if notes else 0)
+    assert len(payload["notes"]) == (sum(has_text(note.content) for note in one.notes) if notes else 0)
     assert payload["resolve"] is (one.status == "resolved")
 
 
 def test_notes_stand_in_the_order_of_time_with_author() -> None:
     later, first = Note("second", "Bob", AT + timedelta(minutes=5)), Note("first", "Ada", AT)
-    payload = payload_of(incident(notes=[later, first]), Choices())
+    payload = payload_of(incident(notes=[later, first]), Options(), {})
     assert payload["notes"] == ["[2026-01-31T12:00:00Z · Ada] first", "[2026-01-31T12:05:00Z · Bob] second"]
-    assert payload_of(incident(notes=[later]), Choices(import_notes=False))["notes"] == []
-    assert payload_of(incident(notes=[Note("x")]), Choices())["notes"] == ["[PagerDuty] x"]
+    assert payload_of(incident(notes=[later]), Options(import_notes=False), {})["notes"] == []
+    assert payload_of(incident(notes=[Note("x")]), Options(), {})["notes"] == ["[PagerDuty] x"]
+
+
+@pytest.mark.parametrize("blank", ["", "  ", "\t\n", "\u00a0", "\u200b\ufeff", "\u2028 \r\n"])
+def test_a_text_of_blanks_only_is_none(blank: str) -> None:
+    """No empty note under an author's name, no empty title, no empty detail; the source keeps all."""
+    one = incident(title=blank, body=blank, service=blank, number=7, notes=[Note(blank, "Ada", AT)])
+    payload = payload_of(one, Options(), {})
+    assert payload["notes"] == []
+    assert payload["create"]["message"] == "PagerDuty incident #7"
+    assert not {"description"} & payload["create"].keys()
+    assert "pagerduty_service" not in payload["create"]["details"]
+    assert payload["source"]["notes"][0]["content"] == blank
 
 
 @pytest.mark.parametrize(
@@ -132,12 +143,12 @@ def test_notes_stand_in_the_order_of_time_with_author() -> None:
 )
 def test_what_is_not_imported_says_why(fields: dict[str, Any], why: str) -> None:
     with pytest.raises(NotImportable) as refusal:
-        payload_of(incident(**fields), Choices())
+        payload_of(incident(**fields), Options(), {})
     assert str(refusal.value) == why
 
 
 def test_an_open_one_is_imported_when_asked_for_and_not_resolved() -> None:
-    payload = payload_of(incident(status="acknowledged", resolved_at=None), Choices(include_open=True))
+    payload = payload_of(incident(status="acknowledged", resolved_at=None), Options(include_open=True), {})
     assert payload["resolve"] is False
     assert "pagerduty_resolved_at" not in payload["create"]["details"]
 
@@ -145,12 +156,12 @@ def test_an_open_one_is_imported_when_asked_for_and_not_resolved() -> None:
 def test_an_id_that_is_no_tag_is_refused_by_the_plan() -> None:
     one = SourceIncident("pd", "Q" * 60, AT, title="x", status="resolved", resolved_at=AT)
     with pytest.raises(NotImportable, match="tags"):
-        payload_of(one, Choices())
+        payload_of(one, Options(), {})
 
 
 def test_details_too_large_are_refused() -> None:
     with pytest.raises(NotImportable, match=f"details have more than {DETAILS}"):
-        payload_of(incident(web_url="x" * DETAILS), Choices())
+        payload_of(incident(web_url="x" * DETAILS), Options(), {})
 
 
 @pytest.mark.parametrize(
@@ -179,13 +190,13 @@ def test_priorities_of_any_number_are_spread_in_order() -> None:
 
 @pytest.mark.parametrize("loud", ["responders", "notifyStakeholders", "statusPageEntry", "impactedServices"])
 def test_what_would_notify_is_a_violation(loud: str) -> None:
-    payload = payload_of(incident(), Choices())
+    payload = payload_of(incident(), Options(), {})
     payload["create"][loud] = ["x"]
     assert "notify" in violations(payload)[0]
 
 
 def test_differences_are_named() -> None:
-    payload = payload_of(incident(title="a & b"), Choices())
+    payload = payload_of(incident(title="a & b"), Options(), {})
     create = payload["create"]
     found = {
         "message": "a &amp; b",

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from migration_harness import Migration, requests_of, run
 
-from opsgenie_provider.operators.migration_base import MigrationFailedError, options_of
+from opsgenie_provider.migration.options import Options
+from opsgenie_provider.operators.migration_base import MigrationFailedError
 from sandbox.instants import DAY, HOUR, MINUTE, to_datetime
 from sandbox.opsgenie import Store
+from sandbox.opsgenie.bodies import Checks
+from sandbox.opsgenie.model import Incident
 from sync_harness import Warehouse
 
 
@@ -47,17 +53,17 @@ def test_a_dry_run_plans_and_leaves_opsgenie_alone(migration: Migration) -> None
 
 
 def test_the_default_is_a_dry_run_that_asks() -> None:
-    options = options_of({})
-    assert options["dry_run"]
-    assert options["require_approval"]
-    assert options["import_notes"]
-    assert not options["include_open"]
+    options = Options.from_params({})
+    assert options.dry_run
+    assert options.require_approval
+    assert options.import_notes
+    assert not options.include_open
 
 
 @pytest.mark.parametrize("params", [{"since": "soon"}, {"since": "2026-02-01", "until": "2026-01-01"}])
 def test_wrong_params_are_told(params: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"since"):
-        options_of(params)
+        Options.from_params(params)
 
 
 def test_a_limit_takes_the_oldest_and_the_next_run_goes_on(migration: Migration) -> None:
@@ -155,7 +161,7 @@ def test_a_double_in_opsgenie_is_found(migration: Migration) -> None:
     migration()
     one = next(iter(migration.imported().values()))
     migration.target.incidents.add(one.message, tags=one.tags, details=one.details)
-    with pytest.raises(MigrationFailedError, match="stands in OpsGenie as"):
+    with pytest.raises(MigrationFailedError, match="exists in OpsGenie as"):
         migration()
 
 
@@ -200,3 +206,119 @@ def test_a_target_that_already_has_incidents_keeps_them(
     migration()
     migration.assert_complete()
     assert all(store.incidents.get(one.id) is one and one.status == "open" for one in before)
+
+
+@contextmanager
+def index_keeps(migration: Migration, *deleted: Incident) -> Iterator[None]:
+    """Searches list incidents that were deleted a moment ago, before all others."""
+    select = migration.target.incidents.select
+
+    def stale(query: str = "", *arguments: Any, **named: Any) -> list[Incident]:
+        tests = [one for one in deleted if f'"pd:{one.details["pagerduty_id"]}"' in query]
+        listed = list(deleted) if "pagerduty-import" in query else tests
+        return listed + select(query, *arguments, **named)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(migration.target.incidents, "select", stale)
+        yield
+
+
+def test_an_import_right_after_an_undo_creates_again_what_the_index_still_lists(migration: Migration) -> None:
+    migration()
+    deleted = list(migration.imported().values())
+    migration(undo=True)
+    assert migration.target.incidents.all() == []
+
+    with index_keeps(migration, *deleted):
+        migration()
+
+    migration.assert_complete()
+
+
+def test_an_incident_that_was_deleted_before_it_was_complete_is_created_again(migration: Migration) -> None:
+    """Whichever step finds it out: the resolution, the details or a note."""
+    migration(limit=6)
+    migration.warehouse.execute("update migration.ledger set state = 'created' where state = 'done'")
+    half = list(migration.imported().values())
+    revised, noted = half[0], next(one for one in half[1:] if one.notes)
+    migration.warehouse.execute(
+        "update migration.ledger set payload = payload || '{\"revise\": true}' where pagerduty_id = %s",
+        revised.details["pagerduty_id"],
+    )
+    migration.warehouse.execute(
+        "update migration.ledger set state = 'resolved', notes_done = 0, note_sent = false "
+        "where pagerduty_id = %s",
+        noted.details["pagerduty_id"],
+    )
+    for one in half:
+        migration.target.incidents.delete(one.id)
+    with index_keeps(migration, *half):
+        migration()
+    migration.assert_complete()
+
+
+def test_a_verification_asks_for_what_the_index_does_not_show_as_it_should_be(migration: Migration) -> None:
+    migration()
+    late, *_ = migration.imported().values()
+    deleted = copy.deepcopy(late)
+    deleted.id = "deleted"
+    select = migration.target.incidents.select
+
+    def stale(*arguments: Any, **named: Any) -> list[Incident]:
+        return [deleted, *(one for one in select(*arguments, **named) if one is not late)]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(migration.target.incidents, "select", stale)
+        migration()
+    migration.assert_complete()
+
+
+class TestRefused:
+    """Incidents that OpsGenie refuses for good."""
+
+    @pytest.fixture
+    def refused(self, migration: Migration) -> Iterator[set[str]]:
+        """The five oldest."""
+        oldest = sorted(migration.movable().values(), key=lambda one: (one.created_at, one.id))[:5]
+        ids = {one.id for one in oldest}
+        create = Checks.details
+
+        def details(self: Checks) -> dict[str, str]:
+            found = create(self)
+            if found.get("pagerduty_id") in ids:
+                self.errors["details"] = "Details are not accepted."
+            return found
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Checks, "details", details)
+            yield ids
+
+    def test_a_limit_gets_past_them(self, migration: Migration, refused: set[str]) -> None:
+        # The first runs find out; each begins with incidents that nothing is known of.
+        for _ in range(2):
+            with pytest.raises(MigrationFailedError, match="not accepted"):
+                migration(limit=3)
+        migration(limit=3)
+        assert len(migration.imported()) >= 3
+        before = len(migration.imported())
+        migration(limit=3)
+        assert len(migration.imported()) == before + 3
+        assert not refused & migration.imported().keys()
+        assert "OpsGenie refused it before" in migration.row(min(refused))["reason"]
+
+    def test_they_stop_no_run(self, migration: Migration, refused: set[str]) -> None:
+        """The rest is imported, what was begun is finished, and the verification names them."""
+        for _ in range(3):
+            with suppress(MigrationFailedError):
+                migration()
+        begun = min(migration.imported())
+        migration.warehouse.execute(
+            "update migration.ledger set state = 'created' where pagerduty_id = %s", begun
+        )
+        with pytest.raises(MigrationFailedError, match="5 incidents and") as failure:
+            migration()
+        assert all(id_ in str(failure.value) for id_ in refused)
+        migration.assert_complete(but=frozenset(refused))
+        refused.clear()
+        migration()
+        migration.assert_complete()

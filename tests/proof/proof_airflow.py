@@ -25,7 +25,6 @@ from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 from opsgenie_provider.api import github, opsgenie, pagerduty, transport
 from opsgenie_provider.api.transport import Throttle
 from opsgenie_provider.operators.migration_import import ImportOperator
-from opsgenie_provider.operators.migration_verify import VerifyMigrationOperator
 
 ROOT = Path(__file__).resolve().parents[2]
 DAGS = ("opsgenie_sync", "deployments_sync", "dora_metrics", "pagerduty_migration")
@@ -35,7 +34,7 @@ CLOCKS = {
     "on_call": "opsgenie_provider.operators.on_call",
     "github": "opsgenie_provider.operators.deployments",
     "extract": "opsgenie_provider.operators.pagerduty",
-    "imported": "opsgenie_provider.api.imported",
+    "imported": "opsgenie_provider.migration.search",
 }
 Outputs = dict[str, Any]
 Patch = Callable[[Any, str, Any], None]
@@ -70,8 +69,7 @@ def adapt(patch: Patch) -> None:
         object.__setattr__(quick, "throttle", lambda response: Throttle(wait=0.01))
         object.__setattr__(quick, "quota", lambda response: None)
         patch(module, "DIALECT", quick)
-    for operator in (ImportOperator, VerifyMigrationOperator):
-        patch(operator, "settle_seconds", 0.4)
+    patch(ImportOperator, "settle_seconds", 0.4)
 
 
 def set_clocks(patch: Patch, now: datetime, skewed: str = "", skew: timedelta = timedelta()) -> None:

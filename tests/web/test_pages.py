@@ -96,7 +96,8 @@ def test_a_form_of_another_site_is_refused(site: Any, token: str | None) -> None
 def override_events(site: Any) -> int:
     with site.airflow_database() as database:
         row = database.execute(
-            "select count(*) from asset_event where (extra ->> 'override') = 'incident-2'"
+            "select count(*) from asset_event join asset on asset.id = asset_event.asset_id "
+            "where asset.name = 'dora.attribution_overrides' and (extra ->> 'override') = 'incident-2'"
         ).fetchone()
     return int(row[0])
 

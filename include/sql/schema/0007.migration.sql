@@ -1,7 +1,6 @@
 -- PagerDuty's history on its way into OpsGenie: what was read, what is planned, what became of it.
 -- Times are timestamptz in UTC; durations are in seconds; what is not known is null.
 
--- One row per log entry; entry_type as received (acknowledge_log_entry, ...).
 create table staging.pagerduty_log_entries (
     account text not null,
     incident_id text not null,
@@ -12,6 +11,16 @@ create table staging.pagerduty_log_entries (
     synced_at timestamptz not null,
     primary key (account, incident_id, entry_id)
 );
+
+comment on table staging.pagerduty_log_entries is 'Log entries of PagerDuty incidents, one row per entry.';
+comment on column staging.pagerduty_log_entries.account is 'The Airflow connection of the PagerDuty account.';
+comment on column staging.pagerduty_log_entries.incident_id is 'PagerDuty''s id of the incident.';
+comment on column staging.pagerduty_log_entries.entry_id is 'PagerDuty''s id of the entry.';
+comment on column staging.pagerduty_log_entries.entry_type is
+'As received: acknowledge_log_entry, resolve_log_entry, ...';
+comment on column staging.pagerduty_log_entries.event_at is 'When it happened.';
+comment on column staging.pagerduty_log_entries.raw is 'The payload as received.';
+comment on column staging.pagerduty_log_entries.synced_at is 'When the row was written last.';
 
 create table staging.pagerduty_notes (
     account text not null,
@@ -25,7 +34,16 @@ create table staging.pagerduty_notes (
     primary key (account, incident_id, note_id)
 );
 
--- Which version of an incident its log entries and notes were read for: another version means they are due.
+comment on table staging.pagerduty_notes is 'Notes of PagerDuty incidents, one row per note.';
+comment on column staging.pagerduty_notes.account is 'The Airflow connection of the PagerDuty account.';
+comment on column staging.pagerduty_notes.incident_id is 'PagerDuty''s id of the incident.';
+comment on column staging.pagerduty_notes.note_id is 'PagerDuty''s id of the note.';
+comment on column staging.pagerduty_notes.author is 'Name of the user, rule or service that wrote it.';
+comment on column staging.pagerduty_notes.content is 'Its text.';
+comment on column staging.pagerduty_notes.created_at is 'When it was written.';
+comment on column staging.pagerduty_notes.raw is 'The payload as received.';
+comment on column staging.pagerduty_notes.synced_at is 'When the row was written last.';
+
 create table staging.pagerduty_detail_reads (
     account text not null,
     incident_id text not null,
@@ -34,6 +52,14 @@ create table staging.pagerduty_detail_reads (
     synced_at timestamptz not null,
     primary key (account, incident_id)
 );
+
+comment on table staging.pagerduty_detail_reads is
+'The version of each incident that its log entries and notes were read for; with another one they are due.';
+comment on column staging.pagerduty_detail_reads.account is 'The Airflow connection of the PagerDuty account.';
+comment on column staging.pagerduty_detail_reads.incident_id is 'PagerDuty''s id of the incident.';
+comment on column staging.pagerduty_detail_reads.version is 'Hash of what changes whenever its details do.';
+comment on column staging.pagerduty_detail_reads.with_notes is 'Whether notes were read, too.';
+comment on column staging.pagerduty_detail_reads.synced_at is 'When the row was written last.';
 
 create table staging.pagerduty_services (
     account text not null,
@@ -44,6 +70,13 @@ create table staging.pagerduty_services (
     primary key (account, service_id)
 );
 
+comment on table staging.pagerduty_services is 'PagerDuty services.';
+comment on column staging.pagerduty_services.account is 'The Airflow connection of the PagerDuty account.';
+comment on column staging.pagerduty_services.service_id is 'PagerDuty''s id of the service.';
+comment on column staging.pagerduty_services.name is 'Its name.';
+comment on column staging.pagerduty_services.raw is 'The payload as received.';
+comment on column staging.pagerduty_services.synced_at is 'When the row was written last.';
+
 create table staging.pagerduty_teams (
     account text not null,
     team_id text not null,
@@ -53,7 +86,13 @@ create table staging.pagerduty_teams (
     primary key (account, team_id)
 );
 
--- position: 1 is the most severe.
+comment on table staging.pagerduty_teams is 'PagerDuty teams.';
+comment on column staging.pagerduty_teams.account is 'The Airflow connection of the PagerDuty account.';
+comment on column staging.pagerduty_teams.team_id is 'PagerDuty''s id of the team.';
+comment on column staging.pagerduty_teams.name is 'Its name.';
+comment on column staging.pagerduty_teams.raw is 'The payload as received.';
+comment on column staging.pagerduty_teams.synced_at is 'When the row was written last.';
+
 create table staging.pagerduty_priorities (
     account text not null,
     priority_id text not null,
@@ -64,9 +103,16 @@ create table staging.pagerduty_priorities (
     primary key (account, priority_id)
 );
 
+comment on table staging.pagerduty_priorities is 'The priorities of a PagerDuty account, in its own order.';
+comment on column staging.pagerduty_priorities.account is 'The Airflow connection of the PagerDuty account.';
+comment on column staging.pagerduty_priorities.priority_id is 'PagerDuty''s id of the priority.';
+comment on column staging.pagerduty_priorities.name is 'Its name.';
+comment on column staging.pagerduty_priorities.position is 'Its place in the order; 1 is the most severe.';
+comment on column staging.pagerduty_priorities.raw is 'The payload as received.';
+comment on column staging.pagerduty_priorities.synced_at is 'When the row was written last.';
+
 create schema if not exists migration;
 
--- One row per PagerDuty incident: what is planned for it and what became of it. It outlives both services.
 create table migration.ledger (
     account text not null,
     pagerduty_id text not null,
@@ -84,6 +130,7 @@ create table migration.ledger (
     notes_done integer not null default 0,
     note_sent boolean not null default false,
     note_request_id text,
+    refused boolean not null default false,
     primary key (account, pagerduty_id),
     constraint ledger_state_known check (
         state in ('planned', 'submitting', 'submitted', 'created', 'resolved', 'done', 'skipped', 'failed')
@@ -93,16 +140,35 @@ create table migration.ledger (
     )
 );
 
--- No OpsGenie incident stands for two of PagerDuty's.
+comment on table migration.ledger is
+'What is planned for each PagerDuty incident and what was done with it. It outlives both services.';
+comment on column migration.ledger.account is 'The Airflow connection of the PagerDuty account.';
+comment on column migration.ledger.pagerduty_id is 'PagerDuty''s id of the incident.';
+comment on column migration.ledger.state is
+'planned, submitting (the request to create is about to be sent), submitted (it was accepted), created, '
+'resolved, done, skipped or failed.';
+comment on column migration.ledger.reason is 'Why it is skipped or failed.';
+comment on column migration.ledger.opsgenie_request_id is 'OpsGenie''s id of the request to create.';
+comment on column migration.ledger.opsgenie_incident_id is 'OpsGenie''s id of the incident.';
+comment on column migration.ledger.payload is
+'What is sent (create, notes, resolve), and all that PagerDuty said (source).';
+comment on column migration.ledger.original_created_at is 'When the incident was created in PagerDuty.';
+comment on column migration.ledger.original_resolved_at is 'When it was resolved in PagerDuty.';
+comment on column migration.ledger.seconds_to_recover is
+'original_resolved_at minus original_created_at; null where that is negative or not known.';
+comment on column migration.ledger.attempts is 'How often a request to create was sent.';
+comment on column migration.ledger.last_error is 'The last error, also of a row that was tried again since.';
+comment on column migration.ledger.updated_at is 'When the row changed last.';
+comment on column migration.ledger.notes_done is 'How many of the payload''s notes exist in OpsGenie.';
+comment on column migration.ledger.note_sent is 'The next note may exist in OpsGenie, too.';
+comment on column migration.ledger.note_request_id is 'OpsGenie''s id of the request to add it.';
+comment on column migration.ledger.refused is
+'OpsGenie has refused to create it: it is tried again, but after all others.';
+
+-- Two PagerDuty incidents never share an OpsGenie incident.
 create unique index on migration.ledger (opsgenie_incident_id) where opsgenie_incident_id is not null;
 create index on migration.ledger (account, state);
 
-comment on column migration.ledger.payload is
-'What is sent (create, notes, resolve), and all that PagerDuty said (source).';
-comment on column migration.ledger.notes_done is
-'How many of the payload''s notes stand in OpsGenie; note_sent: the next one may stand there, too.';
-
--- What the last verification found in OpsGenie, one row per incident that bears an import tag.
 create table migration.opsgenie_incidents (
     account text not null,
     opsgenie_incident_id text not null,
@@ -115,8 +181,17 @@ create table migration.opsgenie_incidents (
     primary key (account, opsgenie_incident_id)
 );
 
--- One row per account and UTC month of original creation: what PagerDuty has to move, what the ledger says was
--- moved, and what the last verification read back from OpsGenie.
+comment on table migration.opsgenie_incidents is
+'What the last verification found in OpsGenie, one row per imported incident.';
+comment on column migration.opsgenie_incidents.account is 'The Airflow connection of the PagerDuty account.';
+comment on column migration.opsgenie_incidents.opsgenie_incident_id is 'OpsGenie''s id of the incident.';
+comment on column migration.opsgenie_incidents.pagerduty_id is 'Its detail pagerduty_id.';
+comment on column migration.opsgenie_incidents.original_created_at is 'Its detail pagerduty_created_at.';
+comment on column migration.opsgenie_incidents.seconds_to_recover is 'Its detail seconds_to_recover.';
+comment on column migration.opsgenie_incidents.status is 'open, resolved or closed.';
+comment on column migration.opsgenie_incidents.raw is 'The payload as received.';
+comment on column migration.opsgenie_incidents.read_at is 'When it was read.';
+
 create view migration.parity as
 with moved as (
     select
@@ -186,3 +261,16 @@ select
     pagerduty_incidents = ledger_incidents and ledger_incidents = opsgenie_incidents
     and pagerduty_seconds = ledger_seconds and ledger_seconds = opsgenie_seconds as matches
 from sides;
+
+comment on view migration.parity is
+'PagerDuty, the ledger and OpsGenie by month: what there is to move, what was moved, what the last '
+'verification read back.';
+comment on column migration.parity.account is 'The Airflow connection of the PagerDuty account.';
+comment on column migration.parity.month is 'The first day of the UTC month of the original creation.';
+comment on column migration.parity.pagerduty_incidents is 'Incidents in PagerDuty that are not skipped.';
+comment on column migration.parity.ledger_incidents is 'Ledger rows that are done.';
+comment on column migration.parity.opsgenie_incidents is 'Incidents that the last verification found.';
+comment on column migration.parity.pagerduty_seconds is 'Sum of their seconds to recover in PagerDuty.';
+comment on column migration.parity.ledger_seconds is 'The same sum in the ledger.';
+comment on column migration.parity.opsgenie_seconds is 'The same sum of the details in OpsGenie.';
+comment on column migration.parity.matches is 'Whether all three agree.';

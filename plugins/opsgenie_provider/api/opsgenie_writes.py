@@ -75,7 +75,7 @@ class OpsgenieWriter(OpsgenieClient):
         return self._write("POST", f"/v1/incidents/{incident_id}/resolve", {})
 
     def add_note(self, incident_id: str, note: str) -> str:
-        """Ask to add a note (at most 25,000 characters); done twice, it stands there twice."""
+        """Ask to add a note (at most 25,000 characters); done twice, it is there twice."""
         return self._write("POST", f"/v1/incidents/{incident_id}/notes", {"note": note})
 
     def add_details(self, incident_id: str, details: Mapping[str, str]) -> str:
@@ -141,7 +141,7 @@ class OpsgenieWriter(OpsgenieClient):
             offset = page[-1].offset
 
     def tagged(self, tag: str) -> list[Raw]:
-        """Incidents that bear a tag, as far as the search index knows by now.
+        """Incidents with a tag, as far as the search index knows by now.
 
         The search syntax is asked with and without quotes, as a tag may hold a colon: one that the
         server cannot read finds nothing. The caller checks the tags of what is found.

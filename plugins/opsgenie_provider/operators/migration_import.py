@@ -8,22 +8,16 @@ from typing import Any
 import msgspec
 from airflow.sdk import Context
 
-from opsgenie_provider.api.decoding import decode_into
-from opsgenie_provider.api.imported import tagged_incidents
 from opsgenie_provider.hooks.opsgenie_import import IMPORT_THREADS
+from opsgenie_provider.migration.importer import Importer
+from opsgenie_provider.migration.ledger import UNFINISHED, Entry, Ledger
+from opsgenie_provider.migration.lookup import SETTLE_SECONDS, Lookup
+from opsgenie_provider.migration.payloads import differences
 from opsgenie_provider.operators.base import Progress
-from opsgenie_provider.operators.importing import SETTLE_SECONDS, Importer
 from opsgenie_provider.operators.migration_base import MigrationFailedError, MigrationOperator
-from opsgenie_provider.rows.migration import IMPORT_TAG, differences
-from opsgenie_provider.warehouse.ledger import UNFINISHED, Entry, Ledger
 
-# An incident that OpsGenie refuses for its own sake is no reason to stop; several in a row are.
+# One incident that OpsGenie refuses is no reason to stop; several in a row are.
 _CANARIES = 3
-
-
-class _Adoptable(msgspec.Struct):
-    id: str
-    extraProperties: dict[str, Any] | None = None
 
 
 class ImportOperator(MigrationOperator):
@@ -32,26 +26,15 @@ class ImportOperator(MigrationOperator):
     settle_seconds = SETTLE_SECONDS
 
     def importer(self, ledger: Ledger) -> Importer:
-        return Importer(self.writer, ledger, self.account, settle_seconds=self.settle_seconds)
-
-    def adopt(self, ledger: Ledger, executor: ThreadPoolExecutor) -> None:
-        """Book what an earlier migration imported and this ledger does not know of: a lost warehouse, say."""
-        planned = {entry.pagerduty_id: entry for entry in ledger.entries(("planned",))}
-        if not planned:
-            return
-        for raw in tagged_incidents(self.writer, executor, IMPORT_TAG):
-            incident = decode_into(raw, _Adoptable)
-            details = incident.extraProperties or {}
-            entry = planned.pop(str(details.get("pagerduty_id")), None)
-            if entry is not None and details.get("pagerduty_account") == self.account:
-                self.log.warning("%s is in OpsGenie already: taken over.", entry.pagerduty_id)
-                ledger.created(entry, incident.id, adopted=True)
+        return Importer(self.writer, ledger, Lookup(self.writer, self.account, self.settle_seconds))
 
 
 class ImportCanaryOperator(ImportOperator):
-    """Imports one incident to its end and looks at it: as it was meant to be, found by its tag, and quiet.
+    """Imports one incident completely and checks it: as planned, found by its tag, and quiet.
 
-    :raises MigrationFailedError: it is not; nothing else was imported.
+    One that OpsGenie refused in an earlier run is no canary: it would stop every run.
+
+    :raises MigrationFailedError: it is not as planned; nothing else was imported.
     """
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -59,30 +42,35 @@ class ImportCanaryOperator(ImportOperator):
             self.ledger() as ledger,
             ThreadPoolExecutor(IMPORT_THREADS, thread_name_prefix="import") as executor,
         ):
-            self.adopt(ledger, executor)
-            waiting = ledger.entries(("planned",))[:_CANARIES]
             importer = self.importer(ledger)
-            for entry in waiting:
-                [entry] = importer.carry_all([entry], executor, lambda count: None)
+            importer.adopt(executor)
+            planned = ledger.entries(("planned",))
+            candidates = [entry for entry in planned if not entry.refused][:_CANARIES]
+            for candidate in candidates:
+                [entry] = importer.import_all([candidate], executor, lambda count: None)
                 if entry.state == "done":
-                    self._check(importer, entry)
+                    self._check(importer.lookup, entry)
                     self.log.info("%s is OpsGenie's %s.", entry.pagerduty_id, entry.opsgenie_incident_id)
                     return {"canary": entry.pagerduty_id, "incident": entry.opsgenie_incident_id}
                 self.log.warning("%s: %s.", entry.pagerduty_id, entry.state)
-            if waiting:
-                reasons = "; ".join(f"{id_}: {why}" for id_, why in ledger.failures()) or "see the log"
+            if candidates:
+                tried = {entry.pagerduty_id for entry in candidates}
+                reasons = "; ".join(f"{id_}: {reason}" for id_, reason in ledger.failures() if id_ in tried)
                 raise MigrationFailedError(
-                    f"None of the first {len(waiting)} incidents could be imported ({reasons}). The others "
-                    "were not tried."
+                    f"None of the first {len(candidates)} incidents could be imported "
+                    f"({reasons or 'see the log'}). The others were not tried."
                 )
-        self.log.info("Nothing new is planned: no canary.")
+        self.log.info(
+            "Nothing new is planned, so there is no canary%s.",
+            f"; {len(planned)} incidents that OpsGenie refused before are tried again" if planned else "",
+        )
         return {"canary": None}
 
-    def _check(self, importer: Importer, entry: Entry) -> None:
-        found = msgspec.json.decode(importer.read_raw(entry.opsgenie_incident_id or ""))
+    def _check(self, lookup: Lookup, entry: Entry) -> None:
+        found = msgspec.json.decode(lookup.read(entry.opsgenie_incident_id or ""))
         problems = differences(found, entry.payload)
-        if importer.find_settled(entry) != entry.opsgenie_incident_id:
-            problems.append("a search by its tag does not find it, so doubles could not be told")
+        if lookup.find_new(entry.pagerduty_id) != entry.opsgenie_incident_id:
+            problems.append("a search by its tag does not find it, so duplicates could not be detected")
         if problems:
             raise MigrationFailedError(
                 f"The first incident, {entry.pagerduty_id}, is not in OpsGenie as planned: "
@@ -103,11 +91,12 @@ class ImportIncidentsOperator(ImportOperator):
             self.ledger() as ledger,
             ThreadPoolExecutor(IMPORT_THREADS, thread_name_prefix="import") as executor,
         ):
+            importer = self.importer(ledger)
             ledger.revive_failed()
-            self.adopt(ledger, executor)
+            importer.adopt(executor)
             entries = ledger.entries(("planned", *UNFINISHED))
             progress = Progress(self.log, "incidents imported", total=len(entries))
-            self.importer(ledger).carry_all(entries, executor, progress.advance)
+            importer.import_all(entries, executor, progress.advance)
             counts = dict(ledger.counts())
             for pagerduty_id, reason in ledger.failures():
                 self.log.warning("%s failed: %s", pagerduty_id, reason)

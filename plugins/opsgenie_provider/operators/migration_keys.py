@@ -29,9 +29,9 @@ class ValidateMigrationKeysOperator(MigrationOperator):
     ui_color = "#fff2cc"
 
     def execute(self, context: Context) -> dict[str, Any]:
-        if not self.options["undo"]:
+        if not self.chosen.undo:
             self._check_pagerduty()
-        if self.options["dry_run"]:
+        if self.chosen.dry_run:
             self.log.info("A dry run: the import key %s is not used.", self.import_conn_id)
             return {"limits": {}}
         return {"limits": self._check_import_key()}
@@ -58,7 +58,7 @@ class ValidateMigrationKeysOperator(MigrationOperator):
         if not self.writer.may_write():
             raise ConnectionSettingsError(
                 f"The key of the connection {name!r} may not write: it needs Read, and Create and Update"
-                f"{' and Delete' if self.options['undo'] else ''}. Nothing was written."
+                f"{' and Delete' if self.chosen.undo else ''}. Nothing was written."
             )
         self.log.info("%s at %s: the key may write.", name, self.import_hook.base_url)
         return limits

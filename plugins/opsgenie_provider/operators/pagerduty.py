@@ -139,7 +139,7 @@ class PagerdutyToPostgresOperator(BaseOperator):
             if not first:
                 return None
             try:
-                since = pagerduty_incident_row(first[0], account=self.account)[9]
+                since = pagerduty_incident_row(first[0], account=self.account).created_at
             except UnreadablePayloadError:
                 since = _FOUNDED
         return (since, until) if since < until else None

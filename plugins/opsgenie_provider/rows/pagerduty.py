@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import NamedTuple
+
 from msgspec import Raw
 
 from opsgenie_provider.rows.fields import (
@@ -21,7 +24,26 @@ from opsgenie_provider.rows.tables import Row
 RESOLVED = "resolved"
 
 
-def pagerduty_incident_row(raw: Raw, *, account: str) -> Row:
+class PagerdutyIncidentRow(NamedTuple):
+    """A row of ``staging.pagerduty_incidents``, in the order of its ``Table``."""
+
+    account: str
+    incident_id: str
+    incident_number: int | None
+    title: str | None
+    status: str | None
+    urgency: str | None
+    priority: str | None
+    service_id: str | None
+    service_name: str | None
+    created_at: datetime
+    resolved_at: datetime | None
+    merged_into: str | None
+    web_url: str | None
+    raw: str
+
+
+def pagerduty_incident_row(raw: Raw, *, account: str) -> PagerdutyIncidentRow:
     """An incident (incidents API). Any field that is not required may be null.
 
     Accounts from before 2023 may lack ``resolved_at``; of a resolved incident the last change of
@@ -31,22 +53,22 @@ def pagerduty_incident_row(raw: Raw, *, account: str) -> Row:
     status = text(payload, "status")
     service, priority = nested(payload, "service"), nested(payload, "priority")
     resolved_at = timestamp(payload, "resolved_at") or timestamp(payload, "last_status_change_at")
-    return (
-        account,
-        required_text(payload, "id"),
-        integer(payload, "incident_number", bits=64),
-        text(payload, "title") or text(payload, "summary"),
-        status,
-        text(payload, "urgency"),
-        text(priority, "name") or text(priority, "summary"),
-        key_text(service, "id"),
-        # It stands in the keys of the dora tables.
-        key_text(service, "name") or key_text(service, "summary"),
-        required_timestamp(payload, "created_at"),
-        resolved_at if status == RESOLVED else None,
-        text(nested(nested(payload, "resolve_reason"), "incident"), "id"),
-        text(payload, "html_url"),
-        _source(raw),
+    return PagerdutyIncidentRow(
+        account=account,
+        incident_id=required_text(payload, "id"),
+        incident_number=integer(payload, "incident_number", bits=64),
+        title=text(payload, "title") or text(payload, "summary"),
+        status=status,
+        urgency=text(payload, "urgency"),
+        priority=text(priority, "name") or text(priority, "summary"),
+        service_id=key_text(service, "id"),
+        # It is part of the keys of the dora tables.
+        service_name=key_text(service, "name") or key_text(service, "summary"),
+        created_at=required_timestamp(payload, "created_at"),
+        resolved_at=resolved_at if status == RESOLVED else None,
+        merged_into=text(nested(nested(payload, "resolve_reason"), "incident"), "id"),
+        web_url=text(payload, "html_url"),
+        raw=_source(raw),
     )
 
 

@@ -110,16 +110,15 @@ def merge_pagerduty_incidents(
     """
     rows: dict[Row, Row] = {}
     rejected: Rejected = []
-    created = PAGERDUTY_INCIDENTS.columns.index("created_at")
     for raw in payloads:
         try:
             row = pagerduty_incident_row(raw, account=account)
         except UnreadablePayloadError as error:
             rejected.append((bytes(raw), str(error)))
             continue
-        if since <= row[created] < until:
+        if since <= row.created_at < until:
             rows[PAGERDUTY_INCIDENTS.key_of(row)] = row
-        elif not since - _AROUND <= row[created] < until + _AROUND:
+        elif not since - _AROUND <= row.created_at < until + _AROUND:
             rejected.append((bytes(raw), "created_at: not within the window that it was listed in"))
     staged = Staged(connection, PAGERDUTY_INCIDENTS)
     staged.copy(rows.values())

@@ -1,4 +1,4 @@
-"""Tells the DAGs that wait for an asset that it was updated, from within the API server."""
+"""Marks assets as updated from within the API server, so that the DAGs that wait for them run."""
 
 from __future__ import annotations
 

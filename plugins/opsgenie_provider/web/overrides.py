@@ -17,7 +17,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from opsgenie_provider.assets import OPSGENIE_STAGING
+from opsgenie_provider.assets import ATTRIBUTION_OVERRIDES
 from opsgenie_provider.web.asset_events import mark_updated
 from opsgenie_provider.web.pages import templates
 from opsgenie_provider.web.reader import Row, reading, writing
@@ -92,7 +92,7 @@ def save(request: Request, user: GetUserDep, decision: Annotated[Decision, Form(
     }
     with writing() as writer:
         writer.execute("remove_override" if decision.deployment == "remove" else "save_override", values)
-    told = mark_updated(OPSGENIE_STAGING, {"override": decision.incident_id, "by": user.get_name()})
+    told = mark_updated(ATTRIBUTION_OVERRIDES, {"override": decision.incident_id, "by": user.get_name()})
     return RedirectResponse(f"incidents?saved={'yes' if told else 'later'}", status_code=303)
 
 

@@ -1,4 +1,7 @@
-"""Lists the incidents that migrations made, whatever their number."""
+"""Lists the imported incidents, whatever their number, as far as OpsGenie's search index knows them.
+
+The index is eventually consistent: it shows a new incident late, and a deleted one for a while longer.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +23,17 @@ _BEGINNING = datetime(2017, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class _TaggedWindow(Window):
-    """A window of the incidents that bear a tag."""
+    """A window of the incidents that have a tag."""
 
     tag: str = ""
 
     @property
     def query(self) -> str:
         return f"tag: {self.tag} AND {super().query}"
+
+
+class _Identified(msgspec.Struct):
+    id: str
 
 
 class _Collected:
@@ -44,32 +51,28 @@ class _Collected:
         self.items.clear()
 
 
-class _Identified(msgspec.Struct):
-    id: str
-
-
 def tagged_incidents(client: OpsgenieClient, executor: ThreadPoolExecutor, tag: str) -> list[Raw]:
-    """Every incident that bears ``tag``, as far as the search index knows; a request per 100.
+    """Every incident that the search index lists with ``tag``; a request per 100.
 
-    A tag may be asked for with or without quotes; what the server does not read so, it may otherwise.
+    A tag may be asked for with or without quotes; a server that cannot read one form may read the other.
     """
     refused: InvalidRequestError | None = None
     until = datetime.now(UTC) + timedelta(days=2)
-    for asked in (f'"{tag}"', tag):
+    for form in (f'"{tag}"', tag):
         window = Window.between(_BEGINNING, until)
-        collected = _Collected()
+        found: dict[str, Raw] = {}
         reader = WindowReader(client, executor)
         try:
-            parts = reader.parts(_TaggedWindow(window.since, window.until, asked))
+            parts = reader.parts(_TaggedWindow(window.since, window.until, form))
             for part, pages in reader.pages(parts):
-                one = _Collected()
-                reader.read(part, pages, one)
-                collected.items |= one.items
+                collected = _Collected()
+                reader.read(part, pages, collected)
+                found |= collected.items
         except InvalidRequestError as error:
             refused = error
             continue
-        if collected.items:
-            return list(collected.items.values())
+        if found:
+            return list(found.values())
         refused = None
     if refused is not None:
         raise refused

@@ -4,24 +4,29 @@
        │            │              │            │            │
     skipped       planned        failed       failed       failed
 
-``submitting`` is committed before the request to create leaves, ``submitted`` with its request id
+``submitting`` is committed before the request to create is sent, ``submitted`` with its request id
 after it was accepted. So whatever kills the process, an incident that may exist has one of the two,
 and is looked up before anything is sent again. A note has the same two marks: ``note_sent`` before,
 ``note_request_id`` after. The other steps (resolve, details) may be repeated without harm.
+
+An incident that OpsGenie refused to create stays ``refused`` while it is planned again: it is tried
+again after all others, and neither counts against a limit nor stops a run.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from psycopg import sql
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from opsgenie_provider.warehouse.connection import Connection
+from opsgenie_provider.warehouse.connection import Connection, Warehouse
 
 UNFINISHED = ("submitting", "submitted", "created", "resolved")
 Json = dict[str, Any]
@@ -32,7 +37,7 @@ class LedgerConflictError(Exception):
 
 
 class Entry(NamedTuple):
-    """An incident on its way; ``payload`` without its source."""
+    """A row of the ledger; ``payload`` without its source."""
 
     pagerduty_id: str
     state: str
@@ -43,29 +48,33 @@ class Entry(NamedTuple):
     notes_done: int
     note_sent: bool
     note_request_id: str | None
+    refused: bool
 
 
 class Planned(NamedTuple):
-    """What the plan says of an incident; a ``reason`` why not, or a ``payload``."""
+    """What the plan says of an incident: a ``payload``, or a ``reason`` why it is not imported."""
 
     pagerduty_id: str
     original_created_at: datetime
     original_resolved_at: datetime | None
-    seconds_to_recover: Any
+    seconds_to_recover: Decimal | None
     reason: str | None
     payload: Json | None
 
 
 _COLUMNS = sql.SQL(
     "pagerduty_id, state, payload - 'source' as payload, opsgenie_request_id, opsgenie_incident_id, "
-    "attempts, notes_done, note_sent, note_request_id"
+    "attempts, notes_done, note_sent, note_request_id, refused"
 )
 _PLAN = """
 insert into migration.ledger as ledger (
     account, pagerduty_id, state, reason, payload, original_created_at, original_resolved_at,
     seconds_to_recover
 )
-values (%s, %s, %s, %s, %s, %s, %s, %s)
+values (
+    %(account)s, %(pagerduty_id)s, %(state)s, %(reason)s, %(payload)s, %(original_created_at)s,
+    %(original_resolved_at)s, %(seconds_to_recover)s
+)
 on conflict (account, pagerduty_id) do update set
     state = excluded.state,
     reason = excluded.reason,
@@ -85,7 +94,7 @@ and (
     excluded.original_resolved_at
 )
 """
-# An imported incident that went on in PagerDuty: its details are set anew, and what is missing follows.
+# An imported incident that changed in PagerDuty since: its details are set again, what is missing added.
 _REVISE = """
 update migration.ledger as ledger
 set state = 'created',
@@ -97,18 +106,27 @@ set state = 'created',
             where not ledger.payload -> 'notes' @> jsonb_build_array(note)
         ) as notes
     )),
-    original_resolved_at = %(resolved_at)s,
-    seconds_to_recover = %(seconds)s,
+    original_resolved_at = %(original_resolved_at)s,
+    seconds_to_recover = %(seconds_to_recover)s,
     updated_at = now()
 where ledger.account = %(account)s
     and ledger.pagerduty_id = %(pagerduty_id)s
     and ledger.state = 'done'
     and (
-        ledger.original_resolved_at is distinct from %(resolved_at)s
+        ledger.original_resolved_at is distinct from %(original_resolved_at)s
         or ledger.payload #> '{create,details,pagerduty_acknowledged_at}'
         is distinct from %(payload)s::jsonb #> '{create,details,pagerduty_acknowledged_at}'
     )
 """
+
+
+_NOTHING_SENT: Mapping[str, Any] = {
+    "opsgenie_incident_id": None,
+    "opsgenie_request_id": None,
+    "notes_done": 0,
+    "note_sent": False,
+    "note_request_id": None,
+}
 
 
 class Ledger:
@@ -127,35 +145,23 @@ class Ledger:
     def plan(self, incidents: Iterable[Planned]) -> None:
         """Write a plan: rows on which nothing was done yet follow it, imported ones are revised by it."""
         with self._connection.transaction(), self._connection.cursor() as cursor:
-            for each in incidents:
-                payload = None if each.payload is None else Jsonb(each.payload)
-                state = "skipped" if each.payload is None else "planned"
-                cursor.execute(
-                    _PLAN,
-                    (
-                        self._account, each.pagerduty_id, state, each.reason, payload,
-                        each.original_created_at, each.original_resolved_at, each.seconds_to_recover,
-                    ),
-                )  # fmt: skip
-                if payload is not None:
-                    cursor.execute(
-                        _REVISE,
-                        {
-                            "account": self._account,
-                            "pagerduty_id": each.pagerduty_id,
-                            "payload": payload,
-                            "resolved_at": each.original_resolved_at,
-                            "seconds": each.seconds_to_recover,
-                        },
-                    )
+            for incident in incidents:
+                row = incident._asdict() | {
+                    "account": self._account,
+                    "state": "skipped" if incident.payload is None else "planned",
+                    "payload": None if incident.payload is None else Jsonb(incident.payload),
+                }
+                cursor.execute(_PLAN, row)
+                if incident.payload is not None:
+                    cursor.execute(_REVISE, row)
 
-    # --- look
+    # --- read
 
     def entries(self, states: Sequence[str]) -> list[Entry]:
-        """Rows of some states, least tried first, then in the order of their creation."""
+        """Rows of some states, those least tried first, then in the order of their creation."""
         query = sql.SQL(
             "select {columns} from migration.ledger where account = %s and state = any(%s) "
-            "order by attempts, original_created_at, pagerduty_id"
+            "order by refused, attempts, original_created_at, pagerduty_id"
         ).format(columns=_COLUMNS)
         with self._connection.cursor(row_factory=class_row(Entry)) as cursor:
             return cursor.execute(query, (self._account, list(states))).fetchall()
@@ -170,8 +176,15 @@ class Ledger:
         with self._connection.cursor(row_factory=class_row(Entry)) as cursor:
             return cursor.execute(query, (self._account,)).fetchall()
 
+    def refused_ids(self) -> set[str]:
+        """PagerDuty ids that OpsGenie refused to create before."""
+        rows = self._connection.execute(
+            "select pagerduty_id from migration.ledger where account = %s and refused", (self._account,)
+        )
+        return {pagerduty_id for (pagerduty_id,) in rows}
+
     def entry(self, pagerduty_id: str) -> Entry:
-        """A row that the ledger has."""
+        """One row."""
         query = sql.SQL(
             "select {columns} from migration.ledger where account = %s and pagerduty_id = %s"
         ).format(columns=_COLUMNS)
@@ -197,7 +210,7 @@ class Ledger:
             (self._account,),
         )
 
-    # --- step
+    # --- steps
 
     def revive_failed(self) -> int:
         """Give failed rows another try: from the start, or from where they stopped."""
@@ -208,7 +221,7 @@ class Ledger:
         ).rowcount
 
     def submitting(self, entry: Entry) -> Entry:
-        """A request to create is about to leave."""
+        """A request to create is about to be sent."""
         return self._move(
             entry, "submitting", opsgenie_request_id=None, reason=None, attempts=entry.attempts + 1
         )
@@ -217,48 +230,59 @@ class Ledger:
         """The request to create was accepted."""
         return self._move(entry, "submitted", opsgenie_request_id=request_id)
 
-    def planned_again(self, entry: Entry, error: str | None = None) -> Entry:
-        """The request to create surely came to nothing."""
+    def replan(self, entry: Entry, error: str | None = None) -> Entry:
+        """The request to create was certainly not carried out."""
         return self._move(entry, "planned", opsgenie_request_id=None, last_error=error)
 
     def created(self, entry: Entry, incident_id: str, *, adopted: bool = False) -> Entry:
         """The incident exists; an ``adopted`` one may have notes already."""
-        return self._move(entry, "created", opsgenie_incident_id=incident_id, note_sent=adopted)
+        return self._move(
+            entry, "created", opsgenie_incident_id=incident_id, note_sent=adopted, refused=False
+        )
+
+    def replan_deleted(self, entry: Entry) -> Entry:
+        """The incident was deleted in OpsGenie before it was complete: all of it is to be done again."""
+        return self._move(entry, "planned", **_NOTHING_SENT)
 
     def resolved(self, entry: Entry) -> Entry:
         """The incident is resolved, or is to stay open."""
         return self._move(entry, "resolved")
 
-    def note_leaving(self, entry: Entry) -> Entry:
-        """The next note is about to leave."""
+    def note_sending(self, entry: Entry) -> Entry:
+        """The next note is about to be sent."""
         return self._move(entry, entry.state, note_sent=True, note_request_id=None)
 
     def note_accepted(self, entry: Entry, request_id: str) -> Entry:
         """The request to add the note was accepted."""
         return self._move(entry, entry.state, note_request_id=request_id)
 
-    def notes_stand(self, entry: Entry, count: int) -> Entry:
-        """So many notes stand in OpsGenie, and none is on its way."""
+    def notes_confirmed(self, entry: Entry, count: int) -> Entry:
+        """``count`` notes exist; none is in flight."""
         return self._move(entry, entry.state, notes_done=count, note_sent=False, note_request_id=None)
 
     def done(self, entry: Entry) -> Entry:
-        """All of it stands in OpsGenie."""
+        """All of it is in OpsGenie."""
         return self._move(entry, "done", reason=None, last_error=None)
 
     def failed(self, entry: Entry, reason: str) -> Entry:
-        """It cannot be imported as it is; a rerun tries again."""
+        """OpsGenie refused a step of an incident that exists; a rerun tries again."""
         return self._move(entry, "failed", reason=reason, last_error=reason)
+
+    def refused(self, entry: Entry, reason: str) -> Entry:
+        """OpsGenie refused to create it; a rerun tries again, after all others."""
+        return self._move(entry, "failed", reason=reason, last_error=reason, refused=True)
 
     def undone(self, entry: Entry) -> Entry:
         """What was imported of it is deleted."""
         return self._move(
-            entry, "skipped", reason="undone: deleted from OpsGenie", opsgenie_incident_id=None,
-            opsgenie_request_id=None, notes_done=0, note_sent=False, note_request_id=None,
-        )  # fmt: skip
-
-    def note_error(self, entry: Entry, error: str) -> None:
-        """Keep what went wrong without a change of state."""
-        self._move(entry, entry.state, last_error=error)
+            entry,
+            "skipped",
+            reason="undone: deleted from OpsGenie",
+            **_NOTHING_SENT,
+            attempts=0,
+            last_error=None,
+            refused=False,
+        )
 
     def _move(self, entry: Entry, state: str, **columns: Any) -> Entry:
         """Write a step, if the row still is as it was left."""
@@ -283,3 +307,16 @@ class Ledger:
                 "writes to it."
             )
         return moved
+
+
+@contextmanager
+def locked_ledger(warehouse: Warehouse, account: str) -> Iterator[Ledger]:
+    """An account's ledger, which no other task has meanwhile."""
+    with warehouse.lock(f"{account}:migration") as connection:
+        # What the ledger says must outlast a crash of the server, or a write is sent twice; a
+        # warehouse may be set up to be less careful.
+        connection.execute(
+            "select set_config('synchronous_commit', 'on', false) "
+            "where current_setting('synchronous_commit') = 'off'"
+        )
+        yield Ledger(connection, account)

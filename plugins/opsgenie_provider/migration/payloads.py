@@ -12,21 +12,25 @@ stakeholders, no status page.
 from __future__ import annotations
 
 import html
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from opsgenie_provider.migration.options import Options
 from opsgenie_provider.rows.graphemes import cut, length
 
 MESSAGE, DESCRIPTION, NOTE, TAG, TAGS, DETAILS = 130, 10_000, 25_000, 50, 20, 8_000
-# Details that are a convenience may not crowd out those that are a promise.
+# Details that are a convenience may not crowd out those that others rely on.
 _CONVENIENCE = 255
 PRIORITIES = ("P1", "P2", "P3", "P4", "P5")
 BY_URGENCY = {"high": "P2", "low": "P4"}
 IMPORT_TAG = "pagerduty-import"
 RESOLVED = "resolved"
+# Control and format characters, separators of words, lines and paragraphs.
+_INVISIBLE = {"Cc", "Cf", "Zs", "Zl", "Zp"}
 Json = dict[str, Any]
 
 
@@ -69,18 +73,6 @@ class SourceIncident:
         return _seconds(self.resolved_at - self.created_at)
 
 
-@dataclass(frozen=True)
-class Choices:
-    """What the person who triggers the migration may choose.
-
-    :param priorities: the account's names of priorities -> P1 to P5.
-    """
-
-    priorities: Mapping[str, str] = field(default_factory=dict)
-    include_open: bool = False
-    import_notes: bool = True
-
-
 class NotImportable(ValueError):
     """An incident that is not imported, and why."""
 
@@ -90,19 +82,22 @@ def tag_of(incident_id: str) -> str:
     return f"pd:{incident_id}"
 
 
-def payload_of(incident: SourceIncident, choices: Choices) -> Json:
+def payload_of(incident: SourceIncident, options: Options, priorities: Mapping[str, str]) -> Json:
     """What the import needs: ``create``, ``notes``, ``resolve``; and ``source``, all that is known.
 
+    :param priorities: the account's names of priorities -> P1 to P5.
     :raises NotImportable: it was merged, is open, or cannot be made to fit.
     """
     if incident.merged_into:
         raise NotImportable(f"merged into {incident.merged_into}")
     is_open = incident.status != RESOLVED
-    if is_open and not choices.include_open:
+    if is_open and not options.include_open:
         raise NotImportable(f"not resolved ({incident.status})")
     payload: Json = {
-        "create": _create(incident, choices),
-        "notes": [_note(note) for note in in_order(incident.notes)] if choices.import_notes else [],
+        "create": _create(incident, priorities),
+        "notes": [_note(note) for note in in_order(incident.notes) if has_text(note.content)]
+        if options.import_notes
+        else [],
         "resolve": not is_open,
         "source": {"incident": incident.raw, "notes": _raw_notes(incident.notes), "log": list(incident.log)},
     }
@@ -112,10 +107,10 @@ def payload_of(incident: SourceIncident, choices: Choices) -> Json:
 
 
 def violations(payload: Json) -> list[str]:
-    """What of a payload breaks OpsGenie's limits, in words: asked by the plan and by the import."""
+    """What of a payload breaks OpsGenie's limits, in words; for the plan and for the import."""
     create = payload["create"]
     found = []
-    if not create.get("message", "").strip():
+    if not has_text(create.get("message", "")):
         found.append("message is empty")
     for name, limit in (("message", MESSAGE), ("description", DESCRIPTION)):
         if length(create.get(name, "")) > limit:
@@ -127,7 +122,7 @@ def violations(payload: Json) -> list[str]:
         found.append(f"details have more than {DETAILS} characters")
     if create.get("priority", "P3") not in PRIORITIES:
         found.append(f"priority {create.get('priority')!r} is none of {', '.join(PRIORITIES)}")
-    if any(not note.strip() or length(note) > NOTE for note in payload["notes"]):
+    if any(not has_text(note) or length(note) > NOTE for note in payload["notes"]):
         found.append(f"a note is empty or has more than {NOTE} characters")
     loud = {"responders", "notifyStakeholders", "statusPageEntry", "impactedServices"} & create.keys()
     return found + [f"{name} would notify people" for name in sorted(loud)]
@@ -137,8 +132,7 @@ def differences(found: Json, payload: Json) -> list[str]:
     """What of an OpsGenie incident, as read back, is not as its payload wants it, in words."""
     create = payload["create"]
     problems = []
-    # The service may trim a message, and write & as &amp;.
-    if _plain(str(found.get("message"))) != _plain(create["message"]):
+    if not same_text(str(found.get("message")), create["message"]):
         problems.append(f"its message is {found.get('message')!r:.80}")
     if create.get("priority", found.get("priority")) != found.get("priority"):
         problems.append(f"its priority is {found.get('priority')!r:.20} instead of {create['priority']}")
@@ -156,7 +150,7 @@ def differences(found: Json, payload: Json) -> list[str]:
 
 
 def priority_of(priority: str | None, urgency: str | None, priorities: Mapping[str, str]) -> str | None:
-    """P1 to P5: by the mapping, by the name itself, else by urgency; None where nothing tells."""
+    """P1 to P5: by the mapping, by the name itself, else by urgency; None where nothing says."""
     if priority:
         named = priorities.get(priority) or priority.strip().upper()
         if named in PRIORITIES:
@@ -177,13 +171,25 @@ def default_priorities(names: Sequence[str]) -> dict[str, str]:
     }
 
 
+def has_text(text: str) -> bool:
+    """Whether a reader sees anything: not only blanks, line breaks and characters without a shape."""
+    return any(unicodedata.category(character) not in _INVISIBLE for character in text)
+
+
+def same_text(found: str, sent: str) -> bool:
+    """Whether a text read back is the one that was sent: the service may trim it, and write & as &amp;."""
+    return _plain(found) == _plain(sent)
+
+
 def in_order(notes: Sequence[Note]) -> list[Note]:
     """Notes by time; those without one first."""
     return sorted(notes, key=lambda note: note.created_at or datetime.min.replace(tzinfo=UTC))
 
 
-def _create(incident: SourceIncident, choices: Choices) -> Json:
+def _create(incident: SourceIncident, priorities: Mapping[str, str]) -> Json:
     title = " ".join((incident.title or "").split())
+    if not has_text(title):
+        title = ""
     number = f" #{incident.number}" if incident.number is not None else ""
     message = cut(title or f"PagerDuty incident{number}", MESSAGE)
     # What was cut off is said in full below.
@@ -195,16 +201,16 @@ def _create(incident: SourceIncident, choices: Choices) -> Json:
         "tags": [IMPORT_TAG, tag_of(incident.incident_id)],
         "details": _details(incident),
     }
-    if description.strip():
+    if has_text(description):
         create["description"] = cut(description, DESCRIPTION)
-    if priority := priority_of(incident.priority, incident.urgency, choices.priorities):
+    if priority := priority_of(incident.priority, incident.urgency, priorities):
         create["priority"] = priority
     return create
 
 
 def _details(incident: SourceIncident) -> dict[str, str]:
     seconds = incident.seconds_to_recover
-    promised = {
+    contract = {
         "pagerduty_id": incident.incident_id,
         "pagerduty_number": None if incident.number is None else str(incident.number),
         "pagerduty_url": incident.web_url,
@@ -214,13 +220,13 @@ def _details(incident: SourceIncident) -> dict[str, str]:
         "pagerduty_account": incident.account,
         "seconds_to_recover": None if seconds is None else f"{seconds:f}",
     }
-    convenient = {
+    convenience = {
         "pagerduty_service": incident.service,
         "pagerduty_priority": incident.priority,
         "pagerduty_urgency": incident.urgency,
     }
-    convenient = {name: cut(value, _CONVENIENCE) if value else None for name, value in convenient.items()}
-    return {name: value for name, value in (promised | convenient).items() if value}
+    details = contract | {name: cut(value or "", _CONVENIENCE) for name, value in convenience.items()}
+    return {name: value for name, value in details.items() if value and has_text(value)}
 
 
 def _plain(text: str) -> str:

@@ -1,14 +1,25 @@
-"""What the plan of a migration reads from the warehouse, and what it says in the end."""
+"""The plan of a migration: what the import will do with each incident, and a summary in Markdown."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from psycopg.rows import dict_row
 
-from opsgenie_provider.rows.migration import Note, SourceIncident, default_priorities
+from opsgenie_provider.migration.ledger import Ledger, Planned
+from opsgenie_provider.migration.options import Options
+from opsgenie_provider.migration.payloads import (
+    Json,
+    Note,
+    NotImportable,
+    SourceIncident,
+    default_priorities,
+    payload_of,
+)
+from opsgenie_provider.planning import parse_instant
 from opsgenie_provider.rows.pagerduty import body_text
 from opsgenie_provider.warehouse.connection import Connection
 
@@ -35,7 +46,6 @@ left join lateral (
     select array_agg(array[content, author, created_at::text] order by created_at, note_id) as notes
     from staging.pagerduty_notes as note
     where note.account = incident.account and note.incident_id = incident.incident_id
-        and btrim(note.content) <> ''
 ) as notes on true
 left join lateral (
     select jsonb_agg(
@@ -51,7 +61,7 @@ left join lateral (
 where incident.account = %s
 order by incident.created_at, incident.incident_id
 """
-_BY = {
+_GROUPINGS = {
     "Month": "to_char(ledger.original_created_at at time zone 'utc', 'YYYY-MM')",
     "Service": "coalesce(service.name, incident.service_name, incident.service_id, 'none')",
     "Priority": "coalesce(ledger.payload #>> '{create,priority}', "
@@ -74,10 +84,76 @@ where ledger.account = %s
 group by grouped
 order by {order}
 """
-_ROWS = 40
+_MAX_ROWS = 40
 _HEADER = ("to import", "begun", "imported", "failed", "skipped")
 # Create, its status, resolve, its status; a note and its status.
-_REQUESTS, _REQUESTS_PER_NOTE = 4, 2
+_REQUESTS_PER_INCIDENT, _REQUESTS_PER_NOTE = 4, 2
+
+
+def write_plan(connection: Connection, ledger: Ledger, account: str, options: Options) -> str:
+    """Write a ledger row for each of the account's incidents; returns the summary.
+
+    What is outside of the run's since, until and limit is skipped with that reason; another run can
+    plan it. Rows on which something was done are left to the import.
+
+    :param connection: another than the ledger's: a plan reads while it writes.
+    """
+    priorities = priority_mapping(connection, account)
+    connection.commit()
+    ledger.plan(_planned(connection, ledger, account, options, priorities))
+    connection.commit()
+    return summary(connection, account, dry_run=options.dry_run)
+
+
+def _planned(
+    connection: Connection, ledger: Ledger, account: str, options: Options, priorities: Mapping[str, str]
+) -> Iterator[Planned]:
+    since, until = (parse_instant(getattr(options, name), name) for name in ("since", "until"))
+    exists = {entry.pagerduty_id for entry in ledger.imported()}
+    refused = ledger.refused_ids()
+    room = math.inf if options.limit is None else options.limit
+    # What OpsGenie refused before gets what the others leave of the limit.
+    refused_before: list[Planned] = []
+    for incident in source_incidents(connection, account):
+        payload: Json | None = None
+        reason = _outside(incident, since, until)
+        if reason is None:
+            try:
+                payload = payload_of(incident, options, priorities)
+            except NotImportable as why:
+                reason = str(why)
+        planned = Planned(
+            incident.incident_id,
+            incident.created_at,
+            incident.resolved_at,
+            incident.seconds_to_recover,
+            reason,
+            payload,
+        )
+        if payload is None or incident.incident_id in exists or options.limit is None:
+            yield planned
+        elif incident.incident_id in refused:
+            refused_before.append(planned)
+        elif room:
+            room -= 1
+            yield planned
+        else:
+            yield planned._replace(payload=None, reason=f"beyond the limit of {options.limit}")
+    for planned in refused_before:
+        if room:
+            room -= 1
+            yield planned
+        else:
+            reason = f"beyond the limit of {options.limit}, and OpsGenie refused it before"
+            yield planned._replace(payload=None, reason=reason)
+
+
+def _outside(incident: SourceIncident, since: datetime | None, until: datetime | None) -> str | None:
+    if since and incident.created_at < since:
+        return f"created before {since.isoformat()}"
+    if until and incident.created_at >= until:
+        return f"created not before {until.isoformat()}"
+    return None
 
 
 def priority_mapping(connection: Connection, account: str) -> dict[str, str]:
@@ -103,7 +179,7 @@ def priority_mapping(connection: Connection, account: str) -> dict[str, str]:
 
 
 def source_incidents(connection: Connection, account: str) -> Iterator[SourceIncident]:
-    """Everything that is known of an account's incidents, oldest first; kept out of memory."""
+    """Everything that is known of an account's incidents, oldest first; streamed, for they may be many."""
     with connection.cursor(name="source_incidents", row_factory=dict_row) as cursor:
         cursor.itersize = 500
         for row in cursor.execute(_SOURCE, (account,)):
@@ -127,7 +203,7 @@ def summary(connection: Connection, account: str, *, dry_run: bool) -> str:
         "from migration.ledger where account = %s",
         (account,),
     ).fetchone() or (0, 0, 0, 0)
-    requests = planned * _REQUESTS + int(notes) * _REQUESTS_PER_NOTE
+    requests = planned * _REQUESTS_PER_INCIDENT + int(notes) * _REQUESTS_PER_NOTE
     lines = [
         f"# PagerDuty ({account}) into OpsGenie",
         "",
@@ -137,7 +213,7 @@ def summary(connection: Connection, account: str, *, dry_run: bool) -> str:
     ]
     if dry_run:
         lines += ["", "This is a dry run: nothing is written to OpsGenie."]
-    for title, by in _BY.items():
+    for title, by in _GROUPINGS.items():
         order = "grouped" if title != "Service" else "count(*) desc, grouped"
         rows = connection.execute(_COUNTS.format(by=by, order=order), (account,)).fetchall()
         lines += ["", *_table((title.lower(), *_HEADER), rows)]
@@ -158,10 +234,10 @@ def summary(connection: Connection, account: str, *, dry_run: bool) -> str:
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
     rows = list(rows)
-    shown = [[_cell(value) for value in row] for row in rows[:_ROWS]]
+    shown = [[_cell(value) for value in row] for row in rows[:_MAX_ROWS]]
     lines = [f"| {' | '.join(row)} |" for row in (list(header), ["---"] * len(header), *shown)]
-    if len(rows) > _ROWS:
-        lines += ["", f"... and {len(rows) - _ROWS} more."]
+    if len(rows) > _MAX_ROWS:
+        lines += ["", f"... and {len(rows) - _MAX_ROWS} more."]
     return lines
 
 
