@@ -23,7 +23,7 @@ class InvalidSettingsError(ValueError):
 
 
 class Repository(BaseModel):
-    """A GitHub repository whose deployments are read.
+    """A GitHub repository whose deployments are read, or the part of it that deploys one service.
 
     :param service: the service that it deploys; the repository's name where not given.
     :param environments: the environments that count; all where not given.
@@ -34,6 +34,19 @@ class Repository(BaseModel):
     repository: str = Field(pattern=r"^[^/\s]+/[^/\s]+$")
     service: str | None = None
     environments: list[str] | None = None
+
+    @property
+    def service_name(self) -> str:
+        """The service of its deployments."""
+        return self.service or self.repository.split("/")[1]
+
+    def is_named(self, full_name: str) -> bool:
+        """Whether it is the repository of that name, case aside, as for GitHub."""
+        return self.repository.lower() == full_name.lower()
+
+    def counts(self, environment: str) -> bool:
+        """Whether it is about the deployments to that environment, case aside."""
+        return not self.environments or environment.lower() in map(str.lower, self.environments)
 
 
 class Settings(BaseSettings):
@@ -87,6 +100,27 @@ class Settings(BaseSettings):
         if not isinstance(repositories, list):
             return repositories
         return [{"repository": each} if isinstance(each, str) else each for each in repositories]
+
+    @field_validator("github_repositories")
+    @classmethod
+    def _no_deployment_twice(cls, repositories: list[Repository]) -> list[Repository]:
+        """Else a deployment would have the service of the entry that was read last."""
+        for place, later in enumerate(repositories):
+            for earlier in repositories[:place]:
+                if not earlier.is_named(later.repository):
+                    continue
+                if not (earlier.environments and later.environments):
+                    raise ValueError(
+                        f"{later.repository} has two entries, and one of them names no environments, so that "
+                        "it holds those of the other, too: name the environments of each"
+                    )
+                shared = [name for name in later.environments if earlier.counts(name)]
+                if shared:
+                    raise ValueError(
+                        f"two entries of {later.repository} name the environment {shared[0]!r}: a deployment "
+                        "has one service, so leave it out of one of them"
+                    )
+        return repositories
 
     @classmethod
     def settings_customise_sources(

@@ -9,7 +9,14 @@ from starlette.routing import BaseRoute
 from sandbox.control import clock_route, control_route, settings_route
 from sandbox.github.store import Store, Token
 
-_CHANGES = ("add_repository", "add_deployment", "add_status", "add_pull")
+_CHANGES = (
+    "add_repository",
+    "add_deployment",
+    "add_status",
+    "add_pull",
+    "rename_repository",
+    "remove_deployment",
+)
 
 
 def routes(store: Store) -> list[BaseRoute]:

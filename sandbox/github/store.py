@@ -13,7 +13,7 @@ from sandbox.instants import Clock, Nanos, When, to_nanos
 SYNC_KEY = "sandbox-github-sync-token"
 
 #: docs.github.com/rest/deployments/statuses
-STATES = ("error", "failure", "inactive", "pending", "success", "queued", "in_progress")
+STATES = ("error", "failure", "inactive", "pending", "success", "queued", "in_progress", "waiting")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +110,15 @@ class Store:
         self._lock = threading.RLock()
         self._last_id = 1_000_000
         self._by_id: dict[int, Deployment] = {}
+        self._old_names: dict[str, Repository] = {}
 
     def find(self, owner: str, name: str) -> Repository | None:
         """Names are not case sensitive (docs.github.com)."""
         return self.repositories.get(f"{owner}/{name}".lower())
+
+    def moved(self, owner: str, name: str) -> Repository | None:
+        """The repository that had this name before."""
+        return self._old_names.get(f"{owner}/{name}".lower())
 
     def deployment(self, id_: int) -> Deployment | None:
         return self._by_id.get(id_)
@@ -126,6 +131,24 @@ class Store:
             made = Repository(self._new_id(), owner, name, to_nanos(created_at), **fields)
             self.repositories[full_name.lower()] = made
             return made
+
+    def rename_repository(self, full_name: str, new_name: str) -> Repository:
+        """Also to another owner: a transfer. The old name redirects until another repository has it."""
+        with self._lock:
+            made = self.repositories.pop(full_name.lower())
+            made.owner, _, made.name = new_name.partition("/")
+            self.repositories[new_name.lower()] = made
+            self._old_names[full_name.lower()] = made
+            return made
+
+    def remove_deployment(self, deployment: int) -> Deployment:
+        """What the API's DELETE does, which the stand-in does not offer."""
+        with self._lock:
+            gone = self._by_id.pop(deployment)
+            for repository in self.repositories.values():
+                if gone in repository.deployments:
+                    repository.deployments.remove(gone)
+            return gone
 
     def add_deployment(
         self,

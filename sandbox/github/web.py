@@ -82,11 +82,20 @@ class Call:
         else:
             found = self.store.find(path["owner"], path["repo"])
         seen = self.token.repositories
-        if found is None or not (seen is None or found.full_name in seen or not found.private):
+        moved = None if found else self._moved()
+        known = found or moved
+        if known is None or not (seen is None or known.full_name in seen or not known.private):
             raise not_found()
+        if found is None:
+            # Best practices for using the REST API: a renamed or transferred repository redirects.
+            raise ApiError(301, "Moved Permanently", headers={"location": self._link(known)})
         if deployments and not self.token.deployments:
             raise ApiError(403, "Resource not accessible by personal access token")
         return found
+
+    def _moved(self) -> Repository | None:
+        path = self.request.path_params
+        return None if "repository_id" in path else self.store.moved(path["owner"], path["repo"])
 
     def page(self, repository: Repository, items: Sequence[Item], show: Callable[[Item], Any]) -> Response:
         """30 a page by default, 100 at most; what is no number counts as not given."""
@@ -124,11 +133,11 @@ class Call:
     def send(self, data: bytes, status: int) -> Response:
         return Response(data, status, self.headers, media_type="application/json; charset=utf-8")
 
-    def _link(self, repository: Repository, number: int) -> str:
+    def _link(self, repository: Repository, number: int | None = None) -> str:
         """Real links go by the repository's id: docs.github.com, "Using pagination in the REST API"."""
         tail = re.sub(r"^/repos(/[^/]+){2}|^/repositories/\d+", "", self.request.url.path)
-        query = urlencode({**self.request.query_params, "page": number})
-        return f"{self.base}/repositories/{repository.id}{tail}?{query}"
+        query = urlencode({**self.request.query_params, **({} if number is None else {"page": number})})
+        return f"{self.base}/repositories/{repository.id}{tail}{f'?{query}' if query else ''}"
 
     def _number(self, name: str, default: int) -> int:
         text = self.text(name)

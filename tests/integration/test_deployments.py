@@ -4,64 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 import pytest
 
+from deployments_harness import NOW, REPOSITORY, Read, ago, stored
 from opsgenie_provider.api.errors import AuthenticationError, NotFoundError, RateLimitError
 from opsgenie_provider.hooks.warehouse import warehouse as open_warehouse
-from opsgenie_provider.operators.deployments import GithubDeploymentsToPostgresOperator
 from opsgenie_provider.operators.own_deployments import OwnDeploymentsToPostgresOperator
 from opsgenie_provider.warehouse.own_deployments import OwnDeploymentsError
 from opsgenie_provider.warehouse.schema import upgrade
 from sandbox.gateway import Gateway
-from sandbox.github import create_app
-from sandbox.github.store import SYNC_KEY, Store
+from sandbox.github.store import Store
 from sandbox.server import Slot
 from sync_harness import INCLUDE, Warehouse
-
-REPOSITORY = "acme/checkout-app"
-NOW = datetime.now(UTC).replace(microsecond=0)
-Read = Callable[..., dict[str, Any]]
-
-
-def ago(**delta: float) -> str:
-    return (NOW - timedelta(**delta)).isoformat().replace("+00:00", "Z")
-
-
-@pytest.fixture
-def github() -> Store:
-    store = Store()
-    store.add_repository(REPOSITORY)
-    return store
-
-
-@pytest.fixture
-def app(github: Store, slots: list[tuple[Slot, str]], monkeypatch: pytest.MonkeyPatch) -> Gateway:
-    slot, url = slots[0]
-    made = create_app(github)
-    slot.app = made
-    connection = {"conn_type": "http", "host": url, "password": SYNC_KEY}
-    monkeypatch.setenv("AIRFLOW_CONN_GITHUB_DEFAULT", json.dumps(connection))
-    return made
-
-
-@pytest.fixture
-def read(app: Gateway, warehouse: Warehouse) -> Read:
-    upgrade(open_warehouse("postgres_default"), INCLUDE / "sql" / "schema")
-
-    def run(**arguments: Any) -> dict[str, Any]:
-        operator = GithubDeploymentsToPostgresOperator(
-            task_id="github", **{"repository": REPOSITORY, **arguments}
-        )
-        return dict(operator.execute({}))
-
-    return run
-
-
-def stored(warehouse: Warehouse) -> dict[str, dict[str, Any]]:
-    return {row["deployment_id"]: row for row in warehouse.table("deployments")}
 
 
 def test_a_deployment_that_ever_succeeded_is_a_success(

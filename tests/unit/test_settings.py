@@ -105,6 +105,18 @@ def test_the_environment_overrides_every_kind_of_key(
             "not permitted",
         ),
         ("github_repositories: a/b", "github_repositories", "valid list"),
+        ("github_repositories: [a/b, {repository: A/B, service: x}]", "github_repositories", "two entries"),
+        (
+            "github_repositories: [a/b, {repository: a/b, environments: [x]}]",
+            "github_repositories",
+            "names no environments",
+        ),
+        (
+            "github_repositories:\n- {repository: a/b, environments: [x, y]}\n"
+            "- {repository: a/b, environments: [Y]}",
+            "github_repositories",
+            "name the environment 'Y'",
+        ),
         ('deployments_relation: "raw.de\\0ploys"', "deployments_relation", "NUL character"),
         ('deployments_columns: {service: "ap\\0p"}', "deployments_columns", "NUL character"),
         ("environments: []", "environments", "at least 1 item"),

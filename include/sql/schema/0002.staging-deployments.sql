@@ -19,15 +19,39 @@ create table staging.deployments (
     url text,
     raw jsonb not null default '{}',
     synced_at timestamptz not null default now(),
+    synced_from text,
     primary key (source, deployment_id),
     constraint deployments_status_known check (status in ('pending', 'running', 'success', 'failure', 'cancelled')),
-    constraint deployments_triggered_at_finite check (isfinite(triggered_at))
+    constraint deployments_triggered_at_finite check (isfinite(triggered_at)),
+    constraint deployments_synced_from_known check (synced_from in ('github', 'relation'))
 );
 
 comment on table staging.deployments is
 'Deployments of every source. Insert, update and delete rows as you like: the dora tables follow.';
 comment on column staging.deployments.status is
 'success: it succeeded at some time, whatever became of it later.';
+
+comment on column staging.deployments.synced_from is
+'What deployments_sync read the row from, and may delete it for: github, or the relation of the settings. '
+'Null where a webhook or somebody else wrote it.';
+
+-- GitHub does not tell Acme/Shop from acme/shop.
+create index on staging.deployments (lower(repository)) where repository is not null;
+
+-- One row per environment that an entry of github_repositories names, in lower case both: these, and none of the
+-- setting environments, are the eligible ones of that repository.
+create table staging.github_environments (
+    repository text not null,
+    environment text not null,
+    primary key (repository, environment)
+);
+
+-- One row per repository that GitHub says has another name now: its deployments are those of the new name, once
+-- the settings have it.
+create table staging.github_renames (
+    repository text primary key,
+    renamed_to text not null
+);
 
 -- One row per PagerDuty incident; merged_into names the incident that took this one in.
 create table staging.pagerduty_incidents (

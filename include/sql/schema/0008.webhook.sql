@@ -1,10 +1,10 @@
 -- Deployments that a webhook tells of: deliveries that were taken, and when each deployment was last heard of.
 
--- The time of the newest event that a row heard of by webhook; an older event does not overwrite a newer one.
+-- The time of the newest event in a row; an older event does not overwrite a newer one.
 alter table staging.deployments add column event_at timestamptz;
 
 comment on column staging.deployments.event_at is
-'When the newest event happened that the webhook told of; null where it told of none.';
+'When the newest event happened that the webhook or GitHub told of; null where neither did.';
 
 -- One row per delivery that was taken, so that a repeat changes nothing; kept for 30 days.
 create table staging.webhook_deliveries (

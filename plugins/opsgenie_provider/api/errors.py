@@ -13,6 +13,7 @@
         ├── PlanError                402: the plan lacks the feature
         ├── PermissionDeniedError    403: the key lacks a right
         ├── NotFoundError            404
+        ├── RedirectError            301, 302, 307, 308
         ├── RateLimitError           429
         └── ServerError              5xx, 408
 
@@ -128,6 +129,12 @@ class PermissionDeniedError(ApiStatusError):
 
 class NotFoundError(ApiStatusError):
     """404: no such object, or none that this key may see."""
+
+
+class RedirectError(ApiStatusError):
+    """301, 302, 307, 308: it is at ``location`` now, an absolute URL; None where the answer names none."""
+
+    location: str | None = None
 
 
 class RateLimitError(ApiStatusError):

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import msgspec
 import requests
@@ -29,6 +29,7 @@ from opsgenie_provider.api.errors import (
     InvalidResponseError,
     NotSentError,
     RateLimitError,
+    RedirectError,
     ServerError,
     UnknownOutcomeError,
     error_class,
@@ -43,6 +44,7 @@ READ_TIMEOUT = 30.0
 MAX_ATTEMPTS = 8
 # A 429 is not a failure but a request for patience; it ends only when patience does.
 MAX_SECONDS_OF_429 = 900.0
+_MOVED = (301, 302, 307, 308)
 _backoff = wait_random_exponential(multiplier=0.3, max=20)
 
 # JSON may hold U+0000 and half surrogate pairs; PostgreSQL's text and jsonb cannot.
@@ -240,8 +242,8 @@ class Transport:
             # A longer wait is not for a task to sleep through, but for its next try.
             if retry_after <= MAX_SECONDS_OF_429:
                 self.limiter.refused(domain, wait=retry_after, period=throttle.period)
-        error = RateLimitError if throttled else error_class(status)
-        raise error(
+        kind = RateLimitError if throttled else error_class(status)
+        error = (RedirectError if status in _MOVED else kind)(
             status=status,
             message=self._auth.hide(detail.message),
             service=self.dialect.service,
@@ -253,6 +255,9 @@ class Transport:
             retry_after=retry_after,
             kind=detail.kind,
         )
+        if isinstance(error, RedirectError):
+            error.location = _location(response)
+        raise error
 
     def _decode(self, response: requests.Response, request: str, into: type[T]) -> T:
         try:
@@ -321,6 +326,14 @@ def _log_retry(state: RetryCallState) -> None:
 def _error_of(state: RetryCallState) -> BaseException:
     error = state.outcome.exception() if state.outcome else None
     return error or ApiError("no outcome")
+
+
+def _location(response: requests.Response) -> str | None:
+    """Where a redirect leads. Nobody goes there but a client that asks ``url_for`` first."""
+    try:
+        return urljoin(response.url, response.headers["Location"])
+    except (KeyError, ValueError):
+        return None
 
 
 def _retry_after_header(response: requests.Response) -> float | None:

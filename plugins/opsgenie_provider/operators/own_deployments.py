@@ -10,11 +10,11 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from opsgenie_provider.hooks.warehouse import warehouse
 from opsgenie_provider.operators.base import Outcome
-from opsgenie_provider.warehouse.own_deployments import take_over
+from opsgenie_provider.warehouse.own_deployments import forget, take_over
 
 
 class OwnDeploymentsToPostgresOperator(BaseOperator):
-    """Takes over the deployments of a table or view; skipped where the settings name none.
+    """Takes over the deployments of a table or view; where the settings name none, there are none of it.
 
     :param relation: "table" or "schema.table".
     :param columns: column of ``staging.deployments`` -> column of the relation, where the names differ.
@@ -38,10 +38,14 @@ class OwnDeploymentsToPostgresOperator(BaseOperator):
         self.postgres_conn_id = postgres_conn_id
 
     def execute(self, context: Context) -> Outcome:
-        if not self.relation:
-            raise AirflowSkipException("The settings name no deployments_relation.")
         store = warehouse(self.postgres_conn_id)
-        with store.lock(f"deployments {self.relation}"), store.connection() as connection:
-            changed = take_over(connection, self.relation, self.columns or {})
-        self.log.info("%s: %d rows changed.", self.relation, changed)
-        return Outcome(account=self.relation, stream="deployments", rows_changed=changed)
+        with store.lock("deployments_relation"), store.connection() as connection:
+            if self.relation:
+                changed = take_over(connection, self.relation, self.columns or {})
+            else:
+                changed = forget(connection)
+        if not self.relation and not changed:
+            raise AirflowSkipException("The settings name no deployments_relation.")
+        name = self.relation or "deployments_relation"
+        self.log.info("%s: %d rows changed.", name, changed)
+        return Outcome(account=name, stream="deployments", rows_changed=changed)

@@ -11,11 +11,12 @@ from airflow.sdk.definitions.xcom_arg import PlainXComArg
 
 from opsgenie_provider.hooks.warehouse import warehouse
 from opsgenie_provider.settings import load_settings
+from opsgenie_provider.warehouse.deployments import apply_repositories
 from opsgenie_provider.warehouse.schema import upgrade
 
 
 class PrepareWarehouseOperator(BaseOperator):
-    """Checks the settings, then creates or upgrades the tables.
+    """Checks the settings, creates or upgrades the tables, and applies the settings of GitHub to them.
 
     :param include_dir: the deployment's ``include`` directory.
     :returns: the settings, each also under its own XCom key.
@@ -35,5 +36,8 @@ class PrepareWarehouseOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         include = Path(self.include_dir)
         settings = load_settings(include / "settings.yaml")
-        upgrade(warehouse(settings.postgres_conn_id), include / "sql" / "schema")
+        store = warehouse(settings.postgres_conn_id)
+        upgrade(store, include / "sql" / "schema")
+        with store.connection() as connection:
+            apply_repositories(connection, settings.github_conn_id, settings.github_repositories)
         return settings.model_dump(mode="json")

@@ -5,8 +5,24 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+import msgspec
+
+from opsgenie_provider.rows.deployments import SOURCE as GITHUB
+from opsgenie_provider.rows.deployments import STARTING
+
 # Of two events of the same instant, the one with the status further on is the later one.
 _ORDER = ("pending", "running", "cancelled", "failure", "success")
+
+
+class _Status(msgspec.Struct):
+    state: str = ""
+
+
+class _Payload(msgspec.Struct):
+    deployment_status: _Status = msgspec.field(default_factory=_Status)
+
+
+_payload = msgspec.json.Decoder(_Payload)
 
 
 class Deployment(NamedTuple):
@@ -76,11 +92,48 @@ def merged(known: Known, event: Event) -> Known:
     both = both._replace(finished_at=first.finished_at)
     if event.starts_here:
         both = both._replace(triggered_at=min(stored.triggered_at, told.triggered_at))
+    elif told.source == GITHUB:
+        both = both._replace(triggered_at=_after_approval(known, event, newer=newer))
+        if {stored.status, told.status} == {"failure", "cancelled"}:
+            # The failed deployment was only put out of use.
+            both = both._replace(status="failure")
     successes = [each for each in (stored, told) if each.status == "success"]
     if successes:
         earliest = min(successes, key=_finish)
         both = both._replace(status="success", finished_at=earliest.finished_at, url=earliest.url or both.url)
     return Known(both, event.at if known.at is None else max(known.at, event.at))
+
+
+def _after_approval(known: Known, event: Event, *, newer: bool) -> datetime:
+    """When a GitHub deployment was triggered, as far as an event and the one before it tell.
+
+    A deployment that waited for an approval goes on with its first status after that. What events in
+    an unusual order leave open, the next sync settles.
+    """
+    stored, told = known.deployment, event.deployment
+    states = _state(stored), _state(told)
+    if newer and states[1] == "waiting":
+        return told.triggered_at
+    if newer and states[0] == "waiting" and states[1] in STARTING:
+        return event.at
+    if not newer and states[1] == "waiting" and states[0] in STARTING and known.at is not None:
+        return max(stored.triggered_at, known.at) if _not_waited(known, event) else stored.triggered_at
+    if not newer and states[1] in STARTING and not _not_waited(known, event):
+        return min(stored.triggered_at, event.at)
+    return max(stored.triggered_at, told.triggered_at)
+
+
+def _not_waited(known: Known, event: Event) -> bool:
+    """Whether the stored row still says when the deployment was created, as every event does."""
+    return known.deployment.triggered_at <= event.deployment.triggered_at
+
+
+def _state(deployment: Deployment) -> str:
+    """The state in the payload of the event ``deployment_status`` that was the last one; '' in others."""
+    try:
+        return _payload.decode(deployment.raw).deployment_status.state
+    except msgspec.DecodeError:
+        return ""
 
 
 def _finish(deployment: Deployment) -> datetime:

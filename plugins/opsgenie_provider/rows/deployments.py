@@ -20,15 +20,19 @@ from opsgenie_provider.rows.fields import (
 from opsgenie_provider.rows.tables import Row
 
 SOURCE = "github"
-# The newest state of a deployment that never succeeded; `inactive` says nothing of how it went.
+# The newest state of a deployment that never succeeded. `inactive` says nothing of how it went: a failure
+# before it stays one.
 _STATUS = {
     "error": "failure",
     "failure": "failure",
     "pending": "pending",
     "queued": "pending",
+    "waiting": "pending",
     "in_progress": "running",
     "inactive": "cancelled",
 }
+# With these a deployment that waited for an approval goes on.
+STARTING = ("queued", "in_progress", "success")
 
 
 class Listed(NamedTuple):
@@ -71,12 +75,14 @@ def deployment_row(
 ) -> Row:
     """A deployment; it succeeded if it ever did, whatever came later (`inactive` follows as a rule).
 
+    It was triggered when it was created or, where it waited for an approval, when it went on after that.
+
     :param service: what it deploys; the repository's name where not given.
     """
     deployment = listed(raw)
-    states = sorted((decode(status) for status in statuses), key=_order)
+    states = _in_order(statuses)
     successes = [status for status in states if text(status, "state") == "success"]
-    latest = states[-1] if states else {}
+    latest = _telling(states)
     telling = successes[0] if successes else latest
     return (
         SOURCE,
@@ -84,7 +90,7 @@ def deployment_row(
         service or repository.split("/")[1],
         deployment.environment,
         "success" if successes else _STATUS.get(text(latest, "state") or "", "pending"),
-        deployment.created_at,
+        _triggered_at(deployment, states),
         _instant(successes[0]) if successes else None,
         deployment.sha,
         repository,
@@ -92,6 +98,11 @@ def deployment_row(
         text(telling, "log_url") or text(telling, "target_url") or text(telling, "environment_url"),
         bytes(raw).decode(),
     )
+
+
+def newest_event_at(raw: Raw, statuses: Iterable[Raw]) -> datetime:
+    """When the newest thing happened that the deployment and its statuses tell."""
+    return max([listed(raw).created_at, *(_instant(decode(status)) for status in statuses)])
 
 
 def pull_of(sha: str, payloads: Sequence[Raw]) -> PullRequest | None:
@@ -111,6 +122,27 @@ def pull_of(sha: str, payloads: Sequence[Raw]) -> PullRequest | None:
     pull = min(pulls, key=order)
     number = integer(pull, "number")
     return None if number is None else PullRequest(number, text(pull, "html_url"), text(pull, "title"))
+
+
+def _in_order(statuses: Iterable[Raw]) -> list[Payload]:
+    return sorted((decode(status) for status in statuses), key=_order)
+
+
+def _telling(states: Sequence[Payload]) -> Payload:
+    """The newest status, or the failure that it only put out of use."""
+    active = [status for status in states if text(status, "state") != "inactive"]
+    if active and _STATUS.get(text(active[-1], "state") or "") == "failure":
+        return active[-1]
+    return states[-1] if states else {}
+
+
+def _triggered_at(deployment: Listed, states: Sequence[Payload]) -> datetime:
+    names = [text(status, "state") for status in states]
+    if "waiting" not in names:
+        return deployment.created_at
+    after = len(names) - names[::-1].index("waiting")
+    started = (status for status in states[after:] if text(status, "state") in STARTING)
+    return next(map(_instant, started), deployment.created_at)
 
 
 def _order(status: Payload) -> tuple[datetime, int]:

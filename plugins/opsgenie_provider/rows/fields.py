@@ -17,6 +17,12 @@ _LONGEST_KEY = 500
 # Finer than PostgreSQL's numeric, and with it jsonb, can be: 16,383 digits after the point.
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _LONG = 15_000
+# A date, a time of any fineness, and a zone, which may be set off by a blank.
+_INSTANT = re.compile(
+    r"(\d{4}-\d\d-\d\d)(?:[T ]((?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:[.,]\d+)?)?)"
+    r"( UTC| ?(?:Z|[+-]\d\d(?::?[0-5]\d)?))?)?",
+    re.ASCII,
+)
 _SMALL, _SMALL_TOO = re.compile(rb"e-\d{4}"), re.compile(rb"E-\d{4}")
 _TOO_FINE = re.compile(rb"[eE]-\d{4}|\d{%d}" % _LONG)
 
@@ -74,6 +80,22 @@ def required_text(payload: Payload, name: str) -> str:
     return value
 
 
+def parsed_instant(value: Any) -> datetime:
+    """A date and time as in ISO 8601, also as Ruby writes them: ``2026-04-28 21:50:00 +0200``, ``... UTC``.
+
+    What else ``datetime.fromisoformat`` takes differs from one Python to the next, so it is not asked.
+
+    :raises TypeError: it is no text.
+    :raises ValueError: it is written in another way, or there is no such day.
+    """
+    match = _INSTANT.fullmatch(value)
+    if match is None:
+        raise ValueError("not an ISO 8601 date and time")
+    # ISO 8601 has neither a blank before the zone nor the name UTC.
+    plain = f"{match[1]}T{match[2]}{match[3].strip().replace('UTC', 'Z')}" if " " in value[11:] else value
+    return datetime.fromisoformat(plain)
+
+
 def timestamp(payload: Payload, name: str) -> datetime | None:
     """An ISO 8601 instant with 0 to 9 fraction digits (cut to microseconds), in UTC, as where none is named.
 
@@ -83,12 +105,20 @@ def timestamp(payload: Payload, name: str) -> datetime | None:
     if value is None or value == "":
         return None
     try:
-        instant = datetime.fromisoformat(value)
+        instant = parsed_instant(value)
         if instant.tzinfo is UTC:
             return instant
         return instant.astimezone(UTC) if instant.tzinfo else instant.replace(tzinfo=UTC)
     except (TypeError, ValueError, OverflowError):
         raise UnreadablePayloadError(f"{name}: {value!r:.60} is not an ISO 8601 timestamp") from None
+
+
+def known_instant(value: str | None) -> datetime | None:
+    """The instant in a stored payload; None where somebody else wrote it and means something else."""
+    try:
+        return timestamp({"at": value}, "at")
+    except UnreadablePayloadError:
+        return None
 
 
 def required_timestamp(payload: Payload, name: str) -> datetime:

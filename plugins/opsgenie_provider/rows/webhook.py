@@ -22,7 +22,7 @@ from pydantic import (
 
 from opsgenie_provider.rows.deployment_events import Deployment, Event
 from opsgenie_provider.rows.deployments import deployment_row
-from opsgenie_provider.rows.fields import Payload, UnreadablePayloadError
+from opsgenie_provider.rows.fields import Payload, UnreadablePayloadError, parsed_instant
 from opsgenie_provider.settings import Repository
 
 # A year beyond these is a slip, and would stretch the span of the metrics.
@@ -56,9 +56,9 @@ class Ignored(NamedTuple):
 
 
 def _instant(value: Any) -> datetime:
-    """ISO 8601, also with UTC by name, as Ruby writes times."""
+    """ISO 8601, also as Ruby writes times; with a zone."""
     try:
-        instant = datetime.fromisoformat(re.sub(r" UTC$", "+00:00", value))
+        instant = parsed_instant(value)
     except (TypeError, ValueError):
         raise ValueError("expected an ISO 8601 timestamp with a time zone") from None
     if instant.tzinfo is None:
@@ -171,13 +171,12 @@ def github_event(
         return Ignored("only what was created tells something new")
     body = _read(_GithubStatusEvent if name == "deployment_status" else _GithubDeploymentEvent, payload)
     full_name, deployment = body.repository.full_name, body.deployment
-    configured = next((each for each in repositories if each.repository.lower() == full_name.lower()), None)
-    if configured and configured.environments:
-        counted = {environment.lower() for environment in configured.environments}
-        if deployment.environment.lower() not in counted:
-            return Ignored(
-                f"the settings leave out the environment {deployment.environment!r:.40} of {full_name}"
-            )
+    entries = [each for each in repositories if each.is_named(full_name)]
+    configured = next((each for each in entries if each.counts(deployment.environment)), None)
+    if entries and configured is None:
+        return Ignored(
+            f"the settings leave out the environment {deployment.environment!r:.40} of {full_name}"
+        )
     status = body.deployment_status if isinstance(body, _GithubStatusEvent) else None
     row = deployment_row(
         _as_json(deployment),

@@ -1,24 +1,73 @@
-"""Deployments in the warehouse: what is known of a repository's, and batches of them."""
+"""Deployments of GitHub in the warehouse: what is known of a repository's, and batches of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import NamedTuple
+from typing import LiteralString, NamedTuple
+
+from msgspec import Raw
+from psycopg import sql
 
 from opsgenie_provider.rows.deployments import SOURCE, PullRequest
+from opsgenie_provider.rows.fields import known_instant
 from opsgenie_provider.rows.tables import DEPLOYMENTS, Row
+from opsgenie_provider.settings import Repository
 from opsgenie_provider.warehouse.connection import Connection
 from opsgenie_provider.warehouse.staged import Staged
+
+STREAM = "deployments"
+# The names of many environments are a long text, and stand in an index.
+_LONGEST_STREAM = 500
+_READ = replace(DEPLOYMENTS, values=(*DEPLOYMENTS.values, "event_at", "synced_from"))
+# What a user wrote in GitHub's name is the user's.
+_OF_GITHUB = sql.SQL("(source = 'github' and (synced_from = 'github' or raw ? 'deployment'))")
+# The webhook may have stored what happened after a deployment was read. A success stays in any case.
+_STAYS: LiteralString = (
+    "target.synced_from is distinct from 'relation' and excluded.status <> 'success' "
+    "and (target.status = 'success' or target.event_at > excluded.event_at)"
+)
+_OUTCOME = ("status", "triggered_at", "finished_at", "url", "raw")
 
 
 class StoredDeployment(NamedTuple):
     """What was read of a deployment before."""
 
     status: str
-    updated_at: str | None
+    updated_at: datetime | None
     environment: str
-    service: str
+
+
+class UnfinishedDeployment(NamedTuple):
+    """A deployment that has not ended as far as is known, with what was stored of it."""
+
+    raw: Raw
+    environment: str
+    pull: PullRequest | None
+
+
+def stream_of(entry: Repository) -> str:
+    """The stream of an entry of the settings: with other environments, there is another history to read."""
+    stream = f"{STREAM} {entry.repository}"
+    if entry.environments:
+        names = ", ".join(sorted({name.lower() for name in entry.environments}))
+        stream = f"{stream}: {names}"
+    if len(stream) > _LONGEST_STREAM:
+        digest = hashlib.sha256(stream.encode()).hexdigest()
+        return f"{stream[: _LONGEST_STREAM - len(digest) - 1]} {digest}"
+    return stream
+
+
+def oldest_deployment(connection: Connection, repository: str) -> datetime | None:
+    """When the first deployment of a repository was triggered that was read from GitHub."""
+    row = connection.execute(
+        "select min(triggered_at) from staging.deployments "
+        "where source = %s and synced_from = 'github' and lower(repository) = lower(%s)",
+        (SOURCE, repository),
+    ).fetchone()
+    return row[0] if row else None
 
 
 def stored_deployments(
@@ -29,27 +78,172 @@ def stored_deployments(
     What only the webhook told of is not among them: its pull request and other statuses are due.
     """
     rows = connection.execute(
-        "select deployment_id, status, raw ->> 'updated_at', environment, service from staging.deployments "
+        "select deployment_id, status, raw ->> 'updated_at', environment from staging.deployments "
         # The webhook's payload holds the deployment within.
-        "where source = %s and repository = %s and triggered_at >= %s and not raw ? 'deployment'",
+        "where source = %s and lower(repository) = lower(%s) and triggered_at >= %s "
+        "and not raw ? 'deployment' and synced_from is distinct from 'relation'",
         (SOURCE, repository, since),
     )
-    return {deployment_id: StoredDeployment(*rest) for deployment_id, *rest in rows}
+    return {
+        deployment_id: StoredDeployment(status, known_instant(updated_at), environment)
+        for deployment_id, status, updated_at, environment in rows
+    }
+
+
+def unfinished_deployments(
+    connection: Connection, repository: str, listed: Collection[str]
+) -> list[UnfinishedDeployment]:
+    """The deployments of a repository, but for those ``listed``, that are unfinished or half known.
+
+    Half known is what the webhook told of last: GitHub's list did not show it since.
+    """
+    rows = connection.execute(
+        sql.SQL(
+            "select coalesce(raw -> 'deployment', raw)::text, environment, pr_number, pr_url, pr_title "
+            "from staging.deployments where {} and lower(repository) = lower(%s) "
+            "and (status in ('pending', 'running') or raw ? 'deployment') and deployment_id <> all(%s) "
+            "order by deployment_id"
+        ).format(_OF_GITHUB),
+        (repository, list(listed)),
+    )
+    return [
+        UnfinishedDeployment(
+            Raw(raw.encode()), environment, None if number is None else PullRequest(number, *rest)
+        )
+        for raw, environment, number, *rest in rows
+    ]
 
 
 def stored_pulls(connection: Connection, repository: str, shas: Iterable[str]) -> dict[str, PullRequest]:
     """The pull requests that are known already, by commit."""
     rows = connection.execute(
         "select distinct on (commit_sha) commit_sha, pr_number, pr_url, pr_title from staging.deployments "
-        "where source = %s and repository = %s and commit_sha = any(%s) and pr_number is not null "
-        "order by commit_sha, triggered_at desc",
+        "where source = %s and lower(repository) = lower(%s) and commit_sha = any(%s) "
+        "and pr_number is not null order by commit_sha, triggered_at desc",
         (SOURCE, repository, list(shas)),
     )
     return {sha: PullRequest(*pull) for sha, *pull in rows}
 
 
-def load_deployments(connection: Connection, rows: Iterable[Row]) -> int:
-    """Merge deployments; returns how many rows changed."""
-    staged = Staged(connection, DEPLOYMENTS)
-    staged.copy({DEPLOYMENTS.key_of(row): row for row in rows}.values())
-    return sum(staged.merge())
+def load_deployments(connection: Connection, rows: Iterable[tuple[Row, datetime]]) -> int:
+    """Merge deployments, each with the time of the newest event in it; returns how many rows changed."""
+    staged = Staged(connection, _READ)
+    staged.copy({_READ.key_of(row): (*row, event_at, "github") for row, event_at in rows}.values())
+    assigned: dict[str, LiteralString] = {
+        name: f"case when {_STAYS} then target.{name} else excluded.{name} end" for name in _OUTCOME
+    }
+    assigned["event_at"] = "greatest(target.event_at, excluded.event_at)"
+    return sum(staged.merge(assigned=assigned))
+
+
+def apply_entry(connection: Connection, entry: Repository) -> int:
+    """Give the stored deployments of an entry of the settings its service; returns how many changed."""
+    found = connection.execute(
+        sql.SQL(
+            "select distinct environment from staging.deployments where {} and lower(repository) = lower(%s)"
+        ).format(_OF_GITHUB),
+        (entry.repository,),
+    )
+    return _describe(
+        connection, entry.repository, [name for (name,) in found if entry.counts(name)],
+        service=entry.service_name, written_as=entry.repository,
+    )  # fmt: skip
+
+
+def apply_repositories(connection: Connection, account: str, entries: Sequence[Repository]) -> int:
+    """Make the stored deployments of GitHub those that a first run with these settings would leave.
+
+    What is still to be read is left to the next read of each entry. Deployments of a repository that
+    is no longer listed go, unless the webhook tells of it: then they are its own again.
+
+    :param account: the id of GitHub's connection.
+    :returns: how many rows of ``staging.deployments`` changed or went.
+    """
+    _store_environments(connection, entries)
+    changed = _follow_renames(connection, entries)
+    connection.execute(
+        "delete from staging.sync_state where account = %s and starts_with(stream, %s) and stream <> all(%s)",
+        (account, f"{STREAM} ", [stream_of(entry) for entry in entries]),
+    )
+    places = connection.execute(
+        sql.SQL(
+            "select distinct repository, environment from staging.deployments "
+            "where {} and repository is not null"
+        ).format(_OF_GITHUB)
+    ).fetchall()
+    for repository, environment in places:
+        named = [entry for entry in entries if entry.is_named(repository)]
+        entry = next((entry for entry in named if entry.counts(environment)), None)
+        if entry is None:
+            # Of a repository that is not listed, the webhook's deployments are taken, too.
+            changed += connection.execute(
+                sql.SQL(
+                    "delete from staging.deployments where {} and repository = %s and environment = %s "
+                    "and (%s or not raw ? 'deployment')"
+                ).format(_OF_GITHUB),
+                (repository, environment, bool(named)),
+            ).rowcount
+        changed += _describe(
+            connection, repository, [environment],
+            service=entry.service_name if entry else repository.split("/")[-1],
+            written_as=entry.repository if entry else repository,
+        )  # fmt: skip
+    return changed
+
+
+def store_rename(connection: Connection, repository: str, renamed_to: str) -> None:
+    """Note a new name of a repository, for when the settings have it."""
+    connection.execute(
+        "insert into staging.github_renames (repository, renamed_to) values (lower(%s), %s) "
+        "on conflict (repository) do update set renamed_to = excluded.renamed_to "
+        "where github_renames.renamed_to <> excluded.renamed_to",
+        (repository, renamed_to),
+    )
+
+
+def _follow_renames(connection: Connection, entries: Sequence[Repository]) -> int:
+    changed = 0
+    for old, new in connection.execute(
+        "select repository, renamed_to from staging.github_renames"
+    ).fetchall():
+        if any(entry.is_named(old) for entry in entries):
+            continue
+        if any(entry.is_named(new) for entry in entries):
+            changed += connection.execute(
+                sql.SQL(
+                    "update staging.deployments set repository = %s where {} and lower(repository) = %s"
+                ).format(_OF_GITHUB),
+                (new, old),
+            ).rowcount
+    return changed
+
+
+def _describe(
+    connection: Connection, repository: str, environments: Sequence[str], *, service: str, written_as: str
+) -> int:
+    """Give the deployments of a repository to some environments their service."""
+    return connection.execute(
+        sql.SQL(
+            "update staging.deployments set service = %s, repository = %s, synced_at = now() "
+            "where {} and lower(repository) = lower(%s) and environment = any(%s) "
+            "and (service, repository) is distinct from (%s, %s)"
+        ).format(_OF_GITHUB),
+        (service, written_as, repository, list(environments), service, written_as),
+    ).rowcount
+
+
+def _store_environments(connection: Connection, entries: Iterable[Repository]) -> None:
+    pairs = {
+        (entry.repository.lower(), name.lower()) for entry in entries for name in entry.environments or ()
+    }
+    arrays = [list(each) for each in zip(*sorted(pairs), strict=True)] or [[], []]
+    connection.execute(
+        "delete from staging.github_environments where (repository, environment) not in "
+        "(select * from unnest(%s::text[], %s::text[]))",
+        arrays,
+    )
+    connection.execute(
+        "insert into staging.github_environments (repository, environment) "
+        "select * from unnest(%s::text[], %s::text[]) on conflict do nothing",
+        arrays,
+    )

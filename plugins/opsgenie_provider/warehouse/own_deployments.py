@@ -1,7 +1,10 @@
 """Takes over deployments that the warehouse already has, in a table or view of the user's own.
 
 The relation is read through a temporary view with the columns of ``staging.deployments``. What is
-wrong with it is all said at once, and nothing is taken over until it is mended.
+wrong with it is all said at once, and nothing is taken over until it is fixed.
+
+What was taken over is known by ``synced_from``, not by its source: the relation of the settings may be
+another one today, and another source may have its name.
 """
 
 from __future__ import annotations
@@ -41,7 +44,10 @@ class OwnDeploymentsError(ValueError):
 
 
 def take_over(connection: Connection, relation: str, columns: Mapping[str, str]) -> int:
-    """Make the rows of ``relation`` the deployments with that source; returns how many changed.
+    """Make the rows of ``relation`` all that were ever taken over; returns how many changed.
+
+    Their source is the relation's name or, where other deployments have that source, its name with its
+    schema.
 
     :param relation: "table" or "schema.table", of a table or view.
     :param columns: column of ``staging.deployments`` -> column of the relation, where the names differ.
@@ -57,9 +63,44 @@ def take_over(connection: Connection, relation: str, columns: Mapping[str, str])
         )
     )
     _check_rows(connection, relation)
-    changed = _merge(connection, relation, [name for name in DEPLOYMENTS.values if name != "raw"])
+    source = _source(connection, relation)
+    changed = _merge(connection, source, [name for name in DEPLOYMENTS.values if name != "raw"])
     connection.execute(sql.SQL("drop view {}").format(_VIEW))
     return changed
+
+
+def forget(connection: Connection) -> int:
+    """Remove what was taken over, for the settings name no relation; returns how many rows there were."""
+    return connection.execute("delete from staging.deployments where synced_from = 'relation'").rowcount
+
+
+def _source(connection: Connection, relation: str) -> str:
+    """What the relation's deployments have as their source.
+
+    :raises OwnDeploymentsError: that is the source of other deployments.
+    """
+    name = _identifier(relation).as_string(connection)
+    row = connection.execute(
+        "select nspname || '.' || relname from pg_class join pg_namespace on pg_namespace.oid = relnamespace "
+        "where pg_class.oid = to_regclass(%s)",
+        (name,),
+    ).fetchone()
+    candidates = [relation, *(row or ())]
+    taken = {
+        source
+        for (source,) in connection.execute(
+            "select distinct source from staging.deployments "
+            "where source = any(%s) and synced_from is distinct from 'relation'",
+            (candidates,),
+        )
+    }
+    for source in candidates:
+        if source not in taken:
+            return str(source)
+    raise OwnDeploymentsError(
+        relation,
+        [f"other deployments have the source {candidates[-1]!r}; give it another name, by a view say"],
+    )
 
 
 def _check_columns(connection: Connection, relation: str, columns: Mapping[str, str]) -> dict[str, str]:
@@ -125,7 +166,7 @@ def _check_rows(connection: Connection, relation: str) -> None:
         raise OwnDeploymentsError(relation, violations)
 
 
-def _merge(connection: Connection, relation: str, values: list[str]) -> int:
+def _merge(connection: Connection, source: str, values: list[str]) -> int:
     names = {
         "view": _VIEW,
         "columns": sql.SQL(", ").join(map(sql.Identifier, ["deployment_id", *values])),
@@ -135,21 +176,29 @@ def _merge(connection: Connection, relation: str, values: list[str]) -> int:
         "old": sql.SQL(", ").join(sql.Identifier("stored", name) for name in values),
         "new": sql.SQL(", ").join(sql.Identifier("excluded", name) for name in values),
     }
+    # Who overrode an attribution meant the deployment, whatever the relation was called.
+    connection.execute(
+        "update dora.attribution_overrides as override set deployment_source = %(source)s "
+        "from staging.deployments as stored "
+        "where stored.synced_from = 'relation' and stored.source <> %(source)s "
+        "and override.deployment_source = stored.source and override.deployment_id = stored.deployment_id",
+        {"source": source},
+    )
     deleted = connection.execute(
         sql.SQL(
-            "delete from staging.deployments as stored where source = %s and not exists "
-            "(select from {view} as own where own.deployment_id = stored.deployment_id)"
+            "delete from staging.deployments as stored where synced_from = 'relation' and (source <> %s "
+            "or not exists (select from {view} as own where own.deployment_id = stored.deployment_id))"
         ).format(**names),
-        (relation,),
+        (source,),
     ).rowcount
     merged = connection.execute(
         sql.SQL(
-            "insert into staging.deployments as stored (source, {columns}, synced_at) "
-            "select %s, {columns}, now() from {view} "
+            "insert into staging.deployments as stored (source, {columns}, synced_at, synced_from) "
+            "select %s, {columns}, now(), 'relation' from {view} "
             "on conflict (source, deployment_id) do update set {assignments}, synced_at = now() "
             "where ({old}) is distinct from ({new})"
         ).format(**names),
-        (relation,),
+        (source,),
     ).rowcount
     return deleted + merged
 

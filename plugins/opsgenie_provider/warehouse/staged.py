@@ -7,6 +7,7 @@ that did not change is not touched.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, LiteralString, NamedTuple
 
 import psycopg
@@ -57,19 +58,26 @@ class Staged:
         """Forget the rows sent so far."""
         self._execute("truncate {twin}")
 
-    def merge(self, source: sql.Composable | None = None) -> Merged:
+    def merge(
+        self,
+        source: sql.Composable | None = None,
+        assigned: Mapping[str, LiteralString] = MappingProxyType({}),
+    ) -> Merged:
         """Insert what is new, update what differs.
 
         :param source: a relation with the table's columns to merge in place of the batch as it came.
+        :param assigned: column -> what it becomes where the row exists, in terms of ``target`` and
+            ``excluded``; a column that is not named becomes what the batch has.
         """
         values = self._table.values
+        new = {name: _new(name, assigned.get(name)) for name in values}
         names = self._names | {
             "source": source or self._names["twin"],
             "assignments": sql.SQL(", ").join(
-                sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in values
+                sql.SQL("{} = {}").format(sql.Identifier(name), new[name]) for name in values
             ),
             "old": sql.SQL(", ").join(sql.Identifier("target", name) for name in values),
-            "new": sql.SQL(", ").join(sql.Identifier("excluded", name) for name in values),
+            "new": sql.SQL(", ").join(new.values()),
         }
         cursor = self._execute(
             "with merged as ("
@@ -103,6 +111,10 @@ class Staged:
         params: Params | None = None,
     ) -> Cursor:
         return self._connection.execute(sql.SQL(statement).format(**(names or self._names)), params)
+
+
+def _new(name: str, expression: LiteralString | None) -> sql.Composable:
+    return sql.Identifier("excluded", name) if expression is None else sql.SQL(expression)
 
 
 def _listed(names: Iterable[str]) -> sql.Composed:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Literal
 
 from psycopg import sql
 
 from opsgenie_provider.rows.deployment_events import Deployment, Event, Known, merged
+from opsgenie_provider.rows.fields import known_instant
 from opsgenie_provider.rows.tables import DEPLOYMENTS
 from opsgenie_provider.warehouse.connection import Connection
 
@@ -79,18 +79,9 @@ def _known(connection: Connection, key: tuple[object, ...]) -> Known | None:
         return None
     *columns, event_at, updated_at = row
     # Only the sync stores a payload with that field: it read on, after the change that it names.
-    read_at = _instant(updated_at)
+    read_at = known_instant(updated_at)
     times = [at for at in (event_at, read_at) if at is not None]
     return Known(Deployment(*columns), max(times, default=None), read_at)
-
-
-def _instant(updated_at: str | None) -> datetime | None:
-    """The time in a stored payload; None where that is somebody else's and means something else."""
-    try:
-        instant = datetime.fromisoformat(updated_at or "")
-    except ValueError:
-        return None
-    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
 
 
 def _prune(connection: Connection) -> None:

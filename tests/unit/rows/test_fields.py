@@ -33,6 +33,33 @@ def test_instants_may_have_up_to_nine_fraction_digits(digits: int) -> None:
     assert timestamp({"at": value}, "at") == datetime(2026, 3, 2, 15, 37, 31, microsecond, UTC)
 
 
+@pytest.mark.parametrize(
+    ("value", "is_read"),
+    [
+        ("2026-04-28 21:50:00 +0200", True),
+        ("2026-04-28 19:50:00 UTC", True),
+        ("2026-04-28T19:50:00Z", True),
+        ("2026-04-28T21:50:00.000+0200", True),
+        ("2026-04-28T21:50+02", True),
+        # Some Pythons take these, others do not.
+        ("2026-W18-2T19:50:00Z", False),
+        ("20260428T195000Z", False),
+        ("2026-04-28T24:00:00Z", False),
+        ("2026-04-28T21:50:00 +02:00:00", False),
+        ("2026-04-28x19:50:00Z", False),
+        ("2026-04-28 19:50:00 CEST", False),
+        (" 2026-04-28T19:50:00Z", False),
+        ("\u0662026-04-28T19:50:00Z", False),
+    ],
+)
+def test_instants_are_read_by_one_rule_on_every_python(value: str, is_read: bool) -> None:
+    if is_read:
+        assert timestamp({"at": value}, "at") == datetime(2026, 4, 28, 19, 50, tzinfo=UTC)
+    else:
+        with pytest.raises(UnreadablePayloadError):
+            timestamp({"at": value}, "at")
+
+
 @given(st.datetimes(timezones=st.integers(-14 * 60, 14 * 60).map(lambda m: timezone(timedelta(minutes=m)))))
 def test_instants_of_any_zone_are_the_same_instant(instant: datetime) -> None:
     assert timestamp({"at": instant.isoformat()}, "at") == instant

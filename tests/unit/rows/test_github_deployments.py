@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from itertools import permutations
+from typing import Any
 
 import pytest
 from msgspec import Raw
@@ -18,8 +20,8 @@ DEPLOYMENT = Raw(
 )
 
 
-def status_of(*states: tuple[int, str, str]) -> list[str | None]:
-    """The row's status for each order in which GitHub might list the statuses (id, state, time of day)."""
+def column_of(column: str, *states: tuple[int, str, str]) -> list[Any]:
+    """A value of the row for each order in which GitHub might list the statuses (id, state, time of day)."""
     found = []
     for order in permutations(states):
         statuses = [
@@ -27,7 +29,7 @@ def status_of(*states: tuple[int, str, str]) -> list[str | None]:
             for id_, state, at in order
         ]
         row = deployment_row(DEPLOYMENT, statuses, None, repository="acme/checkout")
-        found.append(dict(zip(DEPLOYMENTS.columns, row, strict=False))["status"])
+        found.append(dict(zip(DEPLOYMENTS.columns, row, strict=False))[column])
     return found
 
 
@@ -39,6 +41,12 @@ def status_of(*states: tuple[int, str, str]) -> list[str | None]:
         # Whole seconds: the id tells which came later.
         (((1, "in_progress", "10:00:01"), (2, "failure", "10:00:01")), "failure"),
         (((1, "failure", "10:00:01"), (2, "in_progress", "10:00:01")), "running"),
+        # Only a failure tells how it went: what is put out of use later failed all the same.
+        (((1, "failure", "10:00:01"), (2, "inactive", "10:05:00")), "failure"),
+        (((1, "error", "10:00:01"), (2, "inactive", "10:05:00"), (3, "inactive", "10:06:00")), "failure"),
+        (((1, "in_progress", "10:00:01"), (2, "inactive", "10:05:00")), "cancelled"),
+        (((1, "failure", "10:00:01"), (2, "in_progress", "10:05:00")), "running"),
+        (((1, "queued", "10:00:01"), (2, "waiting", "10:05:00")), "pending"),
         # Ever succeeded counts.
         (((1, "success", "10:00:01"), (2, "inactive", "10:00:01")), "success"),
         (((1, "success", "10:00:01"), (2, "failure", "11:00:00")), "success"),
@@ -47,4 +55,31 @@ def status_of(*states: tuple[int, str, str]) -> list[str | None]:
 def test_the_latest_status_counts_in_whatever_order_they_are_listed(
     states: tuple[tuple[int, str, str], ...], status: str
 ) -> None:
-    assert set(status_of(*states)) == {status}
+    assert set(column_of("status", *states)) == {status}
+
+
+@pytest.mark.parametrize(
+    ("states", "at"),
+    [
+        # Created at 10:00.
+        ((), "10:00"),
+        (((1, "queued", "10:10:00"), (2, "success", "10:15:00")), "10:00"),
+        (((1, "waiting", "10:01:00"),), "10:00"),
+        (((1, "waiting", "10:01:00"), (2, "queued", "10:10:00"), (3, "success", "10:15:00")), "10:10"),
+        (((1, "waiting", "10:01:00"), (2, "pending", "10:09:00"), (3, "in_progress", "10:10:00")), "10:10"),
+        (((1, "waiting", "10:01:00"), (2, "success", "10:15:00"), (3, "inactive", "10:20:00")), "10:15"),
+        # The last wait counts.
+        (
+            ((1, "waiting", "10:01:00"), (2, "queued", "10:05:00"), (3, "waiting", "10:06:00"),
+             (4, "queued", "10:10:00")),
+            "10:10",
+        ),
+        # Refused.
+        (((1, "waiting", "10:01:00"), (2, "failure", "10:15:00")), "10:00"),
+    ],
+)  # fmt: skip
+def test_a_deployment_that_waited_for_an_approval_was_triggered_after_it(
+    states: tuple[tuple[int, str, str], ...], at: str
+) -> None:
+    hour, minute = map(int, at.split(":"))
+    assert set(column_of("triggered_at", *states)) == {datetime(2026, 3, 2, hour, minute, tzinfo=UTC)}

@@ -224,6 +224,47 @@ def test_missing_fields_are_named() -> None:
         github(GITHUB, "")
 
 
+def test_each_entry_of_a_repository_has_its_environments() -> None:
+    entries = [
+        Repository(repository="acme/checkout-app", service="web", environments=["Production – web"]),
+        Repository(repository="Acme/Checkout-App", service="docs", environments=["Production – docs"]),
+    ]
+    found = {}
+    for environment in ("production – WEB", "Production – docs", "production"):
+        event = github(changed("github", deployment__environment=environment), "deployment_status", *entries)
+        found[environment] = event.deployment.service if isinstance(event, Event) else None
+    assert found == {"production – WEB": "web", "Production – docs": "docs", "production": None}
+
+
+def github_story(*events: tuple[str, int]) -> Deployment:
+    """What is known of a deployment that GitHub told these states of, each at a minute."""
+    known: Known | None = None
+    for state, minute in events:
+        body = changed(
+            "github",
+            deployment_status__state=state,
+            deployment_status__created_at=(NOON + timedelta(minutes=minute)).isoformat(),
+        )
+        event = github_event("deployment_status", body, msgspec.json.encode(body).decode(), ())
+        assert isinstance(event, Event)
+        known = merged(known, event) if known else Known(event.deployment, event.at)
+    assert known is not None
+    return known.deployment
+
+
+def test_the_webhook_knows_when_an_approved_deployment_went_on() -> None:
+    waited, queued, done = ("waiting", 1), ("queued", 10), ("success", 15)
+    for order in ([waited, queued, done], [queued, waited, done]):
+        assert github_story(*order).triggered_at == NOON + timedelta(minutes=10)
+    assert github_story(queued, done).triggered_at == NOON
+    assert github_story(waited).triggered_at == NOON
+
+
+def test_a_failure_that_is_put_out_of_use_stays_a_failure() -> None:
+    for order in permutations([("in_progress", 1), ("failure", 2), ("inactive", 3)]):
+        assert github_story(*order).status == "failure"
+
+
 def deployment(status: str, minute: int, **more: Any) -> Deployment:
     at = NOON + timedelta(minutes=minute)
     row: dict[str, Any] = {"triggered_at": at, "finished_at": at if status == "success" else None}

@@ -1,0 +1,309 @@
+"""Deployments whose settings, repository, list or relation change between runs, or while one is under way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+import psycopg
+import pytest
+
+from deployments_harness import NOW, REPOSITORY, Read, ago, stored
+from opsgenie_provider.hooks.warehouse import warehouse as open_warehouse
+from opsgenie_provider.operators import deployments as operators
+from opsgenie_provider.operators.own_deployments import OwnDeploymentsToPostgresOperator
+from opsgenie_provider.settings import Repository
+from opsgenie_provider.warehouse.deployments import apply_repositories
+from opsgenie_provider.warehouse.own_deployments import OwnDeploymentsError
+from opsgenie_provider.warehouse.schema import upgrade
+from sandbox.gateway import Gateway
+from sandbox.github.store import Store
+from sandbox.server import Slot
+from sync_harness import INCLUDE, Meddler, Warehouse
+
+WEB, DOCS = "Production – web", "Production – docs"
+
+
+@contextmanager
+def days_ago(days: float) -> Iterator[None]:
+    """A sync that ran that long ago; the stand-in tells what it has all the same."""
+    then = NOW - timedelta(days=days)
+
+    class Then(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return then.astimezone(tz)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(operators, "datetime", Then)
+        yield
+
+
+def prepare(*entries: Repository) -> int:
+    """What the first task of each DAG does with the settings."""
+    with open_warehouse("postgres_default").connection() as connection:
+        return apply_repositories(connection, "github_default", entries)
+
+
+def services(warehouse: Warehouse) -> dict[tuple[str, str], int]:
+    rows = warehouse.rows(
+        "select service, environment, count(*) as number from staging.deployments group by 1, 2"
+    )
+    return {(row["service"], row["environment"]): row["number"] for row in rows}
+
+
+@pytest.fixture
+def meddler(app: Gateway, slots: list[tuple[Slot, str]]) -> Meddler:
+    """Calls a test's hook before each request."""
+    slots[0][0].app = made = Meddler(app)
+    return made
+
+
+def test_two_services_of_a_repository_have_their_own_history(
+    github: Store, read: Read, warehouse: Warehouse
+) -> None:
+    for day in (1, 30, 60):
+        for environment in (WEB, DOCS, "preview"):
+            github.add_deployment(
+                REPOSITORY, "a" * 40, environment, ago(days=day), [("success", ago(days=day))]
+            )
+    for _ in range(2):
+        read(service="web", environments=[WEB])
+        read(service="docs", environments=[DOCS])
+    assert services(warehouse) == {("web", WEB): 3, ("docs", DOCS): 3}
+
+
+def test_changed_settings_leave_what_a_first_run_with_them_would(
+    github: Store, read: Read, warehouse: Warehouse
+) -> None:
+    for day in range(60):
+        for environment in ("production", "staging"):
+            github.add_deployment(
+                REPOSITORY, "a" * 40, environment, ago(days=day), [("success", ago(days=day))]
+            )
+    read(environments=["production"])
+    assert services(warehouse) == {("checkout-app", "production"): 60}
+    # Another service, one environment more, and the name of the repository in other letters.
+    name = REPOSITORY.upper()
+    read(repository=name, service="shop", environments=["production", "STAGING"])
+    assert services(warehouse) == {("shop", "production"): 60, ("shop", "staging"): 60}
+    assert {row["repository"] for row in stored(warehouse).values()} == {name}
+    # What no entry names any more goes, and is read again when one does.
+    prepare(Repository(repository=REPOSITORY, environments=["staging"]))
+    assert services(warehouse) == {("checkout-app", "staging"): 60}
+    before = warehouse.versions()["deployments"]
+    prepare(Repository(repository=REPOSITORY, environments=["staging"]))
+    assert warehouse.versions()["deployments"] == before
+    read(environments=["production", "staging"])
+    assert services(warehouse) == {("checkout-app", "production"): 60, ("checkout-app", "staging"): 60}
+
+
+def test_a_repository_that_leaves_the_settings_takes_only_what_was_read_of_it(
+    github: Store, read: Read, warehouse: Warehouse
+) -> None:
+    github.add_deployment(REPOSITORY, "a" * 40, "production", ago(days=1))
+    read(service="shop")
+    insert = (
+        "insert into staging.deployments "
+        "(source, deployment_id, service, environment, status, triggered_at, repository, raw) "
+        "values ('github', %s, 'shop', 'production', 'success', now(), %s, %s)"
+    )
+    warehouse.execute(insert, "by hand", REPOSITORY, "{}")
+    warehouse.execute(insert, "by webhook", REPOSITORY, '{"deployment": {}}')
+    prepare()
+    rows = stored(warehouse)
+    assert {key: row["service"] for key, row in rows.items()} == {
+        "by hand": "shop",
+        "by webhook": "checkout-app",
+    }
+    assert warehouse.value("select count(*) from staging.sync_state") == 0
+
+
+def test_the_environments_that_count_are_there_for_the_metrics(read: Read, warehouse: Warehouse) -> None:
+    prepare(Repository(repository="Acme/Mono", environments=["Live", "EU"]), Repository(repository="acme/b"))
+    query = "select repository, environment from staging.github_environments order by 1, 2"
+    assert [tuple(row.values()) for row in warehouse.rows(query)] == [
+        ("acme/mono", "eu"),
+        ("acme/mono", "live"),
+    ]
+    prepare()
+    assert warehouse.rows(query) == []
+
+
+def test_a_deployment_that_moved_to_a_page_already_read_is_found(
+    github: Store, read: Read, warehouse: Warehouse, meddler: Meddler
+) -> None:
+    made = [
+        github.add_deployment(REPOSITORY, "a" * 40, "production", ago(hours=n), [("success", ago(hours=n))])
+        for n in range(1, 251)
+    ]
+    doomed = made[:3]
+
+    def delete_one(path: str, count: int) -> None:
+        if "/deployments?" in path and "page=1" not in path.partition("per_page=100&")[2] and doomed:
+            github.remove_deployment(doomed.pop().id)
+
+    meddler.hook = delete_one
+    read()
+    assert not doomed
+    assert {str(each.id) for each in made[3:]} <= stored(warehouse).keys()
+
+
+@pytest.mark.parametrize("days", [20, 35, 100])
+def test_a_success_is_seen_however_late_it_comes(
+    github: Store, read: Read, warehouse: Warehouse, days: int
+) -> None:
+    waiting = [("waiting", ago(days=days))]
+    made = github.add_deployment(REPOSITORY, "a" * 40, "production", ago(days=days), waiting)
+    github.add_pull(REPOSITORY, 8, ["a" * 40], ago(days=days), title="Faster checkout")
+    with days_ago(days - 1):
+        read()
+    assert stored(warehouse)[str(made.id)]["status"] == "pending"
+    for _ in range(2):
+        read()
+    for state, minutes in (("queued", 30), ("in_progress", 25), ("success", 20)):
+        github.add_status(made.id, state, ago(minutes=minutes))
+    assert read()["rows_changed"] == 1
+
+    row = stored(warehouse)[str(made.id)]
+    assert (row["status"], row["triggered_at"]) == ("success", NOW - timedelta(minutes=30))
+    assert (row["finished_at"], row["pr_number"]) == (NOW - timedelta(minutes=20), 8)
+    assert read()["rows_changed"] == 0
+
+
+def test_a_deployment_that_is_gone_does_not_stop_the_others(
+    github: Store, read: Read, warehouse: Warehouse, meddler: Meddler
+) -> None:
+    made = [github.add_deployment(REPOSITORY, "a" * 40, "production", ago(days=n)) for n in (1, 2, 3)]
+    read()
+    before = stored(warehouse)
+    made.append(github.add_deployment(REPOSITORY, "a" * 40, "production", ago(hours=1)))
+    meddler.hook = lambda path, count: 404 if f"/{made[0].id}/statuses" in path else None
+    github.remove_deployment(made[1].id)
+    read()
+    after = stored(warehouse)
+    # A 404 removes nothing.
+    assert after.keys() == before.keys() | {str(made[3].id)}
+
+
+def test_a_success_that_the_webhook_stores_meanwhile_stays(
+    github: Store, read: Read, warehouse: Warehouse, meddler: Meddler
+) -> None:
+    made = github.add_deployment(
+        REPOSITORY, "a" * 40, "production", ago(days=3), [("in_progress", ago(days=3))]
+    )
+    read(service="old")
+    github.add_status(made.id, "in_progress", ago(hours=2))
+
+    def tell(path: str, count: int) -> None:
+        # The statuses are read without the success, which is stored before they are.
+        if "/statuses" in path:
+            warehouse.execute(
+                "update staging.deployments set status = 'success', finished_at = %s, event_at = %s, "
+                "raw = %s",
+                NOW, NOW, '{"deployment": {}}',
+            )  # fmt: skip
+
+    meddler.hook = tell
+    read(service="new")
+    row = stored(warehouse)[str(made.id)]
+    assert (row["status"], row["finished_at"], row["service"]) == ("success", NOW, "new")
+    # GitHub is asked again for what only the webhook told.
+    meddler.hook = lambda path, count: None
+    github.add_status(made.id, "success", ago(hours=1))
+    read(service="new")
+    assert stored(warehouse)[str(made.id)]["finished_at"] == NOW - timedelta(hours=1)
+
+
+def test_a_renamed_repository_is_read_and_keeps_its_history(
+    github: Store, read: Read, warehouse: Warehouse, app: Gateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = github.add_deployment(
+        REPOSITORY, "a" * 40, "production", ago(days=120), [("success", ago(days=119))]
+    )
+    with days_ago(110):
+        read()
+    github.rename_repository(REPOSITORY, "acme/shop")
+    github.add_deployment("acme/shop", "b" * 40, "production", ago(days=1), [("success", ago(days=1))])
+    read()
+    assert "write its new name in github_repositories" in caplog.text
+    assert {row["repository"] for row in stored(warehouse).values()} == {REPOSITORY}
+    # As the warning asks for.
+    prepare(Repository(repository="acme/shop"))
+    read(repository="acme/shop")
+    rows = stored(warehouse)
+    assert len(rows) == 2
+    assert {(row["repository"], row["service"]) for row in rows.values()} == {("acme/shop", "shop")}
+    assert str(made.id) in rows
+
+
+@pytest.fixture
+def own(warehouse: Warehouse) -> Callable[[str | None], Any]:
+    """Takes a relation over; two of them hold the same ten deployments."""
+    upgrade(open_warehouse("postgres_default"), INCLUDE / "sql" / "schema")
+    warehouse.execute("create schema ci")
+    warehouse.execute(
+        "create table ci.deploys as select n as deployment_id, 'checkout' as service, "
+        "'production' as environment, 'success' as status, now() as triggered_at "
+        "from generate_series(1, 10) as n"
+    )
+    warehouse.execute("create view ci.deploys_v2 as select * from ci.deploys")
+    warehouse.execute("create view ci as select * from ci.deploys")
+
+    def run(relation: str | None) -> Any:
+        return OwnDeploymentsToPostgresOperator(task_id="own", relation=relation).execute({})
+
+    return run
+
+
+def by_source(warehouse: Warehouse) -> dict[str, int]:
+    rows = warehouse.rows("select source, count(*) as number from staging.deployments group by 1")
+    return {row["source"]: row["number"] for row in rows}
+
+
+INSERT = (
+    "insert into staging.deployments (source, deployment_id, service, environment, status, triggered_at) "
+    "values (%s, %s, 'search', 'production', 'success', now())"
+)
+
+
+def test_a_relation_takes_the_place_of_the_one_before(
+    own: Callable[[str | None], Any], warehouse: Warehouse
+) -> None:
+    own("ci.deploys")
+    warehouse.execute(
+        "insert into dora.attribution_overrides "
+        "(source, account, incident_id, service, deployment_source, deployment_id, reason) "
+        "values ('opsgenie', 'opsgenie_default', 'i', 'checkout', 'ci.deploys', '3', 'seen')"
+    )
+    own("ci.deploys_v2")
+    assert by_source(warehouse) == {"ci.deploys_v2": 10}
+    # An override means the same deployment as before.
+    assert warehouse.value("select deployment_source from dora.attribution_overrides") == "ci.deploys_v2"
+    before = warehouse.versions()["deployments"]
+    own("ci.deploys_v2")
+    assert warehouse.versions()["deployments"] == before
+    own(None)
+    assert by_source(warehouse) == {}
+
+
+def test_a_relation_that_is_called_like_another_source_leaves_it_alone(
+    own: Callable[[str | None], Any], warehouse: Warehouse
+) -> None:
+    for deployment_id in ("3", "x"):
+        warehouse.execute(INSERT, "ci", deployment_id)
+    own("ci")
+    own("ci")
+    assert by_source(warehouse) == {"ci": 2, "public.ci": 10}
+    warehouse.execute(INSERT, "ci.deploys", "3")
+    with pytest.raises(OwnDeploymentsError, match=r"other deployments have the source 'ci\.deploys'"):
+        own("ci.deploys")
+    assert by_source(warehouse) == {"ci": 2, "public.ci": 10, "ci.deploys": 1}
+
+
+def test_what_a_row_was_read_from_is_one_of_two(own: Any, warehouse: Warehouse) -> None:
+    warehouse.execute(INSERT, "ci", "1")
+    with pytest.raises(psycopg.errors.CheckViolation):
+        warehouse.execute("update staging.deployments set synced_from = 'me'")
