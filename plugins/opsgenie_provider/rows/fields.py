@@ -18,7 +18,8 @@ _LONGEST_KEY = 500
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _LONG = 15_000
 _SMALL, _SMALL_TOO = re.compile(rb"e-\d{4}"), re.compile(rb"E-\d{4}")
-_TOO_FINE = re.compile(rb"[eE]-\d{4}|\d{%d}" % _LONG)
+# Digits are counted from where they begin only: counted from each, they take the square of their number.
+_TOO_FINE = re.compile(rb"[eE]-\d{4}|(?<!\d)\d{%d}" % _LONG)
 
 
 class UnreadablePayloadError(ValueError):
