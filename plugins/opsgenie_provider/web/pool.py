@@ -208,16 +208,16 @@ def _pool(conn_id: str) -> _Pool:
 
 @contextmanager
 def connection(
-    conn_id: str, *, seconds: float = USE_SECONDS, switch: StopSwitch | None = None
+    conn_id: str, *, seconds: float | None = None, switch: StopSwitch | None = None
 ) -> Iterator[Connection]:
     """A connection whose transaction commits at the end of the block, or rolls back on error.
 
-    :param seconds: how long the block may use it, from now.
+    :param seconds: how long the block may use it; :data:`USE_SECONDS` where not given.
     :param switch: ends the block's use of it earlier.
     :raises WarehouseUnavailableError: none can be had.
     """
     try:
-        with _pool(conn_id).connection(seconds, switch or StopSwitch()) as given:
+        with _pool(conn_id).connection(seconds or USE_SECONDS, switch or StopSwitch()) as given:
             yield given
     except PoolClosed:
         raise WarehouseUnavailableError("The connection was edited just now; ask again.") from None

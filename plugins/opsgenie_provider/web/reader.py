@@ -65,7 +65,7 @@ class Reader:
 def reading(
     *,
     timeout: str = TIMEOUT,
-    seconds: float = pool.USE_SECONDS,
+    seconds: float | None = None,
     switch: pool.StopSwitch | None = None,
 ) -> Iterator[Reader]:
     """The warehouse, for reading.

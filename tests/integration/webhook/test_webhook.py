@@ -115,8 +115,6 @@ def test_a_body_that_is_too_large(post: Post, client: TestClient, tables: Wareho
         ("generic", b"[]", []),
         ("generic", b"NaN", []),
         ("generic", b"[" * 100_000, []),
-        # Digits that are just few enough, again and again: read in a time that grows with their number only.
-        ("generic", b'{"n": [' + b",".join([b"0." + b"1" * 14_990] * 65) + b"]}", None),
         ("generic", json.dumps(GENERIC)[:-1].encode() + b', "pr_number": ' + b"9" * 5000 + b"}", []),
         ("github", b"payload=%7B%7D", []),
     ],
