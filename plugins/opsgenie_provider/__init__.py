@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+__version__ = "0.1.0"
+
 
 def get_provider_info() -> dict[str, Any]:
     """What Airflow's provider manager asks for: the connection types and their forms.
@@ -34,7 +36,7 @@ def get_provider_info() -> dict[str, Any]:
         "package-name": "airflow-provider-opsgenie-dora",
         "name": "OpsGenie DORA",
         "description": "OpsGenie incidents and on-call in PostgreSQL; change failure rate and MTTR.",
-        "versions": ["0.1.0"],
+        "versions": [__version__],
         "connection-types": [
             connection_type(
                 "opsgenie_api",

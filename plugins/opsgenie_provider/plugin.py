@@ -36,7 +36,10 @@ class OpsgenieProviderPlugin(AirflowPlugin):
                 from opsgenie_provider.web.app import PREFIX, app
             except ImportError as error:
                 # Airflow's API server is not to stay down for want of this page.
-                log.error("There is no page and no webhook: %s. Install requirements.txt here, too.", error)
+                log.error(
+                    "There is no page and no webhook: %s. Install requirements.txt for the API server, too.",
+                    error,
+                )
                 return []
             return [{"app": app, "url_prefix": PREFIX, "name": "opsgenie_provider"}]
 

@@ -66,6 +66,21 @@ print(json.dumps({
 """
 
 
+LOAD_APP = """
+import importlib.metadata, json
+found = importlib.metadata.distribution
+
+def without_the_package(name):
+    if name.replace("_", "-") == "airflow-provider-opsgenie-dora":
+        raise importlib.metadata.PackageNotFoundError(name)
+    return found(name)
+
+importlib.metadata.distribution = without_the_package
+from opsgenie_provider.plugin import OpsgenieProviderPlugin
+print(json.dumps([app["url_prefix"] for app in OpsgenieProviderPlugin.fastapi_apps]))
+"""
+
+
 def run(code: str, *arguments: str, cwd: Path) -> Any:
     """Run in a fresh interpreter, from elsewhere, with no connection set; returns what it prints last."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_CONN")}
@@ -98,3 +113,7 @@ def test_dags_are_read_without_connections_database_or_network(tmp_path: Path) -
     # Whatever may fail for a moment is tried again.
     assert {task for task, (retries, _) in loaded["tasks"].items() if retries < 2} == set()
     assert "incidents" in loaded["tasks"]["timelines"][1]
+
+
+def test_the_page_needs_the_plugins_folder_and_no_installed_package(tmp_path: Path) -> None:
+    assert run(LOAD_APP, cwd=tmp_path) == ["/opsgenie_provider"]

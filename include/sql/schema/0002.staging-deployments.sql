@@ -22,7 +22,13 @@ create table staging.deployments (
     synced_from text,
     primary key (source, deployment_id),
     constraint deployments_status_known check (status in ('pending', 'running', 'success', 'failure', 'cancelled')),
-    constraint deployments_triggered_at_finite check (isfinite(triggered_at)),
+    -- Beyond these years, and at infinity, dates cannot be counted with, nor read by most clients.
+    constraint deployments_triggered_at_in_range check (
+        triggered_at >= '0001-01-01 00:00:00+00' and triggered_at < '10000-01-01 00:00:00+00'
+    ),
+    constraint deployments_finished_at_in_range check (
+        finished_at >= '0001-01-01 00:00:00+00' and finished_at < '10000-01-01 00:00:00+00'
+    ),
     constraint deployments_synced_from_known check (synced_from in ('github', 'relation'))
 );
 

@@ -83,7 +83,10 @@ create table dora.attribution_overrides (
     decided_by text,
     decided_at timestamptz default now(),
     primary key (source, account, incident_id, service),
-    constraint attribution_overrides_whole_deployment check ((deployment_source is null) = (deployment_id is null))
+    constraint attribution_overrides_whole_deployment check ((deployment_source is null) = (deployment_id is null)),
+    constraint attribution_overrides_decided_at_in_range check (
+        decided_at >= '0001-01-01 00:00:00+00' and decided_at < '10000-01-01 00:00:00+00'
+    )
 );
 
 -- One row per real-world incident. In the keys of the large tables ids come first: they tell rows apart; and where

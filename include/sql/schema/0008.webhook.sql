@@ -1,7 +1,10 @@
 -- Deployments that a webhook tells of: deliveries that were taken, and when each deployment was last heard of.
 
 -- The time of the newest event in a row; an older event does not overwrite a newer one.
-alter table staging.deployments add column event_at timestamptz;
+alter table staging.deployments add column event_at timestamptz
+constraint deployments_event_at_in_range check (
+    event_at >= '0001-01-01 00:00:00+00' and event_at < '10000-01-01 00:00:00+00'
+);
 
 comment on column staging.deployments.event_at is
 'When the newest event happened that the webhook or GitHub told of; null where neither did.';

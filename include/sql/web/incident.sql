@@ -15,7 +15,7 @@ select
     attribution.deployment_source,
     attribution.deployment_id,
     attribution.offset_seconds,
-    override.source is not null as has_override,
+    override.service is not null as has_override,
     override.deployment_source as override_source,
     override.deployment_id as override_deployment,
     override.reason,
@@ -23,14 +23,22 @@ select
     override.decided_at
 from dora.incidents as incident
 inner join dora.incident_attribution as attribution using (source, account, incident_id)
-left join dora.attribution_overrides as override
-    on
-        attribution.source = override.source
-        and attribution.account = override.account
-        and attribution.incident_id = override.incident_id
-        and attribution.service = override.service
+left join lateral (
+    -- Of two ways to spell the service, the first counts, as in the attribution.
+    select *
+    from dora.attribution_overrides as written
+    where
+        written.source = attribution.source
+        and written.account = attribution.account
+        and written.incident_id = attribution.incident_id
+        and attribution.service in (written.service, coalesce(dora.service_key(written.service), ''))
+    order by written.service collate "C"
+    limit 1
+) as override on true
 where
     incident.incident_id = %(incident_id)s
     and incident.account = %(account)s
     and incident.source = %(source)s
-    and attribution.service = %(service)s
+    and attribution.service in (%(service)s, coalesce(dora.service_key(%(service)s), ''))
+order by attribution.service <> %(service)s
+limit 1

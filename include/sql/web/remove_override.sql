@@ -1,3 +1,7 @@
--- Back to what the rules say.
+-- Back to what the rules say: every override of the incident and service, whichever way it spells the service.
 delete from dora.attribution_overrides
-where source = %(source)s and account = %(account)s and incident_id = %(incident_id)s and service = %(service)s
+where
+    source = %(source)s
+    and account = %(account)s
+    and incident_id = %(incident_id)s
+    and %(service)s in (service, coalesce(dora.service_key(service), ''))

@@ -24,7 +24,8 @@ _INSTANT = re.compile(
     re.ASCII,
 )
 _SMALL, _SMALL_TOO = re.compile(rb"e-\d{4}"), re.compile(rb"E-\d{4}")
-_TOO_FINE = re.compile(rb"[eE]-\d{4}|\d{%d}" % _LONG)
+# Digits are counted from where they begin only: counted from each, they take the square of their number.
+_TOO_FINE = re.compile(rb"[eE]-\d{4}|(?<!\d)\d{%d}" % _LONG)
 
 
 class UnreadablePayloadError(ValueError):

@@ -147,6 +147,13 @@ def _check_rows(connection: Connection, relation: str) -> None:
         query = sql.SQL("select count(*) from {} where {} is null").format(_VIEW, sql.Identifier(name))
         if (row := connection.execute(query).fetchone()) and row[0]:
             violations.append(f"{name} is null in {row[0]} rows")
+    for name in ("triggered_at", "finished_at"):
+        query = sql.SQL(
+            "select count(*) from {view} where {name} < '0001-01-01 00:00:00+00' "
+            "or {name} >= '10000-01-01 00:00:00+00'"
+        ).format(view=_VIEW, name=sql.Identifier(name))
+        if (row := connection.execute(query).fetchone()) and row[0]:
+            violations.append(f"{name} lies outside of the years 1 to 9999 in {row[0]} rows")
     unknown = connection.execute(
         sql.SQL("select status, count(*) from {} where status <> all(%s) group by 1 order by 2 desc").format(
             _VIEW

@@ -7,7 +7,6 @@ the webhook's, which proves its sender by a signature.
 from __future__ import annotations
 
 import logging
-from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 
@@ -19,13 +18,14 @@ from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, Response
 from starlette.exceptions import HTTPException
-from starlette.middleware.base import RequestResponseEndpoint
 from starlette.middleware.gzip import GZipMiddleware
 
 from opsgenie_provider.hooks.base import ConnectionSettingsError
 from opsgenie_provider.settings import InvalidSettingsError
 from opsgenie_provider.warehouse.connection import WarehouseUnavailableError
 from opsgenie_provider.web import overrides, pages, webhook
+from opsgenie_provider.web.lanes import PAGES, RETRY_AFTER, BusyError
+from opsgenie_provider.web.middleware import HEADERS, FormLimit, Headers
 
 log = logging.getLogger(__name__)
 
@@ -35,15 +35,6 @@ STATIC = {
     "page.js": Path(__file__).parent / "static" / "page.js",
     "charts.js": Path(__file__).parent / "static" / "charts.js",
     "plotly.min.js": Path(str(files("plotly") / "package_data" / "plotly.min.js")),
-}
-HEADERS = {
-    # Nothing from elsewhere. Plotly writes its own style sheet, and its charts' styles inline.
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data: blob:; connect-src 'self'; form-action 'self'; base-uri 'none'; "
-    "frame-ancestors 'self'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-    "Cache-Control": "private, no-store",
 }
 
 
@@ -55,10 +46,12 @@ def create_app() -> FastAPI:
     app.include_router(overrides.router, dependencies=seen)
     app.add_api_route("/static/{name}", static, dependencies=seen, response_class=FileResponse)
     app.include_router(webhook.router)
-    app.add_middleware(GZipMiddleware, minimum_size=2000)
-    app.middleware("http")(_with_headers)
+    app.add_middleware(GZipMiddleware, minimum_size=2000, compresslevel=5)
+    app.add_middleware(Headers)
+    app.add_middleware(FormLimit, path="/override")
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _wrong_request)
+    app.add_exception_handler(BusyError, _busy)
     for error in (
         psycopg.errors.UndefinedTable,
         psycopg.errors.UndefinedColumn,
@@ -66,19 +59,21 @@ def create_app() -> FastAPI:
     ):
         app.add_exception_handler(error, _no_tables)
     app.add_exception_handler(psycopg.errors.QueryCanceled, _too_slow)
+    app.add_exception_handler(psycopg.DataError, _unreadable)
     for trouble in (
         WarehouseUnavailableError,
-        psycopg.OperationalError,
+        psycopg.Error,
         ConnectionSettingsError,
         InvalidSettingsError,
         FileNotFoundError,
         AirflowNotFoundException,
     ):
         app.add_exception_handler(trouble, _unavailable)
-    pages.templates.env.globals["VERSION"] = version("airflow-provider-opsgenie-dora")
+    app.add_exception_handler(Exception, _unexpected)
     return app
 
 
+@PAGES.handler
 def static(name: str) -> Response:
     """The page's style sheet and scripts."""
     if name not in STATIC:
@@ -87,20 +82,19 @@ def static(name: str) -> Response:
     return FileResponse(STATIC[name], headers={"Cache-Control": "private, max-age=604800"})
 
 
-async def _with_headers(request: Request, call_next: RequestResponseEndpoint) -> Response:
-    response = await call_next(request)
-    for name, value in HEADERS.items():
-        response.headers.setdefault(name, value)
+def _message(request: Request, status: int, title: str, text: str) -> Response:
+    response = pages.templates.TemplateResponse(
+        request, "message.html", {"title": title, "text": text}, status_code=status
+    )
+    if status == 503:
+        response.headers["Retry-After"] = RETRY_AFTER
     return response
 
 
-def _message(request: Request, status: int, title: str, text: str) -> Response:
-    return pages.templates.TemplateResponse(
-        request, "message.html", {"title": title, "text": text}, status_code=status
-    )
+# On the event loop, where rendering a few words waits for nobody's thread.
 
 
-def _http_error(request: Request, error: Exception) -> Response:
+async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     titles = {401: "Log in first", 403: "You may not do this", 404: "Not found"}
     return _message(
@@ -108,13 +102,19 @@ def _http_error(request: Request, error: Exception) -> Response:
     )
 
 
-def _wrong_request(request: Request, error: Exception) -> Response:
+async def _wrong_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     wrong = "; ".join(f"{each['loc'][-1]}: {each['msg']}" for each in error.errors())
     return _message(request, 422, "This cannot be asked", f"{wrong}.")
 
 
-def _no_tables(request: Request, error: Exception) -> Response:
+async def _busy(request: Request, error: Exception) -> Response:
+    return _message(
+        request, 503, "Too many requests at once", "The page takes a few at a time. Try again in a minute."
+    )
+
+
+async def _no_tables(request: Request, error: Exception) -> Response:
     return _message(
         request,
         200,
@@ -123,14 +123,34 @@ def _no_tables(request: Request, error: Exception) -> Response:
     )
 
 
-def _too_slow(request: Request, error: Exception) -> Response:
+async def _too_slow(request: Request, error: Exception) -> Response:
     log.warning("%s took too long and was ended.", request.url.path)
     return _message(request, 503, "This took too long", "Narrow it down by service or date, and try again.")
 
 
-def _unavailable(request: Request, error: Exception) -> Response:
+async def _unreadable(request: Request, error: Exception) -> Response:
+    log.error("%s: %s", request.url.path, error)
+    return _message(
+        request,
+        500,
+        "A row cannot be shown",
+        "The warehouse holds a value that cannot be read, such as a time outside of the years 1 to 9999. "
+        "Correct or delete that row; the API server's log names the value.",
+    )
+
+
+async def _unavailable(request: Request, error: Exception) -> Response:
     log.error("%s: %s", request.url.path, error)
     return _message(request, 503, "The warehouse cannot be read", "The API server's log says why.")
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    """A fault of ours, which Airflow's API server logs; the middleware above is not asked for its headers."""
+    response = _message(
+        request, 500, "This did not work", "The page has a fault. The API server's log has it."
+    )
+    response.headers.update(HEADERS)
+    return response
 
 
 app = create_app()

@@ -9,7 +9,6 @@ import io
 import json
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
-from itertools import chain
 from typing import Annotated, Any, Literal
 
 from fastapi import Query
@@ -72,8 +71,7 @@ class Filters(BaseModel):
         for column in ("service", "priority", "status", "match_status"):
             if (value := getattr(self, column)) is not None:
                 tests.append(sql.SQL("fact.{} = {}").format(sql.Identifier(column), sql.Placeholder(column)))
-                # Services stand there in lower case.
-                values[column] = value.strip().lower() if column == "service" else value
+                values[column] = value
         if self.since:
             tests.append(sql.SQL("fact.opened_at >= %(since)s"))
             values["since"] = _midnight(self.since)
@@ -102,7 +100,7 @@ class Page(BaseModel):
 
 def page(reader: Reader, filters: Filters) -> Page:
     """The page that begins where the last one ended: as quick for the last as for the first."""
-    clause, values = filters.clause()
+    clause, values = _found(reader, filters).clause()
     counted = reader.rows("history_count", {"filters": clause}, **values, most=COUNTED + 1)[0]["found"]
     place = filters.newer or filters.older
     upwards = filters.newer is not None
@@ -154,14 +152,16 @@ def decode(place: str) -> Cursor:
 
 def as_csv(reader: Reader, filters: Filters) -> Iterator[str]:
     """The whole history as filtered, the newest first, a line after the other."""
-    clause, values = filters.clause()
+    clause, values = _found(reader, filters).clause()
     parts = {"filters": clause, "direction": sql.SQL("desc")}
-    rows = reader.stream("history", parts, values | {"limit": None})
-    # If the warehouse refuses, it does so before there is anything to show.
-    first = next(rows, None)
     yield _line(_COLUMNS)
-    for row in chain([first] if first else [], rows):
+    for row in reader.stream("history", parts, values | {"limit": None}):
         yield _line([_cell(row[column]) for column in _COLUMNS])
+
+
+def _found(reader: Reader, filters: Filters) -> Filters:
+    """The filters with the service as the tables name it."""
+    return filters.model_copy(update={"service": reader.service(filters.service)})
 
 
 def _line(cells: Iterable[Any]) -> str:

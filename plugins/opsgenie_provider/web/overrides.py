@@ -8,6 +8,7 @@ Forgery Prevention: signed double submit), signed with Airflow's own secret for 
 from __future__ import annotations
 
 from typing import Annotated, Any
+from urllib.parse import quote, unquote
 
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
@@ -19,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from opsgenie_provider.assets import ATTRIBUTION_OVERRIDES
 from opsgenie_provider.web.asset_events import mark_updated
+from opsgenie_provider.web.lanes import PAGES
 from opsgenie_provider.web.pages import templates
 from opsgenie_provider.web.reader import Row, reading, writing
 
@@ -49,7 +51,7 @@ class Incident(BaseModel):
 
 
 class Decision(Incident):
-    """What the form sends: ``deployment`` is "none", "remove" or "<source> <id>"."""
+    """What the form sends: ``deployment`` is "none", "remove", "other" or what :func:`choice` made."""
 
     token: _Text
     deployment: _Text
@@ -58,17 +60,28 @@ class Decision(Incident):
     reason: _Text = ""
 
 
+def choice(deployment: Row) -> str:
+    """A candidate as a value of the form: neither part has a blank of its own."""
+    return f"{quote(deployment['deployment_source'], safe='')} {quote(deployment['deployment_id'], safe='')}"
+
+
+templates.env.filters["choice"] = choice
+
+
 @router.get("/override")
+@PAGES.handler
 def form(request: Request, user: GetUserDep, incident: Annotated[Incident, Query()]) -> Response:
     """The form, with the deployments around the incident."""
     found = _found(incident)
     with reading() as reader:
         candidates = reader.rows("candidates", opened_at=found["opened_at"], service=found["service"])
-    token = _serializer(incident).dumps(user.get_id())
+    # For the incident as the form will send it: the address may spell the service another way.
+    token = _serializer(Incident.model_validate(found)).dumps(user.get_id())
     return _page(request, found, candidates, token)
 
 
 @router.post("/override")
+@PAGES.handler
 def save(request: Request, user: GetUserDep, decision: Annotated[Decision, Form()]) -> Response:
     """Store or remove the override; dora_metrics is told, and counts anew."""
     _check(decision, user.get_id())
@@ -79,19 +92,22 @@ def save(request: Request, user: GetUserDep, decision: Annotated[Decision, Form(
         key = (None, None)
     else:
         source, _, deployment_id = decision.deployment.partition(" ")
-        key = (source, deployment_id)
+        key = (unquote(source), unquote(deployment_id))
     if decision.deployment not in ("none", "remove") and not _exists(*key):
         return _refused(request, found, decision, "There is no such deployment in staging.deployments.")
     if decision.deployment != "remove" and not decision.reason.strip():
         return _refused(request, found, decision, "Say why: the next reader will want to know.")
-    values = decision.model_dump(include={"source", "account", "incident_id", "service"}) | {
+    values = {name: found[name] for name in ("source", "account", "incident_id", "service")} | {
         "deployment_source": key[0],
         "deployment_id": key[1],
         "reason": decision.reason.strip(),
         "decided_by": user.get_name(),
     }
     with writing() as writer:
-        writer.execute("remove_override" if decision.deployment == "remove" else "save_override", values)
+        # Whichever way it spells the service; what is saved replaces it.
+        writer.execute("remove_override", values)
+        if decision.deployment != "remove":
+            writer.execute("save_override", values)
     told = mark_updated(ATTRIBUTION_OVERRIDES, {"override": decision.incident_id, "by": user.get_name()})
     return RedirectResponse(f"incidents?saved={'yes' if told else 'later'}", status_code=303)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
-from itertools import chain, groupby
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,26 +12,38 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, Response, StreamingResponse
 from fastapi.templating import Jinja2Templates
 
+from opsgenie_provider import __version__
 from opsgenie_provider.web import display, history
+from opsgenie_provider.web.downloads import download
+from opsgenie_provider.web.lanes import PAGES
 from opsgenie_provider.web.place import settings
+from opsgenie_provider.web.pool import StopSwitch
 from opsgenie_provider.web.reader import Row, reading
 from opsgenie_provider.web.tiers import rate_tier, recovery_tier
 
 router = APIRouter(default_response_class=HTMLResponse)
 templates = Jinja2Templates(Path(__file__).parent / "templates")
 templates.env.filters |= display.FILTERS
-templates.env.globals |= {"query": display.query, "MATCH_STATUS": display.MATCH_STATUS}
+# The version is in the scripts' addresses. It is not the installed package's: there may be none.
+templates.env.globals |= {
+    "VERSION": __version__,
+    "query": display.query,
+    "MATCH_STATUS": display.MATCH_STATUS,
+}
 
 PERIODS = {"day": 60, "week": 26, "month": 24}
 # How many services a table shows, and how many marks of a kind the time line.
 SERVICES = 200
 MARKS = 2000
+# What a whole download may read for.
+DOWNLOAD_SECONDS = 300.0
 _TIMELINE = {7, 14, 30, 90}
 
 Grain = Literal["day", "week", "month"]
 
 
 @router.get("/")
+@PAGES.handler
 def overview(
     request: Request,
     grain: Grain = "month",
@@ -40,10 +52,11 @@ def overview(
     days: int = 14,
 ) -> Response:
     """CFR and MTTR now and their trend, by service and overall, and a service's time line."""
-    # No text of the warehouse's has a NUL, and services stand there in lower case.
-    service = (service or "").replace("\0", "").strip().lower() or None
+    # No text of the warehouse's has a NUL.
+    service = (service or "").replace("\0", "").strip() or None
     days = days if days in _TIMELINE else 14
     with reading() as reader:
+        service = reader.service(service)
         trend = reader.rows("trend", service=service, grain=grain, periods=PERIODS[grain])
         shown = _period(period, trend)
         rows = reader.rows("services", grain=grain, period=shown, service=None, limit=SERVICES + 1)
@@ -117,6 +130,7 @@ def _timeline_chart(marks: list[Row]) -> list[dict[str, Any]]:
 
 
 @router.get("/incidents")
+@PAGES.handler
 def incidents(request: Request, filters: history.FiltersQuery) -> Response:
     """The incident history, filtered, a page at a time."""
     with reading() as reader:
@@ -130,24 +144,19 @@ def incidents(request: Request, filters: history.FiltersQuery) -> Response:
 
 
 @router.get("/incidents.csv", response_class=StreamingResponse)
-def incidents_csv(filters: history.FiltersQuery) -> Response:
+async def incidents_csv(request: Request, filters: history.FiltersQuery) -> Response:
     """The incident history as filtered, all its pages."""
 
-    def lines() -> Iterator[str]:
-        # A year of a large company takes a while; each part of it less than this.
-        with reading(timeout="5min") as reader:
+    def lines(switch: StopSwitch) -> Iterator[str]:
+        # Years of a large company take a while; each part of them less than a minute.
+        with reading(timeout="1min", seconds=DOWNLOAD_SECONDS, switch=switch) as reader:
             yield from history.as_csv(reader, filters)
 
-    whole = lines()
-    heading = next(whole)
-    return StreamingResponse(
-        chain([heading], whole),
-        media_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": 'attachment; filename="incident_history.csv"'},
-    )
+    return await download(request, lines, name="incident_history.csv")
 
 
 @router.get("/on-call")
+@PAGES.handler
 def on_call(request: Request) -> Response:
     """Who is on call now and in the coming two weeks, with the gaps."""
     with reading() as reader:
@@ -203,6 +212,7 @@ def _share(instant: datetime, begin: datetime, end: datetime) -> float:
 
 
 @router.get("/escalations")
+@PAGES.handler
 def escalations(request: Request) -> Response:
     """The escalation policies as readable steps."""
     with reading() as reader:
@@ -213,6 +223,7 @@ def escalations(request: Request) -> Response:
 
 
 @router.get("/sync")
+@PAGES.handler
 def sync(request: Request) -> Response:
     """How fresh everything is, what could not be read, and what the keys do not see."""
     with reading() as reader:
@@ -223,6 +234,7 @@ def sync(request: Request) -> Response:
 
 
 @router.get("/migration")
+@PAGES.handler
 def migration(request: Request) -> Response:
     """The migration's plan, how far it is, its parity, and what failed."""
     with reading() as reader:

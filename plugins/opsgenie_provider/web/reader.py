@@ -9,8 +9,8 @@ from typing import Any
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from opsgenie_provider.hooks.warehouse import warehouse
 from opsgenie_provider.warehouse.connection import Connection
+from opsgenie_provider.web import pool
 from opsgenie_provider.web.place import include_directory, settings
 
 # What is slower than this hurts the warehouse more than it helps the reader.
@@ -38,6 +38,11 @@ class Reader:
         """The first row of a query, if there is one."""
         return next(iter(self.rows(name, **values)), None)
 
+    def service(self, asked: str | None) -> str | None:
+        """The service that is asked for as the tables name it; as it was asked for where there is none."""
+        found = self.first("service_name", asked=asked) if asked else None
+        return found["service"] if found else asked
+
     def stream(
         self, name: str, parts: dict[str, sql.Composable], values: dict[str, Any], size: int = 1000
     ) -> Iterator[Row]:
@@ -57,20 +62,34 @@ class Reader:
 
 
 @contextmanager
-def reading(*, timeout: str = TIMEOUT) -> Iterator[Reader]:
+def reading(
+    *,
+    timeout: str = TIMEOUT,
+    seconds: float | None = None,
+    switch: pool.StopSwitch | None = None,
+) -> Iterator[Reader]:
     """The warehouse, for reading.
 
+    :param timeout: what each statement may take.
+    :param seconds: what all of it may take.
+    :param switch: ends it earlier.
     :raises WarehouseUnavailableError: it cannot be reached.
     """
-    with warehouse(settings().postgres_conn_id).connection() as connection:
+    conn_id = settings().postgres_conn_id
+    with pool.connection(conn_id, seconds=seconds, switch=switch) as connection:
         connection.read_only = True
-        connection.execute("select set_config('statement_timeout', %s, false)", (timeout,))
+        _limit(connection, timeout)
         yield Reader(connection)
 
 
 @contextmanager
 def writing() -> Iterator[Reader]:
     """The warehouse, for one small change."""
-    with warehouse(settings().postgres_conn_id).connection() as connection:
-        connection.execute("select set_config('statement_timeout', %s, false)", (TIMEOUT,))
+    with pool.connection(settings().postgres_conn_id) as connection:
+        _limit(connection, TIMEOUT)
         yield Reader(connection)
+
+
+def _limit(connection: Connection, timeout: str) -> None:
+    # For this transaction: the connection is used again.
+    connection.execute("select set_config('statement_timeout', %s, true)", (timeout,))

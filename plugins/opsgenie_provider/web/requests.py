@@ -1,24 +1,16 @@
-"""What requests from outside may cost: bytes, threads and time; and how one is refused."""
+"""How long a delivery's body may be, and how a delivery is refused."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
-import anyio
-from anyio import CapacityLimiter, to_thread
-from anyio.lowlevel import RunVar
 from fastapi import Request
 from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
 
+from opsgenie_provider.web.lanes import RETRY_AFTER
+
 MAX_BYTES = 1024 * 1024
-# Deliveries at work at the same time; the API server's own threads stay free for its own.
-_THREADS = 8
-_SECONDS_IN_LINE = 5.0
-_RETRY_AFTER = "60"
-_limiter: RunVar[CapacityLimiter] = RunVar("opsgenie_provider_webhook")
-_T = TypeVar("_T")
 
 
 class RefusedError(Exception):
@@ -43,7 +35,7 @@ class RefusedError(Exception):
         super().__init__(message)
         self._status = status
         self._error: dict[str, Any] = {"code": code, "message": message, "fields": fields or []}
-        self._headers = {"Retry-After": _RETRY_AFTER} if retry_after else None
+        self._headers = {"Retry-After": RETRY_AFTER} if retry_after else None
 
     def response(self) -> JSONResponse:
         """The answer."""
@@ -68,22 +60,3 @@ async def limited_body(request: Request) -> bytes:
     except ClientDisconnect:
         raise RefusedError(400, "incomplete", "The body did not arrive as a whole.") from None
     raise RefusedError(413, "too_large", f"The body is longer than {MAX_BYTES} bytes.")
-
-
-async def off_the_loop(work: Callable[[], _T]) -> _T:
-    """Run what blocks in a thread, a few at a time.
-
-    :raises RefusedError: too many are waiting for a thread.
-    """
-    limiter = _limiter.get(None)
-    if limiter is None:
-        limiter = CapacityLimiter(_THREADS)
-        _limiter.set(limiter)
-    try:
-        # Work that has begun is waited for; only waiting in line ends with the time.
-        with anyio.fail_after(_SECONDS_IN_LINE):
-            return await to_thread.run_sync(work, limiter=limiter)
-    except TimeoutError:
-        raise RefusedError(
-            503, "busy", "Too many deliveries at once. Deliver it again.", retry_after=True
-        ) from None

@@ -21,7 +21,6 @@ from fastapi.responses import JSONResponse
 from opsgenie_provider.api.transport import storable
 from opsgenie_provider.assets import DEPLOYMENTS_STAGING
 from opsgenie_provider.hooks.base import ConnectionSettingsError
-from opsgenie_provider.hooks.warehouse import warehouse
 from opsgenie_provider.rows.deployment_events import Event
 from opsgenie_provider.rows.fields import UnreadablePayloadError, decode
 from opsgenie_provider.rows.webhook import (
@@ -32,14 +31,13 @@ from opsgenie_provider.rows.webhook import (
     gitlab_event,
 )
 from opsgenie_provider.settings import InvalidSettingsError, Settings
-from opsgenie_provider.warehouse.connection import Warehouse, WarehouseUnavailableError
-from opsgenie_provider.warehouse.schema import upgrade
+from opsgenie_provider.warehouse.connection import WarehouseUnavailableError
 from opsgenie_provider.warehouse.webhook import Result, record
-from opsgenie_provider.web import signatures
+from opsgenie_provider.web import pool, signatures
 from opsgenie_provider.web.asset_events import mark_updated
-from opsgenie_provider.web.place import include_directory
+from opsgenie_provider.web.lanes import WEBHOOK, BusyError
 from opsgenie_provider.web.place import settings as read_settings
-from opsgenie_provider.web.requests import RefusedError, limited_body, off_the_loop
+from opsgenie_provider.web.requests import RefusedError, limited_body
 
 log = logging.getLogger(__name__)
 router = APIRouter()
@@ -61,7 +59,13 @@ _DELIVERY = {
     "generic": ("webhook-id",),
 }
 _LONGEST_ID = 255
-_MISSING_TABLE = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)
+# A sender waits for about ten seconds.
+_SECONDS = 8.0
+_MISSING_TABLE = (
+    psycopg.errors.UndefinedTable,
+    psycopg.errors.UndefinedColumn,
+    psycopg.errors.InvalidSchemaName,
+)
 
 
 @router.post("/webhook/github")
@@ -85,9 +89,12 @@ async def generic(request: Request) -> JSONResponse:
 async def _answer(sender: str, request: Request) -> JSONResponse:
     try:
         body = await limited_body(request)
-        return JSONResponse(await off_the_loop(lambda: _receive(sender, request.headers, body)))
+        return JSONResponse(await WEBHOOK.run(lambda: _receive(sender, request.headers, body)))
     except RefusedError as refused:
         return refused.response()
+    except BusyError:
+        message = "Too many deliveries at once. Deliver it again."
+        return RefusedError(503, "busy", message, retry_after=True).response()
 
 
 def _receive(sender: str, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
@@ -112,7 +119,7 @@ def _receive(sender: str, headers: Mapping[str, str], body: bytes) -> dict[str, 
     event = _read(sender, headers, body, settings)
     if not isinstance(event, Event):
         return event
-    result = _stored(warehouse(settings.postgres_conn_id), event, sender, _delivery_id(sender, headers, body))
+    result = _stored(settings.postgres_conn_id, event, sender, _delivery_id(sender, headers, body))
     key = {"source": event.deployment.source, "deployment_id": event.deployment.deployment_id}
     log.info("Webhook of %s: deployment %r %s.", sender, key["deployment_id"], result)
     if result != "stored":
@@ -165,15 +172,20 @@ def _delivery_id(sender: str, headers: Mapping[str, str], body: bytes) -> str:
     return named if 0 < len(named) <= _LONGEST_ID else f"sha256:{hashlib.sha256(body).hexdigest()}"
 
 
-def _stored(store: Warehouse, event: Event, sender: str, delivery_id: str) -> Result:
-    """Record an event; makes the tables first if no DAG has done so yet."""
+def _stored(conn_id: str, event: Event, sender: str, delivery_id: str) -> Result:
+    """Record an event. The tables are for a DAG to make: a request does not change the schema."""
     try:
-        try:
-            return _recorded(store, event, sender, delivery_id)
-        except _MISSING_TABLE:
-            upgrade(store, include_directory() / "sql" / "schema")
-            return _recorded(store, event, sender, delivery_id)
-    except (psycopg.DataError, psycopg.errors.ProgramLimitExceeded) as error:
+        with pool.connection(conn_id, seconds=_SECONDS) as connection:
+            return record(connection, event, sender=sender, delivery_id=delivery_id)
+    except _MISSING_TABLE:
+        raise RefusedError(
+            503,
+            "no_tables",
+            "The warehouse has no tables, or those of an older version. Run deployments_sync once: it makes "
+            "them. Then deliver it again.",
+            retry_after=True,
+        ) from None
+    except (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.ProgramLimitExceeded) as error:
         reason = error.diag.message_primary or "a value is out of range"
         raise RefusedError(422, "not_storable", f"PostgreSQL cannot hold the payload: {reason}.") from None
     except (psycopg.Error, WarehouseUnavailableError, ConnectionSettingsError) as error:
@@ -185,8 +197,3 @@ def _stored(store: Warehouse, event: Event, sender: str, delivery_id: str) -> Re
             "The warehouse did not take the deployment; the API server's log says why. Deliver it again.",
             retry_after=True,
         ) from None
-
-
-def _recorded(store: Warehouse, event: Event, sender: str, delivery_id: str) -> Result:
-    with store.connection() as connection:
-        return record(connection, event, sender=sender, delivery_id=delivery_id)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -23,6 +24,14 @@ from opsgenie_provider.rows.fields import (
     texts,
     timestamp,
 )
+
+
+def test_many_long_numbers_take_linear_time() -> None:
+    """A megabyte of numbers that are just short enough held the interpreter for 23 seconds."""
+    payload = b'{"n": [' + b",".join([b"0." + b"1" * 14_990] * 66) + b"]}"
+    began = time.process_time()
+    decode(payload)
+    assert time.process_time() - began < 2
 
 
 @pytest.mark.parametrize("digits", range(10))

@@ -1,0 +1,233 @@
+"""The few connections to the warehouse that the API server may hold, whatever is asked of it.
+
+A pool of each process, made on first use. A connection is given back in bounded time: connecting, waiting
+and each use end by the clock, also where the warehouse accepts connections and never answers.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from copy import copy
+from time import monotonic
+from typing import Any, cast
+
+import psycopg
+from airflow.providers.postgres.hooks.postgres import PostgresHook
+from airflow.sdk.exceptions import AirflowNotFoundException
+from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
+
+from opsgenie_provider.hooks.base import ConnectionSettingsError
+from opsgenie_provider.warehouse.connection import Connection, WarehouseUnavailableError
+
+log = logging.getLogger(__name__)
+
+# As many as there are threads that use them (web/lanes.py), in each process of the API server.
+MAX_CONNECTIONS = 10
+CONNECT_SECONDS = 5
+# What a request may take altogether. The warehouse ends its statements earlier.
+USE_SECONDS = 20.0
+_IDLE_SECONDS = 60.0
+_LIFE_SECONDS = 600.0
+# How often a request that waits for a connection looks whether connecting has failed.
+_LOOK_SECONDS = 0.25
+# libpq's: a peer that vanished is noticed, and what is sent is acknowledged, within this time.
+_LIMITS = {
+    "connect_timeout": CONNECT_SECONDS,
+    "keepalives": 1,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
+
+
+class StopSwitch:
+    """Ends a use of a connection from another thread: at a deadline, or because the client has gone."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._connection: Connection | None = None
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Cancel what the connection is doing, and close its socket, which wakes whoever waits for it."""
+        with self._lock:
+            self._stopped = True
+            if self._connection is None:
+                return
+            with suppress(psycopg.Error):
+                self._connection.cancel_safe(timeout=1)
+            with (
+                suppress(psycopg.Error, OSError),
+                socket.socket(fileno=os.dup(self._connection.fileno())) as s,
+            ):
+                s.shutdown(socket.SHUT_RDWR)
+
+    @contextmanager
+    def over(self, connection: Connection, seconds: float) -> Iterator[None]:
+        """Watch a block that uses the connection.
+
+        :raises psycopg.OperationalError: in the block, once it was stopped or its time is up.
+        """
+        timer = threading.Timer(seconds, self.stop)
+        timer.daemon = True
+        with self._lock:
+            if self._stopped:
+                raise psycopg.OperationalError("the request was given up")
+            self._connection = connection
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            with self._lock:
+                self._connection = None
+
+
+class _Opened(psycopg.Connection[tuple[Any, ...]]):
+    """A connection that Airflow's hook opens, with all that its Airflow connection may hold."""
+
+    @classmethod
+    def connect(cls, conninfo: str = "", *, opener: Callable[[], Any], **kwargs: Any) -> Any:  # type: ignore[override]
+        return opener()
+
+
+class _Pool:
+    """Connections of one Airflow connection, as it was when the pool was made."""
+
+    def __init__(self, conn_id: str, connection: Any) -> None:
+        self._conn_id = conn_id
+        self._connection = connection
+        self._failed_at = 0.0
+        self._failure = ""
+        self._pool = ConnectionPool(
+            connection_class=_Opened,
+            kwargs={"opener": self._open},
+            min_size=0,
+            max_size=MAX_CONNECTIONS,
+            configure=_configure,
+            check=_check,
+            timeout=CONNECT_SECONDS,
+            max_idle=_IDLE_SECONDS,
+            max_lifetime=_LIFE_SECONDS,
+            # Whoever still waits asks again.
+            reconnect_timeout=1,
+            name="opsgenie_provider",
+            open=True,
+        )
+
+    def _open(self) -> Any:
+        try:
+            return PostgresHook(connection=self._connection).get_conn()
+        except Exception as error:
+            self._failure = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+            self._failed_at = monotonic()
+            raise
+
+    @contextmanager
+    def connection(self, seconds: float, switch: StopSwitch) -> Iterator[Connection]:
+        connection = self._given()
+        try:
+            with switch.over(connection, seconds), connection:
+                connection.read_only = False
+                yield connection
+        finally:
+            # Closed already, if another thread closed the pool.
+            self._pool.putconn(cast(_Opened, connection))
+
+    def _given(self) -> Connection:
+        began = monotonic()
+        while True:
+            try:
+                return self._pool.getconn(timeout=_LOOK_SECONDS)
+            except PoolTimeout:
+                # The pool keeps the reason to itself, and goes on trying.
+                if self._failed_at > began:
+                    reason = self._failure
+                elif monotonic() - began > CONNECT_SECONDS + 1:
+                    reason = f"no connection within {CONNECT_SECONDS} seconds"
+                else:
+                    continue
+            raise WarehouseUnavailableError(
+                f"Cannot reach the warehouse of connection {self._conn_id!r}: {reason}. "
+                "Check that PostgreSQL runs and that host, port, database and login are right."
+            )
+
+    def close(self) -> None:
+        self._pool.close(timeout=1)
+
+
+def _configure(connection: psycopg.Connection[Any]) -> None:
+    # A new connection may be to a warehouse that answers the login and nothing else.
+    with StopSwitch().over(connection, CONNECT_SECONDS):
+        connection.execute("set time zone 'UTC'")
+        connection.execute("set work_mem = '64MB'")
+        # A process that was stopped between two statements holds nothing up.
+        connection.execute("set idle_in_transaction_session_timeout = '30s'")
+        connection.commit()
+
+
+def _check(connection: psycopg.Connection[Any]) -> None:
+    with StopSwitch().over(connection, CONNECT_SECONDS):
+        ConnectionPool.check_connection(connection)
+
+
+_lock = threading.Lock()
+_current: tuple[tuple[int, str, str], _Pool] | None = None
+
+
+def _pool(conn_id: str) -> _Pool:
+    """The pool of the Airflow connection as it is now: an edit of it needs no restart."""
+    global _current
+    try:
+        found = copy(PostgresHook.get_connection(conn_id))
+    except AirflowNotFoundException:
+        raise ConnectionSettingsError(
+            f"There is no Airflow connection {conn_id!r} for the warehouse. Create it with type 'postgres' "
+            f"(or set AIRFLOW_CONN_{conn_id.upper()}), or name another one in the settings."
+        ) from None
+    found.extra = json.dumps(found.extra_dejson | _LIMITS)
+    # A fork has none of its parent's threads.
+    key = (os.getpid(), conn_id, found.get_uri())
+    with _lock:
+        if _current and _current[0] == key:
+            return _current[1]
+        old, _current = _current, (key, _Pool(conn_id, found))
+        made = _current[1]
+    if old and old[0][0] == os.getpid():
+        old[1].close()
+    return made
+
+
+@contextmanager
+def connection(
+    conn_id: str, *, seconds: float | None = None, switch: StopSwitch | None = None
+) -> Iterator[Connection]:
+    """A connection whose transaction commits at the end of the block, or rolls back on error.
+
+    :param seconds: how long the block may use it; :data:`USE_SECONDS` where not given.
+    :param switch: ends the block's use of it earlier.
+    :raises WarehouseUnavailableError: none can be had.
+    """
+    try:
+        with _pool(conn_id).connection(seconds or USE_SECONDS, switch or StopSwitch()) as given:
+            yield given
+    except PoolClosed:
+        raise WarehouseUnavailableError("The connection was edited just now; ask again.") from None
+
+
+@atexit.register
+def close() -> None:
+    """Close the connections; the next use makes new ones."""
+    global _current
+    with _lock:
+        old, _current = _current, None
+    if old and old[0][0] == os.getpid():
+        old[1].close()
