@@ -69,7 +69,7 @@ class JsmClient:
         auth = BasicAuth(email, token)
         self.transport = Transport(session, api_url, auth=auth, dialect=DIALECT, limiter=limiter)
         self.settings = settings
-        self._gateway = Gateway(self.transport, cloud_id)
+        self._gateway = Gateway(self.transport, cloud_id, auth)
         self.operations = JsmOperations(self._gateway)
         self.jira = JsmJira(self._gateway)
 

@@ -89,11 +89,13 @@ class Gateway:
     """Sends GET requests to the families of one site's API. Safe to use from several threads.
 
     :param transport: to the one host that credentials are sent to.
+    :param auth: those credentials, to be hidden should the service repeat them.
     """
 
-    def __init__(self, transport: Transport, cloud_id: str) -> None:
+    def __init__(self, transport: Transport, cloud_id: str, auth: HeaderAuth) -> None:
         self.transport = transport
         self.cloud_id = cloud_id
+        self._hide = auth.hide
         # Of the families that are served at more than one place, those that are left to try.
         self._prefixes: dict[tuple[str, ...], tuple[str, ...]] = {}
 
@@ -109,7 +111,7 @@ class Gateway:
             raise UnknownShapeError(
                 f"{SERVICE} answered GET {path} ({family.name}) with a shape that is not known here "
                 f"({error}): nothing was taken from it.",
-                bytes(body),
+                self._hide(bytes(body).decode(errors="replace")).encode(),
             ) from None
 
     def _read(self, family: Family, path: str, params: Mapping[str, Any] | None) -> Raw:

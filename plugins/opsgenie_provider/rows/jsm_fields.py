@@ -126,7 +126,8 @@ def document_text(value: Any) -> str | None:
         content = node.get("content") or []
         if not isinstance(content, list):
             raise UnreadablePayloadError("expected a document of nodes")
-        around = ["\n"] if node.get("type") in _BLOCKS else []
+        kind = node.get("type")
+        around = ["\n"] if isinstance(kind, str) and kind in _BLOCKS else []
         nodes += [*around, *reversed(content), _own_text(node), *around]
     lines = "".join(parts).split("\n")
     return "\n".join(line.rstrip() for line in lines if line.strip()) or None

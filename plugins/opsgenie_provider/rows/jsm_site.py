@@ -151,7 +151,7 @@ def issue_fields(payloads: Iterable[Raw], settings: SiteSettings) -> IssueFields
     services = ids(lambda payload: nested(payload, "schema").get("custom") == _SERVICES_TYPE)
     responders = ids(lambda payload: _is_called(payload, _RESPONDERS_NAME))
     lists = {
-        identity for identity, payload in fields if nested(payload, "schema").get("type") in {"array", "any"}
+        identity for identity, payload in fields if nested(payload, "schema").get("type") in ("array", "any")
     }
     return IssueFields(
         services=services or ids(lambda payload: _is_called(payload, _SERVICES_NAME)),
@@ -171,7 +171,7 @@ def _date_time_fields(
     found = [(identity, payload) for identity, payload in fields if identity == wanted.strip()]
     found = found or [(identity, payload) for identity, payload in fields if _is_called(payload, wanted)]
     kinds = [(identity, nested(payload, "schema").get("type")) for identity, payload in found]
-    usable = tuple(identity for identity, kind in kinds if kind in {"datetime", None})
+    usable = tuple(identity for identity, kind in kinds if kind in ("datetime", None))
     if not usable:
         what = "is no date-time field" if found else "is not there, or not for this account to see"
         raise UnknownFieldError(
