@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 from msgspec import Raw
@@ -121,14 +122,21 @@ class IssueRules:
 
     def is_closed(self, status_name: str | None) -> bool:
         """Whether a status of category done means closed, by its name."""
-        return _folded(status_name or "") in {_folded(name) for name in self.settings.closed_statuses}
+        return _folded(status_name or "") in self._closed
 
     def priority(self, name: str | None) -> str | None:
         """P1 to P5 for a priority's name; None where nothing says which."""
-        called = _folded(name or "")
-        mapped = {_folded(theirs): ours for theirs, ours in self.settings.priority_map.items()}
+        return self._priorities.get(_folded(name or ""))
+
+    @cached_property
+    def _closed(self) -> set[str]:
+        return {_folded(name) for name in self.settings.closed_statuses}
+
+    @cached_property
+    def _priorities(self) -> dict[str, str]:
         own = {priority.casefold(): priority for priority in PRIORITIES}
-        return mapped.get(called) or _DEFAULT_PRIORITIES.get(called) or own.get(called)
+        mapped = {_folded(theirs): ours for theirs, ours in self.settings.priority_map.items()}
+        return own | _DEFAULT_PRIORITIES | mapped
 
 
 def issue_fields(payloads: Iterable[Raw], settings: SiteSettings) -> IssueFields:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 from msgspec import Raw
 
 from opsgenie_provider.rows.jsm_fields import Directory
+from opsgenie_provider.rows.jsm_incidents import IssueRows, issue_rows
 from opsgenie_provider.rows.jsm_site import IssueRules, SiteSettings, Statuses, issue_fields
 
 SITE = "https://acme.atlassian.net"
@@ -99,6 +101,22 @@ def move(history_id: str, at: str, left: tuple[str, str], entered: tuple[str, st
     }
     author = {"accountId": ANN, "displayName": "Ann", "accountType": "atlassian"}
     return {"id": history_id, "author": author, "created": at, "items": [item]} | other
+
+
+def issue_rows_of(payload: Any, histories: Any = (), **settings: Any) -> IssueRows:
+    """The rows of an issue under the rules of the site, with other settings than the usual."""
+    return issue_rows(
+        raw(payload), map(raw, histories), account="acme", key_reach="account", rules=rules(**settings)
+    )
+
+
+def at(hour: int) -> str:
+    """An hour of the day as Jira writes it."""
+    return f"2026-08-04T{hour:02}:00:00.000+0500"
+
+
+def instant(hour: int) -> datetime:
+    return datetime.fromisoformat(at(hour)).astimezone(UTC)
 
 
 OPEN, WORK, PENDING = ("Open", "1"), ("Work in progress", "3"), ("Pending", "4")

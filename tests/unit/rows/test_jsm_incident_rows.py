@@ -15,13 +15,15 @@ from jsm_payloads import (
     COMPLETED,
     FIELDS,
     OPEN,
-    PENDING,
     SERVICE_ARI,
     SITE,
     STATUSES,
     TEAM,
     WORK,
+    at,
+    instant,
     issue,
+    issue_rows_of,
     move,
     raw,
     rules,
@@ -29,32 +31,12 @@ from jsm_payloads import (
 )
 
 from opsgenie_provider.rows.fields import UnreadablePayloadError
-from opsgenie_provider.rows.jsm_incidents import IssueRows, issue_rows
 from opsgenie_provider.rows.jsm_site import SiteSettings, Statuses, UnknownFieldError, issue_fields
-from opsgenie_provider.rows.tables import INCIDENT_TIMELINE, INCIDENTS
-
-
-def rows(payload: Any, histories: Any = (), **settings: Any) -> IssueRows:
-    return issue_rows(
-        raw(payload), map(raw, histories), account="acme", key_reach="account", rules=rules(**settings)
-    )
+from opsgenie_provider.rows.tables import INCIDENTS
 
 
 def incident(payload: Any, histories: Any = (), **settings: Any) -> dict[str, Any]:
-    return dict(zip(INCIDENTS.columns, rows(payload, histories, **settings).incident, strict=True))
-
-
-def timeline(histories: Any) -> list[dict[str, Any]]:
-    found = rows(issue(), histories).timeline
-    return [dict(zip(INCIDENT_TIMELINE.columns, row, strict=True)) for row in found]
-
-
-def at(hour: int) -> str:
-    return f"2026-08-04T{hour:02}:00:00.000+0500"
-
-
-def instant(hour: int) -> datetime:
-    return datetime.fromisoformat(at(hour)).astimezone(UTC)
+    return dict(zip(INCIDENTS.columns, issue_rows_of(payload, histories, **settings).incident, strict=True))
 
 
 def test_an_issue_is_an_incident() -> None:
@@ -134,7 +116,7 @@ def test_descriptions(description: Any, expected: str | None) -> None:
 
 @pytest.mark.parametrize("description", [3, [], {"type": "doc"}, {"type": "doc", "content": [3]}])
 def test_a_description_of_an_unknown_shape_is_set_aside_alone(description: Any) -> None:
-    found = rows(issue(description=description))
+    found = issue_rows_of(issue(description=description))
     [(part, reason)] = found.rejected
     assert json.loads(part)["fields"] == {"description": description}
     assert reason.startswith("description: ")
@@ -251,117 +233,6 @@ def test_a_resolved_incident_was_not_closed() -> None:
     assert incident(issue(status=status("Completed", "done")), histories)["closed_at"] is None
 
 
-# --- the timeline
-
-
-@pytest.mark.parametrize(
-    ("left", "entered", "expected"),
-    [
-        (OPEN, WORK, "IncidentAcknowledged"),
-        (OPEN, PENDING, "IncidentAcknowledged"),
-        (WORK, PENDING, "IncidentStatusChanged"),
-        (WORK, OPEN, "IncidentStatusChanged"),
-        (OPEN, COMPLETED, "IncidentResolved"),
-        (WORK, COMPLETED, "IncidentResolved"),
-        (OPEN, CLOSED, "IncidentClosed"),
-        (COMPLETED, CLOSED, "IncidentClosed"),
-        (CLOSED, COMPLETED, "IncidentStatusChanged"),
-        (COMPLETED, WORK, "IncidentReopened"),
-        (CLOSED, OPEN, "IncidentReopened"),
-        # The name goes before the id, which a migration may have left wrong; case does not matter.
-        (("open", "6"), ("WORK IN PROGRESS", "6"), "IncidentAcknowledged"),
-        # A status that was renamed since is found by its id, and is what it is called now.
-        (("To do", "1"), ("In progress", "3"), "IncidentAcknowledged"),
-        (("Doing", "3"), ("Finished", "6"), "IncidentClosed"),
-        # One that is found neither way is neither new nor done.
-        (("Old", "99"), WORK, "IncidentStatusChanged"),
-        (("Old", "99"), COMPLETED, "IncidentResolved"),
-        (COMPLETED, ("Old", "99"), "IncidentReopened"),
-        (OPEN, ("Old", "99"), "IncidentAcknowledged"),
-        (WORK, ("Closed by hand", "99"), "IncidentStatusChanged"),
-        # Where a name means two things, the id says which.
-        (("Waiting", "8"), WORK, "IncidentAcknowledged"),
-        (("Waiting", "9"), WORK, "IncidentStatusChanged"),
-        (("Waiting", "99"), WORK, "IncidentStatusChanged"),
-    ],
-)
-def test_each_move_has_its_kind(left: Any, entered: Any, expected: str) -> None:
-    [entry] = timeline([move("1", at(4), left, entered)])
-    assert entry["entry_type"] == expected
-
-
-def test_an_entry_of_the_timeline() -> None:
-    history = move("4711", at(4), OPEN, WORK)
-    history["items"].insert(0, {"field": "assignee", "fieldId": "assignee", "from": None, "to": ANN})
-    [entry] = timeline([history])
-    assert entry == {
-        "account": "acme",
-        "incident_id": "10203",
-        "entry_id": "4711:1",
-        "entry_type": "IncidentAcknowledged",
-        "event_at": instant(4),
-        "actor_name": "Ann",
-        "actor_type": "user",
-        "raw": json.dumps(history, separators=(",", ":")),
-    }
-
-
-@pytest.mark.parametrize("author", [None, {}])
-def test_a_move_of_nobodys(author: Any) -> None:
-    [entry] = timeline([move("1", at(4), OPEN, WORK, author=author)])
-    assert (entry["actor_name"], entry["actor_type"]) == (None, None)
-
-
-def test_an_author_without_a_name_is_a_user_still() -> None:
-    [entry] = timeline([move("1", at(4), OPEN, WORK, author={"accountId": ANN})])
-    assert (entry["actor_name"], entry["actor_type"]) == (None, "user")
-
-
-def test_an_instant_may_be_milliseconds() -> None:
-    [entry] = timeline([move("1", 1_785_800_000_123, OPEN, WORK)])  # type: ignore[arg-type]
-    assert entry["event_at"] == datetime.fromtimestamp(1_785_800_000.123, UTC)
-
-
-@pytest.mark.parametrize(
-    ("item", "counted"),
-    [
-        ({"field": "status"}, True),
-        ({"field": "Status", "fieldId": "status"}, True),
-        ({"field": "status", "fieldId": "customfield_1", "fieldtype": "custom"}, False),
-        ({"field": "status", "fieldtype": "custom"}, False),
-        ({"field": "resolution", "fieldId": "resolution"}, False),
-    ],
-)
-def test_only_the_status_moves(item: dict[str, Any], counted: bool) -> None:
-    ids = {"from": "1", "fromString": "Open", "to": "3", "toString": "Work in progress"}
-    found = timeline([{"id": "1", "created": at(4), "items": [item | ids]}])
-    assert bool(found) is counted
-
-
-@pytest.mark.parametrize(
-    "history",
-    [
-        {"id": "1", "created": at(4)},
-        {"id": "1", "created": at(4), "items": None},
-        {"created": at(4), "items": move("1", at(4), OPEN, WORK)["items"]},
-        {"id": "1", "items": move("1", at(4), OPEN, WORK)["items"]},
-        move("1", "yesterday", OPEN, WORK),
-        move("1", at(4), OPEN, WORK, author="Ann"),
-        [],
-    ],
-)
-def test_an_entry_of_an_unknown_shape_is_set_aside_alone(history: Any) -> None:
-    found = rows(issue(), [history, move("2", at(5), OPEN, WORK)])
-    assert [row[2] for row in found.timeline] == ["2:0"]
-    [(part, reason)] = found.rejected
-    assert json.loads(part) == history
-    assert reason.startswith("changelog: ")
-
-
-def test_an_entry_that_comes_twice_is_one() -> None:
-    assert len(timeline([move("1", at(4), OPEN, WORK), move("1", at(4), OPEN, WORK)])) == 1
-
-
 # --- services, responders, people
 
 
@@ -375,22 +246,22 @@ def test_an_entry_that_comes_twice_is_one() -> None:
     ],
 )
 def test_affected_services(value: Any) -> None:
-    found = rows(issue(customfield_10040=value))
+    found = issue_rows_of(issue(customfield_10040=value))
     assert [row[:3] for row in found.services] == [("acme", "10203", SERVICE_ARI)]
     assert found.rejected == []
 
 
 @pytest.mark.parametrize("value", [None, []])
 def test_an_issue_may_have_no_service(value: Any) -> None:
-    assert rows(issue(customfield_10040=value))[1:2] == ([],)
-    assert rows(issue(customfield_10040=value)).rejected == []
+    assert issue_rows_of(issue(customfield_10040=value))[1:2] == ([],)
+    assert issue_rows_of(issue(customfield_10040=value)).rejected == []
 
 
 @pytest.mark.parametrize(
     "value", ["checkout", {"id": SERVICE_ARI}, [{"name": "checkout"}], [3], [{"id": "b:%%"}]]
 )
 def test_services_of_an_unknown_shape_are_set_aside_alone(value: Any) -> None:
-    found = rows(issue(customfield_10040=value))
+    found = issue_rows_of(issue(customfield_10040=value))
     assert found.services == []
     [(part, reason)] = found.rejected
     assert json.loads(part) == {"id": "10203", "fields": {"customfield_10040": value}}
@@ -413,14 +284,14 @@ def test_services_of_an_unknown_shape_are_set_aside_alone(value: Any) -> None:
     ],
 )
 def test_responders_in_every_shape_that_they_may_have(value: Any, expected: set[Any]) -> None:
-    found = rows(issue(customfield_10042=value))
+    found = issue_rows_of(issue(customfield_10042=value))
     assert {row[2:4] for row in found.responders} == expected
     assert found.rejected == []
 
 
 @pytest.mark.parametrize("value", ["Ann", [{"name": "Ann"}], [{"ari": "Ann"}], ["Ann"], {"users": []}])
 def test_responders_of_an_unknown_shape_are_set_aside_alone(value: Any) -> None:
-    found = rows(issue(customfield_10042=value))
+    found = issue_rows_of(issue(customfield_10042=value))
     assert found.responders == []
     assert len(found.services) == 1
     [(_, reason)] = found.rejected
@@ -429,7 +300,7 @@ def test_responders_of_an_unknown_shape_are_set_aside_alone(value: Any) -> None:
 
 def test_people_are_those_who_had_to_do_with_it() -> None:
     responders = [{"accountId": "r-1"}, {"id": TEAM, "type": "team"}]
-    found = rows(issue(customfield_10042=responders), [move("1", at(4), OPEN, WORK)])
+    found = issue_rows_of(issue(customfield_10042=responders), [move("1", at(4), OPEN, WORK)])
     assert found.people == {"r-1", ANN, BEN}
 
 
@@ -453,7 +324,7 @@ def test_people_are_those_who_had_to_do_with_it() -> None:
 )
 def test_an_issue_of_an_unknown_shape_is_refused(payload: Any) -> None:
     with pytest.raises(UnreadablePayloadError):
-        rows(payload)
+        issue_rows_of(payload)
 
 
 @pytest.mark.parametrize(
