@@ -52,5 +52,58 @@ def get_provider_info() -> dict[str, Any]:
                 "api.pagerduty.com",
                 "api.eu.pagerduty.com",
             ),
+            _JSM,
         ],
     }
+
+
+def _optional(label: str, description: str, kind: str = "string", **schema: Any) -> dict[str, Any]:
+    return {"label": label, "description": description, "schema": {"type": [kind, "null"], **schema}}
+
+
+_JSM: dict[str, Any] = {
+    "connection-type": "jsm_api",
+    "hook-class-name": "opsgenie_provider.hooks.jsm.JsmHook",
+    "hook-name": "Jira Service Management",
+    "ui-field-behaviour": {
+        "hidden-fields": ["port", "schema"],
+        "relabeling": {"host": "Site", "login": "E-mail", "password": "API token"},
+        "placeholders": {
+            "host": "https://acme.atlassian.net",
+            "login": "of an agent; no service account",
+            "password": "from id.atlassian.com; it lives a year at most",
+        },
+    },
+    "conn-fields": {
+        "incident_jql": _optional(
+            "Which issues are incidents",
+            "JQL. Empty: the issue types named [System] Incident or Incident.",
+        ),
+        "impact_start_field": _optional(
+            "Field: impact start", "Name or id of a date-time field that says when the impact began."
+        ),
+        "impact_end_field": _optional(
+            "Field: impact end",
+            "Name or id of a date-time field that says when the impact ended: the time of recovery, before "
+            "the resolution date.",
+        ),
+        "priority_map": _optional(
+            "Priorities",
+            'Your names of priorities and what they are here, like {"Critical": "P1"}. Highest to Lowest '
+            "are P1 to P5 without it.",
+            "object",
+        ),
+        "closed_statuses": _optional(
+            "Statuses that mean closed",
+            "Of the statuses that count as done, those that mean closed; the others mean resolved. Empty: "
+            "Closed, Canceled, Cancelled, Declined.",
+            "array",
+            items={"type": "string"},
+        ),
+        "cloud_id": _optional("Cloud id", "The site's id. Empty: asked of the site, without credentials."),
+        "api_url": _optional(
+            "API address",
+            "The one host that the credentials are sent to. Empty: https://api.atlassian.com.",
+        ),
+    },
+}

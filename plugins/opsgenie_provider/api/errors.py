@@ -4,6 +4,8 @@
     ├── ApiConnectionError       no usable answer: refused, reset, timed out, cut off
     │   └── NotSentError             not even a connection: the service never saw the request
     ├── InvalidResponseError     an answer that is not the JSON it should be
+    │   └── UnknownShapeError        JSON, but not of the shape that the endpoint promises
+    ├── UnknownSiteError         there is no such site
     ├── ForeignHostError         a link that leads away from the connection's host
     ├── CrowdedSecondError       more in one second than the API can list
     ├── UnknownOutcomeError      a write of which nobody knows whether it happened
@@ -15,6 +17,7 @@
         ├── NotFoundError            404
         ├── RedirectError            301, 302, 307, 308
         ├── RateLimitError           429
+        │   └── QuotaError               429 for a quota of an hour or so
         └── ServerError              5xx, 408
 
 An ``ApiStatusError`` carries the status, the request id, the service's own message and a hint
@@ -42,6 +45,24 @@ class NotSentError(ApiConnectionError):
 
 class InvalidResponseError(ApiError):
     """The answer is not the JSON that the endpoint promises (cut off, an HTML page, ...)."""
+
+
+class UnknownShapeError(InvalidResponseError):
+    """The answer is JSON of a shape that nobody knows: never to be taken for an empty list.
+
+    :param payload: the answer as received, for ``rejected_payloads``.
+    """
+
+    def __init__(self, message: str, payload: bytes) -> None:
+        self.payload = payload
+        super().__init__(message, payload)
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class UnknownSiteError(ApiError):
+    """The connection's host is no site of the service."""
 
 
 class ForeignHostError(ApiError):
@@ -139,6 +160,10 @@ class RedirectError(ApiStatusError):
 
 class RateLimitError(ApiStatusError):
     """429: too many requests; ``retry_after`` is what the service asks for."""
+
+
+class QuotaError(RateLimitError):
+    """429: a quota is used up; ``retry_after`` may be most of an hour, which no task sleeps through."""
 
 
 class ServerError(ApiStatusError):

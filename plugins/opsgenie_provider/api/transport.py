@@ -28,6 +28,7 @@ from opsgenie_provider.api.errors import (
     ForeignHostError,
     InvalidResponseError,
     NotSentError,
+    QuotaError,
     RateLimitError,
     RedirectError,
     ServerError,
@@ -89,10 +90,14 @@ class ErrorDetail:
 
 @dataclass(frozen=True)
 class Throttle:
-    """What a 429 says: how long to wait, and the window (both seconds) that was exceeded."""
+    """What a 429 says: how long to wait, and the window (both seconds) that was exceeded.
+
+    :param quota: whether it is a quota that is used up: not waited for, but a ``QuotaError`` at once.
+    """
 
     wait: float
     period: float | None = None
+    quota: bool = False
 
 
 @dataclass(frozen=True)
@@ -238,12 +243,16 @@ class Transport:
             with self._counting:
                 self.requests_refused += 1
             throttle = self.dialect.throttle(response)
-            retry_after = throttle.wait if retry_after is None else retry_after
+            retry_after = throttle.wait if retry_after is None or throttle.quota else retry_after
             # A longer wait is not for a task to sleep through, but for its next try.
-            if retry_after <= MAX_SECONDS_OF_429:
+            if retry_after <= MAX_SECONDS_OF_429 and not throttle.quota:
                 self.limiter.refused(domain, wait=retry_after, period=throttle.period)
-        kind = RateLimitError if throttled else error_class(status)
-        error = (RedirectError if status in _MOVED else kind)(
+        kind = error_class(status)
+        if throttled:
+            kind = QuotaError if throttle.quota else RateLimitError
+        elif status in _MOVED:
+            kind = RedirectError
+        error = kind(
             status=status,
             message=self._auth.hide(detail.message),
             service=self.dialect.service,
@@ -294,6 +303,8 @@ def may_pass(error: BaseException) -> bool:
     """Whether the same request may succeed if repeated."""
     if isinstance(error, ServerError):
         return error.status != 501
+    if isinstance(error, QuotaError):
+        return False
     return isinstance(error, ApiConnectionError | InvalidResponseError | RateLimitError)
 
 

@@ -30,6 +30,8 @@ class ApiHook(HttpHook):
     # How many may use one session at the same time.
     threads: ClassVar[int] = THREADS
     default_region: ClassVar[str] = "us"
+    # What the password of the connection is.
+    credential: ClassVar[str] = "API key"
 
     def __init__(self, conn_id: str) -> None:
         super().__init__(
@@ -47,12 +49,12 @@ class ApiHook(HttpHook):
         except AirflowNotFoundException:
             raise ConnectionSettingsError(
                 f"There is no Airflow connection {self.http_conn_id!r}. Create it with type "
-                f"{self.conn_type!r} and the API key as its password (or set AIRFLOW_CONN_"
+                f"{self.conn_type!r} and the {self.credential} as its password (or set AIRFLOW_CONN_"
                 f"{self.http_conn_id.upper()}), or name another one in the settings."
             ) from None
         if not connection.password:
             raise ConnectionSettingsError(
-                f"The connection {self.http_conn_id!r} has no password: put the API key there."
+                f"The connection {self.http_conn_id!r} has no password: put the {self.credential} there."
             )
         return connection
 

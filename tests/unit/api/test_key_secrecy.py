@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import pickle
 import traceback
+from base64 import b64decode
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ import requests
 import requests_mock as rm
 
 from opsgenie_provider.api.errors import ApiError, ApiStatusError
+from opsgenie_provider.api.jsm import JsmClient
 from opsgenie_provider.api.opsgenie import OpsgenieClient
 from opsgenie_provider.api.pagerduty import PagerdutyClient
 from opsgenie_provider.api.transport import HeaderAuth
+from opsgenie_provider.rows.jsm_site import SiteSettings
 
 KEY = "c4nary-0000-4111-8222-333344445555"
 BASE = "https://api.opsgenie.com"
@@ -45,6 +48,14 @@ FAILURES: list[dict[str, Any]] = [
 
 CALLS: dict[str, Callable[[], Any]] = {
     "opsgenie": lambda: OpsgenieClient(requests.Session(), BASE, KEY).incidents(query="status: open"),
+    "jsm": lambda: JsmClient(
+        requests.Session(),
+        "https://api.atlassian.com",
+        cloud_id="cloud-1",
+        email="ann@example.com",
+        token=KEY,
+        settings=SiteSettings("https://acme.atlassian.net"),
+    ).operations.teams(),
     "pagerduty": lambda: PagerdutyClient(requests.Session(), "https://api.pagerduty.com", KEY).abilities(),
 }
 
@@ -69,7 +80,8 @@ def test_no_error_shows_the_key(
         caplog.text,
     ]
     assert all(KEY not in each for each in shown)
-    assert KEY in requests_mock.last_request.headers["Authorization"]
+    sent = requests_mock.last_request.headers["Authorization"]
+    assert KEY in sent or KEY.encode() in b64decode(sent.removeprefix("Basic "))
 
 
 def test_what_the_service_says_around_the_key_is_kept(clock: Any, requests_mock: rm.Mocker) -> None:

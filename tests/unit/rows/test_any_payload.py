@@ -4,11 +4,38 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsm_payloads import (
+    DIRECTORY,
+    OPEN,
+    WORK,
+    issue,
+    move,
+    rules,
+)
+from jsm_payloads import (
+    ESCALATION as JSM_ESCALATION,
+)
+from jsm_payloads import (
+    SCHEDULE as JSM_SCHEDULE,
+)
+from jsm_payloads import (
+    SERVICE as JSM_SERVICE,
+)
+from jsm_payloads import (
+    TEAM_PAYLOAD as JSM_TEAM,
+)
+from jsm_payloads import (
+    TIMELINE as JSM_TIMELINE,
+)
+from jsm_payloads import (
+    USER as JSM_USER,
+)
 from payloads import (
     ESCALATION,
     INCIDENT,
@@ -23,9 +50,10 @@ from payloads import (
     raw,
 )
 
-from opsgenie_provider.rows import configuration
+from opsgenie_provider.rows import configuration, jsm_configuration, jsm_on_call
 from opsgenie_provider.rows.fields import UnreadablePayloadError
 from opsgenie_provider.rows.incidents import incident_rows, timeline_row
+from opsgenie_provider.rows.jsm_incidents import issue_rows
 from opsgenie_provider.rows.on_call import timeline_periods
 from opsgenie_provider.rows.tables import (
     ESCALATION_RULES,
@@ -78,6 +106,39 @@ def configured(table: Table, read: Any) -> Any:
     return lambda payload: [(table, read(raw(payload), account="acme"))]
 
 
+def jsm_issue(payload: Any) -> list[tuple[Table, list[Row]]]:
+    """An issue, or what is drawn as one, with a changelog that is as damaged."""
+    history = payload.get("changelog") if isinstance(payload, dict) else None
+    found = issue_rows(
+        raw(payload),
+        [raw(history)],
+        account="acme",
+        key_reach="account",
+        rules=rules(impact_end_field="Impact end"),
+    )
+    assert all(reason for _, reason in found.rejected)
+    return [
+        (INCIDENTS, [found.incident]),
+        (INCIDENT_SERVICES, found.services),
+        (INCIDENT_RESPONDERS, found.responders),
+        (INCIDENT_TIMELINE, found.timeline),
+    ]
+
+
+def jsm_on_call_periods(payload: Any) -> list[tuple[Table, list[Row]]]:
+    periods = jsm_on_call.timeline(raw(payload), directory=DIRECTORY).periods
+    assert all(period.start_at < period.end_at for period in periods)
+    return [(ON_CALL_PERIODS, [("acme", "sched-1", *period) for period in periods])]
+
+
+JSM_ISSUE = issue(
+    customfield_10042=[{"accountId": "r-1"}],
+    description={
+        "type": "doc",
+        "content": [{"type": "paragraph", "content": [{"type": "text", "text": "x"}]}],
+    },
+) | {"changelog": move("1", "2026-08-04T04:00:00.000+0500", OPEN, WORK)}
+
 READERS = {
     "incident": (incident, INCIDENT),
     "timeline": (timeline, TIMELINE_ENTRY),
@@ -89,6 +150,21 @@ READERS = {
     "rotations": (configured(ROTATIONS, configuration.rotation_rows), SCHEDULE),
     "escalation": (configured(ESCALATIONS, configuration.escalation_rows), ESCALATION),
     "rules": (configured(ESCALATION_RULES, configuration.escalation_rule_rows), ESCALATION),
+    "jsm issue": (jsm_issue, JSM_ISSUE),
+    "jsm on-call": (jsm_on_call_periods, JSM_TIMELINE),
+    "jsm service": (configured(SERVICES, jsm_configuration.service_rows), JSM_SERVICE),
+    "jsm team": (configured(TEAMS, jsm_configuration.team_rows), JSM_TEAM),
+    "jsm user": (configured(USERS, jsm_configuration.user_rows), JSM_USER),
+    "jsm schedule": (configured(SCHEDULES, jsm_configuration.schedule_rows), JSM_SCHEDULE),
+    "jsm rotations": (configured(ROTATIONS, jsm_configuration.rotation_rows), JSM_SCHEDULE),
+    "jsm escalation": (
+        configured(ESCALATIONS, partial(jsm_configuration.escalation_rows, team_id="t-1")),
+        JSM_ESCALATION,
+    ),
+    "jsm rules": (
+        configured(ESCALATION_RULES, partial(jsm_configuration.escalation_rule_rows, directory=DIRECTORY)),
+        JSM_ESCALATION,
+    ),
 }
 
 

@@ -1,0 +1,194 @@
+"""Issues, their changelogs, fields, statuses and users: the Jira side of Jira Service Management.
+
+Source: developer.atlassian.com, Jira Cloud platform REST API v3 (issue search, issues, issue fields,
+workflow statuses, issue types, users, myself).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+from msgspec import Raw
+
+from opsgenie_provider.api.decoding import decode_into
+from opsgenie_provider.api.errors import InvalidResponseError
+from opsgenie_provider.api.jsm_dialect import ISSUES, SEARCH, SERVICE, USERS
+from opsgenie_provider.api.jsm_transport import Gateway
+
+# With fields other than id and key, a page holds 100 issues whatever is asked for.
+PAGE_SIZE, IDS_PAGE_SIZE = 100, 5000
+CHANGELOG_PAGE_SIZE = 100
+# A changelog that comes with a page of issues is cut at so many entries.
+_CUT_CHANGELOG = 40
+_USERS_AT_ONCE = 50
+# So many users come back where the page size was not taken; the rest is dropped without a word.
+_SILENT_CAP = 10
+
+
+class Myself(msgspec.Struct):
+    """The account that the credentials belong to.
+
+    :param accountType: "atlassian" for a person; "app" for a service account or an app, "customer"
+        for someone who only uses the portal.
+    :param timeZone: the zone in which times of a search are read.
+    """
+
+    accountId: str
+    accountType: str | None = None
+    displayName: str | None = None
+    emailAddress: str | None = None
+    timeZone: str | None = None
+
+
+class Found(msgspec.Struct):
+    """A page of a search: it may be shorter than asked for, or empty, and still have a successor."""
+
+    issues: list[Raw]
+    nextPageToken: str | None = None
+
+
+class _ChangelogPage(msgspec.Struct):
+    values: list[Raw]
+    total: int | None = None
+    isLast: bool | None = None
+
+
+class _EmbeddedChangelog(msgspec.Struct):
+    histories: list[Raw]
+    total: int | None = None
+
+
+class _Changed(msgspec.Struct):
+    changelog: _EmbeddedChangelog | None = None
+
+
+class _Users(msgspec.Struct):
+    values: list[Raw]
+    isLast: bool | None = None
+
+
+class _User(msgspec.Struct):
+    accountId: str | None = None
+
+
+class JsmJira:
+    """Reads the Jira of one site. Safe to use from several threads."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def myself(self) -> Myself:
+        """The account itself (myself): the cheapest check of the credentials."""
+        return self._gateway.get(USERS, "/myself", Myself)
+
+    def fields(self) -> list[Raw]:
+        """All fields of the site, whose ids differ from site to site (issue fields)."""
+        return self._gateway.get(ISSUES, "/field", list[Raw])
+
+    def statuses(self) -> list[Raw]:
+        """All statuses with their categories (workflow statuses)."""
+        return self._gateway.get(ISSUES, "/status", list[Raw])
+
+    def issue_types(self) -> list[Raw]:
+        """All issue types that this account may see (issue types)."""
+        return self._gateway.get(ISSUES, "/issuetype", list[Raw])
+
+    def search(
+        self,
+        jql: str,
+        *,
+        fields: Iterable[str] = ("id",),
+        expand: str | None = None,
+        size: int = IDS_PAGE_SIZE,
+        token: str | None = None,
+        reconcile: Sequence[str] = (),
+    ) -> Found:
+        """One page of a search (issue search, search/jql); it tells no total.
+
+        :param token: the last page's ``nextPageToken``.
+        :param reconcile: ids of issues whose latest state must be found, index or not; at most 50.
+        """
+        params: dict[str, Any] = {"jql": jql, "fields": ",".join(fields), "maxResults": size}
+        params |= {"expand": expand} if expand else {}
+        params |= {"nextPageToken": token} if token else {}
+        params |= {"reconcileIssues": list(reconcile)} if reconcile else {}
+        return self._gateway.get(SEARCH, "/search/jql", Found, params)
+
+    def pages(
+        self, jql: str, *, fields: Iterable[str], expand: str | None = None, size: int = PAGE_SIZE
+    ) -> Iterator[list[Raw]]:
+        """All pages of a search, by their tokens: how many issues a page has says nothing."""
+        fields, token, seen = list(fields), None, set[str]()
+        while True:
+            page = self.search(jql, fields=fields, expand=expand, size=size, token=token)
+            yield page.issues
+            token = page.nextPageToken
+            if not token:
+                return
+            if token in seen:
+                raise InvalidResponseError(f"{SERVICE} pages in a circle: the search gave a token twice.")
+            seen.add(token)
+
+    def issue(self, issue_id: str, *, fields: Iterable[str], expand: str | None = None) -> Raw:
+        """One issue (issues, get); 404 when it is deleted, and also when it may not be seen."""
+        params = {"fields": ",".join(fields)} | ({"expand": expand} if expand else {})
+        return self._gateway.get(ISSUES, f"/issue/{quote(issue_id, safe='')}", Raw, params)
+
+    def changelog(self, issue_id: str) -> list[Raw]:
+        """The whole changelog of an issue (issues, get changelogs; pages of at most 100)."""
+        histories: list[Raw] = []
+        while True:
+            params = {"startAt": len(histories), "maxResults": CHANGELOG_PAGE_SIZE}
+            page = self._gateway.get(
+                ISSUES, f"/issue/{quote(issue_id, safe='')}/changelog", _ChangelogPage, params
+            )
+            histories += page.values
+            if page.total is not None:
+                last = len(histories) >= page.total
+            else:
+                last = page.isLast or (page.isLast is None and len(page.values) < CHANGELOG_PAGE_SIZE)
+            if last:
+                return histories
+            if not page.values:
+                raise InvalidResponseError(f"{SERVICE} cut off the changelog of issue {issue_id}.")
+
+    def users(self, account_ids: Iterable[str]) -> Iterator[Raw]:
+        """The users with these account ids, as far as they are known (users, bulk get)."""
+        wanted = sorted(set(account_ids))
+        for start in range(0, len(wanted), _USERS_AT_ONCE):
+            yield from self._some_users(wanted[start : start + _USERS_AT_ONCE])
+
+    def _some_users(self, wanted: list[str]) -> Iterator[Raw]:
+        while wanted:
+            params = {"accountId": wanted, "maxResults": len(wanted)}
+            answer = self._gateway.get(USERS, "/user/bulk", _Users, params)
+            yield from answer.values
+            found = {_account_id(user) for user in answer.values}
+            left = [account_id for account_id in wanted if account_id not in found]
+            cut = answer.isLast is False or len(answer.values) == _SILENT_CAP
+            if not cut or len(left) == len(wanted):
+                return  # What is still missing, nobody knows.
+            wanted = left
+
+
+def _account_id(user: Raw) -> str | None:
+    try:
+        return decode_into(user, _User).accountId
+    except msgspec.DecodeError:
+        return None
+
+
+def whole_changelog(issue: Raw) -> list[Raw] | None:
+    """The changelog that came with an issue; None where it may have been cut, or did not come."""
+    try:
+        changelog = decode_into(issue, _Changed).changelog
+    except msgspec.DecodeError:
+        return None
+    if changelog is None or len(changelog.histories) >= _CUT_CHANGELOG:
+        return None
+    if changelog.total is not None and changelog.total > len(changelog.histories):
+        return None
+    return changelog.histories

@@ -1,0 +1,142 @@
+"""Schedules, timelines, teams, escalation policies and alerts of Jira Service Management Operations.
+
+Source: developer.atlassian.com, JSM Operations API v1: the backend of OpsGenie under other names.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+from msgspec import Raw
+
+from opsgenie_provider.api.errors import (
+    InvalidResponseError,
+    NotFoundError,
+    PermissionDeniedError,
+    PlanError,
+)
+from opsgenie_provider.api.jsm_dialect import ALERTS, OPERATIONS, SERVICE, Family
+from opsgenie_provider.api.jsm_transport import Gateway
+from opsgenie_provider.api.opsgenie import Page
+
+# The largest pages that are served (lists of schedules; of escalation policies and alerts).
+PAGE_SIZE, LARGE_PAGE_SIZE = 50, 100
+# The service refuses offset + size from 20,000 on.
+REACHABLE_ALERTS = 20_000 - LARGE_PAGE_SIZE
+
+
+class _Links(msgspec.Struct):
+    next: str | None = None
+
+
+class _List(msgspec.Struct):
+    """A page; ``values`` is required: an answer without it is no empty list."""
+
+    values: list[Raw]
+    links: _Links | None = None
+    count: int | None = None
+
+
+class _Teams(msgspec.Struct):
+    platformTeams: list[Raw]
+
+
+class _OnCallUsers(msgspec.Struct):
+    onCallUsers: list[str]
+
+
+class JsmOperations:
+    """Reads the Operations of one site. Safe to use from several threads.
+
+    Pages are counted off by offset: ``links.next`` is a path without the cloud id, and serves as the
+    stop sign only.
+    """
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def schedules(self) -> Iterator[Raw]:
+        """All schedules with their rotations, of which this account may know (schedules, list)."""
+        return self._pages("/schedules", {"expand": "rotation"}, PAGE_SIZE)
+
+    def first_schedule(self) -> list[Raw]:
+        """A page of at most one schedule: a cheap check of the right to read them."""
+        return self._page(OPERATIONS, "/schedules", {"size": 1, "offset": 0}).items
+
+    def schedule_timeline(self, schedule_id: str, *, start: datetime, until: datetime) -> Raw:
+        """Who is on call from ``start`` to ``until``, at least (schedules, timeline).
+
+        A window begins at the start of the day that holds ``date``, in a zone that is not published,
+        and so may end up to a day sooner: the days asked for cover that. What the answer covers is
+        for the answer to say. It reaches back one year at most.
+        """
+        days = math.ceil((until - start) / timedelta(days=1)) + 1
+        params = {
+            "date": start.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "interval": days,
+            "intervalUnit": "days",
+        }
+        return self._gateway.get(
+            OPERATIONS, f"/schedules/{quote(schedule_id, safe='')}/timeline", Raw, params
+        )
+
+    def on_call_users(self, schedule_id: str) -> list[str]:
+        """The account ids of those on call now, teams and escalations resolved (on-calls, flat)."""
+        path = f"/schedules/{quote(schedule_id, safe='')}/on-calls"
+        return self._gateway.get(OPERATIONS, path, _OnCallUsers, {"flat": "true"}).onCallUsers
+
+    def teams(self) -> list[Raw]:
+        """The teams with Operations: all for an admin, else the account's own (teams: not paged)."""
+        return self._gateway.get(OPERATIONS, "/teams", _Teams).platformTeams
+
+    def escalations(self, team_id: str) -> Iterator[Raw]:
+        """The escalation policies of a team, which they do not name (escalations, list)."""
+        return self._pages(f"/teams/{quote(team_id, safe='')}/escalations", {}, LARGE_PAGE_SIZE)
+
+    def is_admin(self) -> bool:
+        """Whether this account sees all of Operations; a member's lists are shorter without a word."""
+        try:
+            self._gateway.get(OPERATIONS, "/roles", Raw)
+        except (PermissionDeniedError, PlanError, NotFoundError):
+            return False
+        return True
+
+    def alerts(
+        self,
+        *,
+        query: str = "",
+        offset: int = 0,
+        limit: int = LARGE_PAGE_SIZE,
+        sort: str = "createdAt",
+        order: str = "asc",
+    ) -> Page:
+        """One page of alerts (alerts, list; at most 100, offset + size < 20,000).
+
+        The times of a query are Unix milliseconds, as in OpsGenie's search syntax.
+        """
+        params = {"size": limit, "offset": offset, "sort": sort, "order": order}
+        return self._page(ALERTS, "/alerts", params | ({"query": query} if query else {}))
+
+    # --- plumbing
+
+    def _page(self, family: Family, path: str, params: Mapping[str, Any]) -> Page:
+        answer = self._gateway.get(family, path, _List, params)
+        full = len(answer.values) >= int(params["size"])
+        last = not answer.links.next if answer.links else not full
+        return Page(items=answer.values, total=answer.count, last=last)
+
+    def _pages(self, path: str, params: Mapping[str, Any], size: int) -> Iterator[Raw]:
+        offset = 0
+        while True:
+            page = self._page(OPERATIONS, path, {**params, "size": size, "offset": offset})
+            yield from page.items
+            if page.last:
+                return
+            if not page.items:
+                raise InvalidResponseError(f"{SERVICE} pages in a circle: GET {path} at offset {offset}.")
+            offset += len(page.items)

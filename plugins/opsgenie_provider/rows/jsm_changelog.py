@@ -1,0 +1,141 @@
+"""The changelog of an issue: its moves from status to status, which are an incident's timeline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import NamedTuple
+
+from msgspec import Raw
+
+from opsgenie_provider.rows.fields import (
+    Payload,
+    UnreadablePayloadError,
+    decode,
+    key_text,
+    nested,
+    required_text,
+    text,
+)
+from opsgenie_provider.rows.jsm_fields import required_instant, required_objects, row
+from opsgenie_provider.rows.jsm_site import DONE, NEW, IssueRules
+from opsgenie_provider.rows.tables import INCIDENT_TIMELINE, Row
+
+
+class Move(NamedTuple):
+    """An issue's change from one status to another.
+
+    :param source: category of the status that it left; None where the status is not known.
+    :param target: category of the status that it entered, likewise.
+    :param closes: whether it entered a status that means closed.
+    """
+
+    entry_id: str
+    at: datetime
+    source: str | None
+    target: str | None
+    closes: bool
+    author_id: str | None
+    author_name: str | None
+    has_author: bool
+    raw: str
+
+    @property
+    def entry_type(self) -> str:
+        if self.closes:
+            return "IncidentClosed"
+        if self.resolves:
+            return "IncidentResolved"
+        if self.source == DONE and self.target != DONE:
+            return "IncidentReopened"
+        return "IncidentAcknowledged" if self.leaves_new else "IncidentStatusChanged"
+
+    @property
+    def resolves(self) -> bool:
+        return self.target == DONE and self.source != DONE
+
+    @property
+    def leaves_new(self) -> bool:
+        return self.source == NEW and self.target != NEW
+
+
+class Times(NamedTuple):
+    """What the moves say: when an incident was first acknowledged, last resolved and last closed."""
+
+    acknowledged_at: datetime | None
+    resolved_at: datetime | None
+    closed_at: datetime | None
+
+
+def moves(histories: Iterable[Raw], rules: IssueRules) -> tuple[list[Move], list[tuple[bytes, str]]]:
+    """The moves in a changelog, in the order of time; and entries that cannot be read, with the reason."""
+    found: dict[str, Move] = {}
+    rejected = []
+    for raw in histories:
+        try:
+            found |= {move.entry_id: move for move in _moves(raw, rules)}
+        except UnreadablePayloadError as error:
+            rejected.append((bytes(raw), f"changelog: {error}"))
+    return sorted(found.values(), key=lambda move: (move.at, move.entry_id)), rejected
+
+
+def times(moves: Iterable[Move]) -> Times:
+    """When the moves acknowledged, resolved and closed the incident."""
+    moves = list(moves)
+    return Times(
+        min((move.at for move in moves if move.leaves_new), default=None),
+        max((move.at for move in moves if move.resolves), default=None),
+        max((move.at for move in moves if move.closes), default=None),
+    )
+
+
+def timeline_row(move: Move, *, account: str, incident_id: str) -> Row:
+    """A move as an entry of the incident's timeline."""
+    return row(
+        INCIDENT_TIMELINE,
+        account=account,
+        incident_id=incident_id,
+        entry_id=move.entry_id,
+        entry_type=move.entry_type,
+        event_at=move.at,
+        actor_name=move.author_name,
+        actor_type="user" if move.has_author else None,
+        raw=move.raw,
+    )
+
+
+def _moves(raw: Raw, rules: IssueRules) -> list[Move]:
+    history = decode(raw)
+    items = required_objects(history, "items")
+    if not any(map(_is_status, items)):
+        return []
+    history_id = required_text(history, "id")
+    at = required_instant(history, "created")
+    author = nested(history, "author")
+    found = []
+    for index, item in enumerate(items):
+        if not _is_status(item):
+            continue
+        left = rules.statuses.find(text(item, "fromString"), text(item, "from"))
+        entered = rules.statuses.find(text(item, "toString"), text(item, "to"))
+        found.append(
+            Move(
+                entry_id=f"{history_id}:{index}",
+                at=at,
+                source=left.category if left else None,
+                target=entered.category if entered else None,
+                closes=bool(entered and entered.category == DONE and rules.is_closed(entered.name)),
+                author_id=key_text(author, "accountId"),
+                author_name=text(author, "displayName"),
+                has_author=bool(author),
+                raw=bytes(raw).decode(),
+            )
+        )
+    return found
+
+
+def _is_status(item: Payload) -> bool:
+    """Whether an item of a changelog is about the status; a custom field may bear that name."""
+    if item.get("fieldId") is not None:
+        return bool(item["fieldId"] == "status")
+    return item.get("field") == "status" and item.get("fieldtype") != "custom"

@@ -1,0 +1,93 @@
+"""Schedule timelines of Jira Service Management to on-call periods."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from msgspec import Raw
+
+from opsgenie_provider.rows.fields import (
+    Payload,
+    UnreadablePayloadError,
+    decode,
+    json_text,
+    nested,
+    objects,
+    required_text,
+    required_timestamp,
+    text,
+)
+from opsgenie_provider.rows.jsm_configuration import users_among
+from opsgenie_provider.rows.jsm_fields import Directory, required_objects
+from opsgenie_provider.rows.on_call import Period, clipped
+
+# This API's word for a gap, and OpsGenie's.
+_NOBODY = frozenset({"noone", "none"})
+
+
+class Timeline(NamedTuple):
+    """What a schedule's timeline says, and from when to when it says so."""
+
+    start_at: datetime
+    end_at: datetime
+    periods: list[Period]
+
+
+def timeline(raw: Raw, *, directory: Directory) -> Timeline:
+    """The final timeline of a schedule, within the window that the answer itself names.
+
+    A rotation that was deleted since is part of the past. The whole is refused where any of it is of
+    an unknown shape: nobody on call is a responder of type ``noone``, never something left out.
+
+    :raises UnreadablePayloadError: a list, a responder or an instant is missing or of another type.
+    """
+    payload = decode(raw)
+    start_at, end_at = required_timestamp(payload, "startDate"), required_timestamp(payload, "endDate")
+    periods = [
+        Period(
+            rotation_id,
+            required_timestamp(item, "startDate"),
+            required_text(responder, "id"),
+            kind,
+            directory.name(kind, text(responder, "id")),
+            required_timestamp(item, "endDate"),
+            text(item, "type"),
+            json_text(item),
+        )
+        for rotation_id, item in _items(payload)
+        for responder in _responders(item)
+        if (kind := required_text(responder, "type")) not in _NOBODY
+    ]
+    return Timeline(start_at, end_at, list(clipped(periods, since=start_at, until=end_at)))
+
+
+def people_in_timeline(raw: Raw) -> set[str]:
+    """Account ids of the users on call in a timeline; none of one that cannot be read."""
+    try:
+        return users_among(responder for _, item in _items(decode(raw)) for responder in _responders(item))
+    except UnreadablePayloadError:
+        return set()
+
+
+def _items(payload: Payload) -> Iterator[tuple[str, Payload]]:
+    """The periods of all rotations, each with the id of its rotation; a rotation may have none."""
+    for rotation in required_objects(nested(payload, "finalTimeline"), "rotations"):
+        rotation_id = required_text(rotation, "id")
+        for item in objects(rotation, "periods"):
+            yield rotation_id, item
+
+
+def _responders(item: Payload) -> Iterable[Payload]:
+    """Who is on call: the people behind a team or an escalation policy where they are given."""
+    flattened: Sequence[Payload] = objects(item, "flattenedResponders")
+    responder = nested(item, "responder")
+    if flattened:
+        return flattened
+    if not responder:
+        raise UnreadablePayloadError("responder: missing")
+    # A team or a policy behind which there is nobody.
+    if item.get("flattenedResponders") is not None and text(responder, "type") != "user":
+        return ()
+    return [responder]
