@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass
 class Switches:
     """The defaults are the likelier, or else the stricter reading; `/_sandbox/settings` changes each.
+
+    Everywhere:
+
+    - `renamed`: keys of answers that come under another name, `{"values": "data"}` say: a shape nobody knows
 
     The site:
 
@@ -68,6 +72,7 @@ class Switches:
     - `ops_limit_headers`: Operations has OpsGenie's X-RateLimit headers
     """
 
+    renamed: dict[str, str] = field(default_factory=dict)
     site_known: bool = True
     operations: str = "on"
     expired_message: str = ""

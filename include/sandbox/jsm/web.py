@@ -109,6 +109,9 @@ class Call:
         return {"links": {"next": next_}}
 
     def ok(self, body: Any) -> Response:
+        renamed = self.store.switches.renamed
+        if renamed and isinstance(body, dict):
+            body = {renamed.get(name, name): value for name, value in body.items()}
         return self.send(msgspec.json.encode(body), 200)
 
     def fail(self, error: ApiError) -> Response:
