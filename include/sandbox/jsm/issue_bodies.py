@@ -32,6 +32,7 @@ class View:
         self.zone = call.zone
         # Version 2 prints texts where version 3 has documents.
         self.plain = "/rest/api/2/" in call.request.url.path
+        self.readers = self._readers()
 
     def issue(self, issue: Issue, wanted: list[str], expand: set[str], cut: int) -> Json:
         """`wanted`: ids of fields, with *all, *navigable and -field; `cut`: entries of the changelog."""
@@ -43,7 +44,7 @@ class View:
             everything = {"*all", "*navigable"} & set(wanted)
             body["fields"] = {
                 name: read(issue)
-                for name, read in self.readers().items()
+                for name, read in self.readers.items()
                 if (everything or name in wanted) and f"-{name}" not in wanted
             }
         if "names" in expand:
@@ -89,7 +90,7 @@ class View:
             "active": False,
         }
 
-    def readers(self) -> dict[str, Callable[[Issue], Any]]:
+    def _readers(self) -> dict[str, Callable[[Issue], Any]]:
         """Field id -> what it holds; a custom field that nobody filled is null."""
         catalogue = self.store.catalogue
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from bisect import insort
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -22,6 +23,10 @@ _PLAIN = (
     "assignee",
     "custom",
 )
+
+
+def _at(history: History) -> Nanos:
+    return history.at
 
 
 def _exact(when: When) -> Nanos:
@@ -207,8 +212,7 @@ class Issues:
         when = self._when(at)
         with self._lock:
             self._last_history += 1
-            issue.histories.append(History(str(self._last_history), when, by, items))
-            issue.histories.sort(key=lambda history: history.at)
+            insort(issue.histories, History(str(self._last_history), when, by, items), key=_at)
             issue.indexed = (issue.updated, self.clock())
             issue.updated = max(issue.updated, when)
         return issue

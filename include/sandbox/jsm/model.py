@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Any
 
-from sandbox.instants import MS, SECOND, Nanos, stamp, to_datetime
+from sandbox.instants import SECOND, Nanos, stamp, to_datetime
 
 Json = dict[str, Any]
 
@@ -28,8 +28,8 @@ RESPONDERS = "com.atlassian.jira.plugins.jira-incident-management-plugin:respond
 
 def jira_time(instant: Nanos, zone: tzinfo) -> str:
     """`2026-08-04T03:35:20.336+0500`: in the reader's zone, milliseconds, the offset without a colon."""
-    local = to_datetime(instant).astimezone(zone)
-    return f"{local:%Y-%m-%dT%H:%M:%S}.{instant % SECOND // MS:03d}{local:%z}"
+    text = to_datetime(instant).astimezone(zone).isoformat(timespec="milliseconds")
+    return text[:-3] + text[-2:]
 
 
 def ops_time(instant: Nanos) -> str:

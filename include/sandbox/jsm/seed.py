@@ -135,18 +135,30 @@ class _Seeder:
         """A moved issue, a cancelled one, a workflow without resolutions, a status that got another name."""
         issues, catalogue = self.store.issues, self.store.catalogue
         old = [issue for issue in made if issue.updated < self.world.end - 2 * DAY and issue.resolution]
-        moved, cancelled, plain, pending = self.rng.sample(old, 4)
-        issues.move(moved.id, "OPS", moved.updated + HOUR)
-        for issue, status, how in ((cancelled, "Canceled", {}), (plain, "Completed", {"resolution": None})):
-            again = issue.updated + HOUR
-            issues.reopen(issue.id, again)
-            issues.transition(issue.id, status, again + 20 * MINUTE, **how)
-        again = pending.updated + HOUR
-        issues.transition(pending.id, "Pending", again)
-        issues.resolve(pending.id, again + HOUR)
+        chosen = self.rng.sample(old, min(4, len(old)))
+        for issue, odd in zip(
+            chosen, (self._moved, self._cancelled, self._unresolved, self._pending), strict=False
+        ):
+            odd(issue.id, issue.updated + HOUR)
         catalogue.rename_status("Pending", "Waiting for a supplier")
         for number in range(3):
             issues.add(f"New laptop {number + 1}", self.world.end - (number + 2) * DAY, issue_type="Task")
+
+    def _moved(self, id_: str, at: Nanos) -> None:
+        self.store.issues.move(id_, "OPS", at)
+
+    def _cancelled(self, id_: str, at: Nanos) -> None:
+        self.store.issues.reopen(id_, at)
+        self.store.issues.transition(id_, "Canceled", at + 20 * MINUTE)
+
+    def _unresolved(self, id_: str, at: Nanos) -> None:
+        """Into done by a workflow that sets no resolution."""
+        self.store.issues.reopen(id_, at)
+        self.store.issues.resolve(id_, at + 20 * MINUTE, resolution=None)
+
+    def _pending(self, id_: str, at: Nanos) -> None:
+        self.store.issues.transition(id_, "Pending", at)
+        self.store.issues.resolve(id_, at + HOUR)
 
     def alert(self, outage: Outage) -> None:
         details = {**outage.details, **({"service": outage.services[0]} if outage.services else {})}
