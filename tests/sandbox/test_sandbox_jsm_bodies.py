@@ -65,12 +65,18 @@ def test_a_description_may_be_any_document(jira: Jsm) -> None:
 def test_fields_are_found_by_kind_and_names_are_not_unique(jira: Jsm) -> None:
     fields = jira.jira("/field")
     assert isinstance(fields, list)
-    services = [one for one in fields if one["schema"].get("custom") == AFFECTED_SERVICES]
-    assert [one["id"] for one in services] == [SERVICES_FIELD]
-    assert len([one for one in fields if one["name"] == "Impact end"]) == 2
+    services = [field for field in fields if field["schema"].get("custom") == AFFECTED_SERVICES]
+    assert [field["id"] for field in services] == [SERVICES_FIELD]
+    assert len([field for field in fields if field["name"] == "Impact end"]) == 2
     jira.store.catalogue.rename_field(SERVICES_FIELD, "Betroffene Dienste")
-    (renamed,) = [one for one in jira.jira("/field") if one["id"] == SERVICES_FIELD]
+    (renamed,) = [field for field in jira.jira("/field") if field["id"] == SERVICES_FIELD]
     assert (renamed["name"], renamed["untranslatedName"]) == ("Betroffene Dienste", "Affected services")
+
+
+def test_a_field_may_be_on_no_screen(jira: Jsm) -> None:
+    issue = add(jira)
+    jira.store.switches.absent_fields = ["priority"]
+    assert set(jira.jira(f"/issue/{issue.id}", fields="priority,labels")["fields"]) == {"labels"}
 
 
 @pytest.mark.parametrize(
@@ -219,7 +225,7 @@ def test_a_hidden_e_mail_is_left_out_wherever_the_user_is(jira: Jsm) -> None:
     assert all(user["displayName"] == "Bob" and "emailAddress" not in user for user in users)
     assert jira.jira("/user", accountId="712020:ann")["emailAddress"] == "ann@example.com"
     jira.store.hide_email(SYNC_ACCOUNT)
-    assert "emailAddress" in jira.jira("/myself"), "one's own is not hidden from oneself"
+    assert "emailAddress" in jira.jira("/myself"), "nobody's e-mail is hidden from its owner"
 
 
 def test_a_deleted_account_is_a_name_without_a_user(jira: Jsm) -> None:

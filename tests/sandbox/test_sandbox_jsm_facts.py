@@ -65,13 +65,13 @@ class Checker:
         if word.endswith("[]"):
             assert isinstance(value, list), path
             item = notation.replace("[]", "", 1)
-            for number, one in enumerate(value):
-                self.check(one, item, f"{path}[{number}]")
+            for number, element in enumerate(value):
+                self.check(element, item, f"{path}[{number}]")
         elif notation.startswith("ref:"):
             # Of several, the schema that has all the fields that came.
             names = re.findall(r"ref:(\w+)", notation)
             self.named(
-                value, next((one for one in names if set(value) <= set(self.schemas[one])), names[0]), path
+                value, next((name for name in names if set(value) <= set(self.schemas[name])), names[0]), path
             )
         elif word in PRIMITIVES:
             assert isinstance(value, PRIMITIVES[word]), f"{path}: {value!r} is not {word}"
@@ -89,8 +89,8 @@ class Checker:
 
 def ids(demo: Jsm) -> dict[str, str]:
     operations = demo.store.operations
-    schedule = next(one for one in operations.schedules.values() if one.name == "Payments_schedule")
-    policy = next(one for one in operations.escalations.values() if one.team_id == schedule.team_id)
+    schedule = next(found for found in operations.schedules.values() if found.name == "Payments_schedule")
+    policy = next(found for found in operations.escalations.values() if found.team_id == schedule.team_id)
     alert = demo.store.alerts.all()[0]
     return {
         "schedule": schedule.id, "rotation": schedule.rotations[0].id, "team": schedule.team_id,
@@ -196,7 +196,9 @@ def test_jira_s_envelopes_have_their_published_keys(jira_demo: Jsm, others: dict
     search = jira_demo.jira("/search/jql", **params)
     assert set(search) == set(others["jira_search"]["returns"])
     (history,) = {
-        frozenset(one) | {"author"} for issue in search["issues"] for one in issue["changelog"]["histories"]
+        frozenset(entry) | {"author"}
+        for issue in search["issues"]
+        for entry in issue["changelog"]["histories"]
     }
     assert history == set(others["jira_changelog"]["history"])
     fields = set(others["jira_issue_fields"]) - {"id", "key", "fields.assignee|reporter|creator"}

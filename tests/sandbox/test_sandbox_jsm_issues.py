@@ -69,7 +69,7 @@ def test_a_token_leads_to_the_next_page_which_may_be_short_or_empty(jira: Jsm) -
         if body["isLast"]:
             break
         token = {"nextPageToken": body["nextPageToken"]}
-    assert sizes == [2, 0, 2, 0, 2, 0, 1]
+    assert sizes == [0, 2, 0, 2, 0, 2, 0, 1]
     assert jira.ids(jql) == wanted
 
 
@@ -168,7 +168,7 @@ def test_jql_finds(jira: Jsm, jql: str, found: str) -> None:
 
 
 def test_times_in_jql_are_minutes_of_the_caller_s_zone(jira: Jsm) -> None:
-    """myself tells the zone; answers have its offset, without a colon."""
+    """/myself names the zone; answers have its offset, without a colon."""
     issue = jira.store.issues.add("Down", "2024-06-10T10:05:00Z")
     query = 'updated >= "2024-06-10 15:05" AND issuetype = "[System] Incident"'
     zone(jira, "Asia/Karachi")

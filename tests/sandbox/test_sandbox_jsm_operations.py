@@ -44,7 +44,7 @@ def test_next_is_relative_and_lacks_the_cloud_id(jira: Jsm) -> None:
     assert (len(first["values"]), first["links"]) == (25, {"next": "/v1/schedules?offset=25&size=25"})
     assert "cloud" not in first["links"]["next"]
     pages = [jira.ops("/schedules", size=50, offset=offset) for offset in (0, 50)]
-    assert [one["id"] for page in pages for one in page["values"]] == made
+    assert [schedule["id"] for page in pages for schedule in page["values"]] == made
     assert "next" not in pages[1]["links"]
     assert "rotations" not in pages[0]["values"][0]
     jira.store.switches.last_link = "null"
@@ -105,7 +105,7 @@ def test_a_member_sees_its_teams_and_its_own_schedules_and_others_nothing(jira: 
     jira.store.tokens[SYNC_TOKEN].role = "member"
     jira.store.tokens[SYNC_TOKEN].account_id = ANN
     jira.authorization = f"Basic {base64.b64encode(f'ann@example.com:{SYNC_TOKEN}'.encode()).decode()}"
-    assert [one["id"] for one in jira.ops("/schedules")["values"]] == [mine.id]
+    assert [schedule["id"] for schedule in jira.ops("/schedules")["values"]] == [mine.id]
     assert jira.ops("/teams") == {"platformTeams": [{"teamId": "team-payments", "teamName": "Payments"}]}
     assert jira.get(f"{jira.ops_base}/schedules/{other.id}/timeline").status_code == 403
     assert jira.get(f"{jira.ops_base}/teams/team-data/escalations").status_code == 403
@@ -229,7 +229,7 @@ def test_overrides_and_forwarding_are_types_of_periods(jira: Jsm) -> None:
     jira.store.add_override(schedule.id, BOB, "2024-06-12T14:00:00Z", "2024-06-12T16:00:00Z")
     jira.store.operations.add_forwarding(ann, bob, "2024-06-12T20:00:00Z", "2024-06-12T22:00:00Z")
     future = [period for period in periods(jira, schedule) if period["type"] != "historical"]
-    assert [(one["startDate"][11:13], one["type"], one["responder"]["id"]) for one in future] == [
+    assert [(period["startDate"][11:13], period["type"], period["responder"]["id"]) for period in future] == [
         ("12", "base", ANN),
         ("14", "override", BOB),
         ("16", "base", ANN),

@@ -52,12 +52,13 @@ def test_each_hard_case_of_an_incident_is_there(jira_demo: Jsm, issues: list[dic
     fields = [issue["fields"] for issue in issues]
     logs = [issue["changelog"] for issue in issues]
     catalogued = {
-        base64.b64decode(one["id"].removeprefix("b:")).decode() for one in jira_demo.services()["services"]
+        base64.b64decode(service["id"].removeprefix("b:")).decode()
+        for service in jira_demo.services()["services"]
     }
-    named = {one["id"] for field in fields for one in field["customfield_10051"]}
+    named = {service["id"] for field in fields for service in field["customfield_10051"]}
     statuses = {field["status"]["name"] for field in fields}
     listed = {status["name"] for status in jira_demo.jira("/status")}
-    moves = [item for log in logs for one in log["histories"] for item in one["items"]]
+    moves = [item for log in logs for entry in log["histories"] for item in entry["items"]]
     assert {"Open", "Work in progress", "Completed", "Closed", "Canceled"} <= statuses
     assert named - catalogued, "a service that was deleted"
     assert any(log["total"] > len(log["histories"]) == 40 for log in logs)
@@ -66,7 +67,7 @@ def test_each_hard_case_of_an_incident_is_there(jira_demo: Jsm, issues: list[dic
                for field in fields), "a workflow without resolutions"  # fmt: skip
     assert any(item["field"] == "resolution" and item["to"] is None for item in moves), "reopened"
     assert {item["toString"] for item in moves if item["field"] == "status"} - listed, "a renamed status"
-    assert any("author" not in one for log in logs for one in log["histories"])
+    assert any("author" not in entry for log in logs for entry in log["histories"])
     assert any(field["customfield_10072"] for field in fields), "an end of impact"
     assert any(not field["customfield_10051"] for field in fields), "no service"
     assert any(len(field["customfield_10051"]) > 1 for field in fields), "two services"

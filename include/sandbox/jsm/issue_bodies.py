@@ -45,7 +45,9 @@ class View:
             body["fields"] = {
                 name: read(issue)
                 for name, read in self.readers.items()
-                if (everything or name in wanted) and f"-{name}" not in wanted
+                if (everything or name in wanted)
+                and f"-{name}" not in wanted
+                and name not in self.store.switches.absent_fields
             }
         if "names" in expand:
             body["names"] = {field.id: field.name for field in self.store.catalogue.fields.values()}

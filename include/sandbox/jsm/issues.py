@@ -60,7 +60,7 @@ class Issues:
         """By id or key; a key from before a move leads to the issue, too."""
         return self._by_id.get(id_or_key) or self._by_key.get(id_or_key.upper())
 
-    def one(self, id_: str) -> Issue:
+    def find(self, id_: str) -> Issue:
         """:raises KeyError: there is no such issue."""
         issue = self.get(id_)
         if issue is None:
@@ -104,7 +104,7 @@ class Issues:
         """Summary, description, labels, services, responders, major, assignee, custom (merged), priority,
         issue_type. An instant in `custom` is written as ISO 8601.
         """
-        issue = self.one(id_)
+        issue = self.find(id_)
         items: list[Item] = []
         with self._lock:
             for name in ("priority", "issue_type"):
@@ -133,7 +133,7 @@ class Issues:
 
         Leaving done clears the resolution and its date.
         """
-        issue = self.one(id_)
+        issue = self.find(id_)
         with self._lock:
             before, after = self.catalogue.statuses[issue.status], self.catalogue.status(status)
             when = self._when(at)
@@ -162,7 +162,7 @@ class Issues:
 
     def move(self, id_: str, project: str, at: When | None = None, by: str | None = None) -> Issue:
         """Into another project: another key, the same id."""
-        issue = self.one(id_)
+        issue = self.find(id_)
         with self._lock:
             before, after = self.catalogue.projects[issue.project], self.catalogue.project(project)
             key = self._new_key(project)
@@ -188,21 +188,21 @@ class Issues:
                  item.get("to"), item.get("toString"))
             for item in items
         ]  # fmt: skip
-        return self.record(self.one(id_), made, at, by)
+        return self.record(self.find(id_), made, at, by)
 
     def hide(self, id_: str, tokens: Iterable[str]) -> Issue:
         """Issue security or a project's permissions: those tokens (by name) do not see it any more."""
-        issue = self.one(id_)
+        issue = self.find(id_)
         issue.hidden_from |= set(tokens)
         return issue
 
     def show(self, id_: str) -> Issue:
-        issue = self.one(id_)
+        issue = self.find(id_)
         issue.hidden_from = set()
         return issue
 
     def delete(self, id_: str) -> None:
-        issue = self.one(id_)
+        issue = self.find(id_)
         with self._lock:
             del self._by_id[issue.id]
             self._by_key = {key: other for key, other in self._by_key.items() if other is not issue}
@@ -223,13 +223,13 @@ class Issues:
             issue.indexed = None
 
     def _set_named(self, issue: Issue, name: str, value: str | None) -> Item:
-        find: Callable[[str], Any] = getattr(self.catalogue, name)
+        by_name: Callable[[str], Any] = getattr(self.catalogue, name)
         kinds = {"priority": self.catalogue.priorities, "issue_type": self.catalogue.issue_types}
         before = kinds[name].get(getattr(issue, name) or "")
-        after: Named | None = None if value is None else find(value)
+        after: Named | None = None if value is None else by_name(value)
         setattr(issue, name, after.id if after else None)
         field = "issuetype" if name == "issue_type" else name
-        from_, to = (("", "") if one is None else (one.id, one.name) for one in (before, after))
+        from_, to = (("", "") if kind is None else (kind.id, kind.name) for kind in (before, after))
         return Item(field, field, *(text or None for text in (*from_, *to)))
 
     def _new_key(self, project: str) -> str:

@@ -18,7 +18,7 @@ CATEGORIES = {
     INDETERMINATE: (4, "In Progress", "yellow"),
     DONE: (3, "Done", "green"),
 }
-#: Of every resolution: what tells them apart here is the name.
+#: Of every resolution: here only their names differ.
 RESOLUTION_ID = "10000"
 AFFECTED_SERVICES = "com.atlassian.jira.plugins.service-entity:service-entity-field-cftype"
 DATE_TIME = "com.atlassian.jira.plugin.system.customfieldtypes:datetime"

@@ -49,7 +49,7 @@ def schedule(store: Store, schedule: Schedule, expanded: bool) -> Json:
         if store.switches.global_team == "absent":
             del body["teamId"]
     if expanded:
-        body["rotations"] = [rotation(one) for one in schedule.rotations]
+        body["rotations"] = [rotation(turn) for turn in schedule.rotations]
     return body
 
 
@@ -122,7 +122,9 @@ def _from(store: Store, username: str) -> Json:
     return {"id": id_, "type": "user", "deleted": not id_}
 
 
-def _line(store: Store, one: Rotation, order: int | None, periods: list[Period], now: Nanos | None) -> Json:
+def _line(
+    store: Store, rotation: Rotation, order: int | None, periods: list[Period], now: Nanos | None
+) -> Json:
     """Periods before `now` are historical; that in progress is cut there."""
     printed = []
     for period in periods:
@@ -132,8 +134,8 @@ def _line(store: Store, one: Rotation, order: int | None, periods: list[Period],
         rest = period.span.minus([past] if past else [])
         printed += [_period(store, replace(period, span=span), False) for span in rest]
     return {
-        "id": one.id,
-        "name": one.name,
+        "id": rotation.id,
+        "name": rotation.name,
         "order": None if order is None else float(order),
         "deleted": order is None,
         "periods": printed,
@@ -143,7 +145,7 @@ def _line(store: Store, one: Rotation, order: int | None, periods: list[Period],
 def timeline(store: Store, schedule: Schedule, window: Span, expand: set[str], now: Nanos) -> Json:
     """A rotation that was deleted keeps its past, with `deleted` true and no order."""
     lines = oncall.lines(store.operations, schedule, window)
-    orders = {one.id: place for place, one in enumerate(schedule.rotations)}
+    orders = {turn.id: place for place, turn in enumerate(schedule.rotations)}
 
     def layer(name: str, until: Nanos | None) -> Json:
         rows = [

@@ -169,11 +169,11 @@ async def list_roles(call: Call) -> Response:
 
 def _escalations(call: Call) -> list[Escalation]:
     team = _team(call)
-    return [one for one in call.store.operations.escalations.values() if one.team_id == team]
+    return [policy for policy in call.store.operations.escalations.values() if policy.team_id == team]
 
 
 async def list_escalations(call: Call) -> Response:
-    return call.values([bodies.escalation(call.store, one) for one in _escalations(call)], 20, 100)
+    return call.values([bodies.escalation(call.store, policy) for policy in _escalations(call)], 20, 100)
 
 
 async def get_escalation(call: Call) -> Response:

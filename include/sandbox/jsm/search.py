@@ -82,7 +82,8 @@ class Searches:
         token, text = call.text("nextPageToken"), call.text("jql")
         now = self.store.clock()
         if not token:
-            return _Page(text, call.token.name, self._find(call, query), 0, now, False)
+            empty = self.store.switches.empty_pages
+            return _Page(text, call.token.name, self._find(call, query), 0, now, empty)
         page = self._pages.get(token)
         if page is None or page.jql != text or page.token_name != call.token.name:
             raise bad_request("The provided next page token is invalid for this query.")
@@ -105,8 +106,8 @@ class Searches:
         matcher = Matcher(store.catalogue, call.zone, store.clock(), strict, exists)
         test = matcher.test(query)
         visible = [issue for issue in store.issues.all() if store.sees(call.token, issue)]
-        known = [issue for one in visible if (issue := self._indexed(one, fresh)) is not None]
-        return [issue.id for issue in matcher.sort([one for one in known if test(one)], query.order)]
+        known = [issue for live in visible if (issue := self._indexed(live, fresh)) is not None]
+        return [issue.id for issue in matcher.sort([issue for issue in known if test(issue)], query.order)]
 
     def _indexed(self, issue: Issue, fresh: set[str]) -> Issue | None:
         """An issue as the search index knows it; None if it does not yet."""

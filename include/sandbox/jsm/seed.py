@@ -79,7 +79,9 @@ class _Seeder:
         schedules = {schedule.name: schedule for schedule in operations.schedules.values()}
         platform = schedules["Platform_schedule"]
         platform.past.append((end - 5 * DAY, list(platform.rotations)))
-        platform.rotations = [one for one in platform.rotations if one.name != "Migration watch"]
+        platform.rotations = [
+            rotation for rotation in platform.rotations if rotation.name != "Migration watch"
+        ]
         policies = [escalation(policy) for policy in operations.escalations.values()]
         rotation = operations.rotation("Weeks", self.world.start // DAY * DAY, "weekly", policies)
         team = next(iter(operations.teams.values()))

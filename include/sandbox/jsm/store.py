@@ -103,7 +103,11 @@ class Store:
         rules = self.operations.overrides
         named = [who for rotation in schedule.rotations for who in rotation.participants]
         named += [rule.user for rule in rules if rule.schedule_id == schedule.id]
-        return any(token.account_id == who.id for one in named for who in oncall.people(self.operations, one))
+        return any(
+            token.account_id == who.id
+            for participant in named
+            for who in oncall.people(self.operations, participant)
+        )
 
     def has_role(self, token: Token) -> bool:
         return token.role != "none" and token.licensed
@@ -150,7 +154,11 @@ class Store:
 
     def drop_rotation(self, schedule_id: str, rotation_id: str) -> None:
         """From now on; its past stays in the timeline, marked as deleted."""
-        kept = [one for one in self.operations.schedules[schedule_id].rotations if one.id != rotation_id]
+        kept = [
+            rotation
+            for rotation in self.operations.schedules[schedule_id].rotations
+            if rotation.id != rotation_id
+        ]
         self.operations.change_rotations(schedule_id, kept)
 
     def drop_schedule(self, id_: str) -> None:

@@ -29,7 +29,7 @@ class Switches:
     Search:
 
     - `page_most`: serve at most so many issues a page, whatever is asked (0: the published caps)
-    - `empty_pages`: before each further page comes an empty one, with a token
+    - `empty_pages`: before each page, the first too, comes an empty one with a token
     - `live_tokens`: a token is an offset into the list as it is now; else into that of the first page
     - `unknown_values_fail`: a name in JQL that the site does not have is a 400; else it matches nothing
     - `index_lag_ms`: how long a change takes to the search index
@@ -40,6 +40,7 @@ class Switches:
     - `changelog_total`: its total counts all of them; else those that are shown
     - `changelog_newest_first`: the order of expand=changelog
     - `epoch_ms`: `created` of a bulk changelog's entries is a number
+    - `absent_fields`: ids of fields that no issue has, as they are on no screen
     - `responders_shape`: ari, accountId, id, api ({ari, name, type}), text (a shape that nobody knows)
 
     Users:
@@ -90,6 +91,7 @@ class Switches:
     changelog_total: bool = True
     changelog_newest_first: bool = True
     epoch_ms: bool = False
+    absent_fields: list[str] = field(default_factory=list)
     responders_shape: str = "ari"
     users_most: int = 100
     error_shape: str = "ops"
