@@ -121,6 +121,14 @@ def build_world(seed: int = 7, end: When | None = None, days: int = 100, *, move
     return World(seed, finish - days * DAY, finish, world.deployments, world.outages, moved_by)
 
 
+def more_outages(world: World) -> list[Outage]:
+    """Other outages of the same company in the same time, for an account beside the first."""
+    builder = _Builder(world.seed + 1, world.end, round((world.end - world.start) / DAY))
+    made = builder.outages(world.deployments)
+    builder.special(made)
+    return made
+
+
 class _Builder:
     def __init__(self, seed: int, end: Nanos, days: int) -> None:
         self.rng = random.Random(seed)

@@ -14,14 +14,15 @@ HERE = Path(__file__).resolve().parent
 # The tests' own client, and the package: neither is installed.
 sys.path[:0] = [str(HERE), str(HERE.parents[1])]
 
-from sandbox import github, pagerduty  # noqa: E402
+from sandbox import github, jsm, pagerduty  # noqa: E402
 from sandbox.github.store import SYNC_KEY as GH_TOKEN  # noqa: E402
 from sandbox.instants import Clock  # noqa: E402
+from sandbox.jsm.store import SYNC_EMAIL, SYNC_TOKEN  # noqa: E402
 from sandbox.opsgenie import Key, Store, create_app, load  # noqa: E402
 from sandbox.pagerduty.store import READ_KEY as PD_KEY  # noqa: E402
 from sandbox.server import Slot, serve  # noqa: E402
 from sandbox.world import World, build_world  # noqa: E402
-from sandbox_client import NOW, READER, WRITER, Api, Reader  # noqa: E402
+from sandbox_client import NOW, READER, WRITER, Api, Jsm, Reader, basic  # noqa: E402
 
 
 @pytest.fixture
@@ -112,3 +113,27 @@ def gh_demo(world: World) -> Iterator[Reader[github.Store]]:
     app.limiter.configure({})
     with serve(app) as base, requests.Session() as session:
         yield Reader(base, app, store, session, f"Bearer {GH_TOKEN}")
+
+
+@pytest.fixture
+def jira(slot: tuple[Slot, str]) -> Iterator[Jsm]:
+    """A site with two agents (one hides its e-mail), a team and a service, and no issues."""
+    store = jsm.Store(clock=Clock(NOW))
+    ann = store.add_account("Ann", "ann@example.com", id="712020:ann", time_zone="Europe/Berlin")
+    bob = store.add_account("Bob", "bob@example.com", id="5b10ac8d82e05b22cc7d4ef5", hides_email=True)
+    team = store.add_team("Payments", [ann.id, bob.id], id="team-payments")
+    store.add_service("ledger", team.id, ari="ari:cloud:graph::service/11/22")
+    app = slot[0].app = jsm.create_app(store)
+    app.limiter.configure({})
+    with requests.Session() as session:
+        yield Jsm(slot[1], app, store, session, basic(SYNC_EMAIL, SYNC_TOKEN))
+
+
+@pytest.fixture(scope="session")
+def jira_demo(world: World) -> Iterator[Jsm]:
+    """Jira Service Management's demo site, for reading only."""
+    store = jsm.load(world, jsm.Store(clock=Clock(NOW), seed=world.seed))
+    app = jsm.create_app(store)
+    app.limiter.configure({})
+    with serve(app) as base, requests.Session() as session:
+        yield Jsm(base, app, store, session, basic(SYNC_EMAIL, SYNC_TOKEN))

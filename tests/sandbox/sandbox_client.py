@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any, Generic, TypeVar
 
 import requests
 
+from sandbox import jsm
 from sandbox.gateway import Gateway
 from sandbox.opsgenie import Store
 
@@ -74,3 +76,39 @@ class Reader(Generic[Account]):
         response = self.get(path, **params)
         assert response.status_code == 200, response.text
         return response.json()
+
+
+def basic(email: str, token: str) -> str:
+    """An Authorization header of Jira Service Management."""
+    return "Basic " + base64.b64encode(f"{email}:{token}".encode()).decode()
+
+
+class Jsm(Reader[jsm.Store]):
+    """GET in the families of Jira Service Management: paths from behind their bases."""
+
+    @property
+    def jira_base(self) -> str:
+        return f"/ex/jira/{self.store.cloud_id}/rest/api/3"
+
+    @property
+    def ops_base(self) -> str:
+        return f"/jsm/ops/api/{self.store.cloud_id}/v1"
+
+    def jira(self, path: str, **params: Any) -> Any:
+        return self.json(self.jira_base + path, **params)
+
+    def ops(self, path: str, **params: Any) -> Any:
+        return self.json(self.ops_base + path, **params)
+
+    def services(self, **params: Any) -> Any:
+        return self.json(f"/jsm/api/{self.store.cloud_id}/v1/services/", **params)
+
+    def ids(self, jql: str, **params: Any) -> list[str]:
+        """The ids of a whole search, page by page."""
+        found: list[str] = []
+        while True:
+            body = self.jira("/search/jql", jql=jql, **params)
+            found += [issue["id"] for issue in body["issues"]]
+            if "nextPageToken" not in body:
+                return found
+            params["nextPageToken"] = body["nextPageToken"]

@@ -1,0 +1,105 @@
+"""Who asks, and whether the site lets them: each wrong credential with its own answer."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+
+from sandbox.jsm.errors import (
+    NO_OPERATIONS,
+    SCOPE,
+    UNAUTHORIZED,
+    ApiError,
+    Shape,
+    forbidden,
+    unauthorized,
+)
+from sandbox.jsm.store import Store, Token
+
+#: Stands for whoever has no token that is known.
+NOBODY = Token("-", "", frozenset(), role="none", projects=())
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """An API of its own: its rate limit, and the shape of its errors."""
+
+    name: str
+    shape: Shape
+    operations: bool = False
+
+
+SEARCH = Family("search", Shape.JIRA)
+ISSUE = Family("issue", Shape.JIRA)
+USER = Family("user", Shape.JIRA)
+JIRA = Family("jira", Shape.JIRA)
+OPS = Family("ops", Shape.OPS, operations=True)
+SERVICES = Family("services", Shape.OPS)
+
+
+def credential(header: str) -> tuple[str, str] | None:
+    """(e-mail, token) of Basic authentication."""
+    scheme, _, rest = header.partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        email, colon, secret = base64.b64decode(rest.strip(), validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    return (email, secret) if colon else None
+
+
+def known(store: Store, header: str) -> Token | None:
+    """The token of a header, if the e-mail is its account's; it may have expired."""
+    given = credential(header)
+    token = store.tokens.get(given[1]) if given else None
+    account = store.accounts.get(token.account_id) if token else None
+    if given is None or token is None or account is None:
+        return None
+    return token if account.email.casefold() == given[0].casefold() else None
+
+
+def check_site(store: Store, cloud_id: str) -> None:
+    """:raises ApiError: 404; there is no such site."""
+    if not store.switches.site_known or cloud_id != store.cloud_id:
+        raise ApiError(404, "Not Found", shape=Shape.GATEWAY)
+
+
+def identify(store: Store, header: str, family: Family) -> Token:
+    """:raises ApiError: 401; the e-mail, the token or its age is wrong."""
+    token = known(store, header)
+    if token is None:
+        if store.switches.anonymous_search and family in (SEARCH, JIRA):
+            return NOBODY
+        raise unauthorized()
+    if token.expires_after is not None:
+        token.expires_after -= 1
+    worn = token.expires_after is not None and token.expires_after < 0
+    if worn or (token.expires_at is not None and token.expires_at <= store.clock()):
+        raise unauthorized(store.switches.expired_message or UNAUTHORIZED)
+    return token
+
+
+def check_scope(store: Store, token: Token, scope: str, direct_ops: bool) -> None:
+    """`direct_ops`: asked for at /jsm/ops/api, not through the gateway's /ex/jira.
+
+    :raises ApiError: 401; the token lacks the scope, which is no fault of the credential.
+    """
+    refused = direct_ops and token.scopes is not None and not store.switches.scoped_tokens_on_ops
+    if token is not NOBODY and (refused or not token.has(scope)):
+        raise unauthorized(SCOPE)
+
+
+def check_operations(store: Store, token: Token) -> None:
+    """:raises ApiError: 401 to 403; the plan or the user has no Operations."""
+    plan = store.switches.operations
+    if plan == "402":
+        raise ApiError(402, "Your plan does not include this feature.", "PAYMENT_REQUIRED")
+    if plan == "40301":
+        raise ApiError(403, NO_OPERATIONS, "40301", shape=Shape.OPSGENIE)
+    if token.service_account:
+        status = store.switches.service_account_status
+        raise forbidden() if status == 403 else unauthorized()
+    if not token.licensed and store.switches.unlicensed == "403":
+        raise ApiError(403, "User does not have a Jira Service Management agent license.", "FORBIDDEN")

@@ -1,0 +1,79 @@
+"""What a site has besides issues: the caller, users, fields, priorities, statuses, types, services."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from sandbox.jsm.access import NOBODY
+from sandbox.jsm.errors import ApiError, bad_request
+from sandbox.jsm.web import Call
+
+
+async def myself(call: Call) -> Response:
+    """The caller sees its own e-mail, whatever its profile hides from others."""
+    account = call.store.accounts[call.token.account_id]
+    return call.ok({**account.payload(), "emailAddress": account.email})
+
+
+async def get_user(call: Call) -> Response:
+    account = call.store.accounts.get(call.text("accountId"))
+    if account is None:
+        raise ApiError(404, "Specified user does not exist or you do not have required permissions")
+    return call.ok(account.payload())
+
+
+async def bulk_users(call: Call) -> Response:
+    """maxResults is 10 unless given, and what is beyond it is left out without a word.
+
+    Commas do not separate ids: the parameter is repeated. Unknown ids have no entry.
+    """
+    wanted = list(dict.fromkeys(call.request.query_params.getlist("accountId")))
+    if not wanted:
+        raise bad_request("The accountId parameter is required.")
+    size = min(call.number("maxResults", 10, 1), call.store.switches.users_most)
+    start = call.number("startAt", 0)
+    found = [call.store.accounts[id_] for id_ in wanted if id_ in call.store.accounts]
+    return call.ok(
+        {
+            "maxResults": size,
+            "startAt": start,
+            "total": len(found),
+            "isLast": start + size >= len(found),
+            "values": [account.payload() for account in found[start : start + size]],
+        }
+    )
+
+
+async def list_fields(call: Call) -> Response:
+    """Not paged. Ids differ from site to site, and names need not be unique."""
+    fields = call.store.catalogue.fields.values()
+    return call.ok([field.payload() for field in fields if call.token is not NOBODY or not field.custom])
+
+
+async def list_priorities(call: Call) -> Response:
+    """Not paged; the most urgent first."""
+    return call.ok([priority.payload() for priority in call.store.catalogue.priorities.values()])
+
+
+async def list_statuses(call: Call) -> Response:
+    """Not paged."""
+    return call.ok([status.payload() for status in call.store.catalogue.statuses.values()])
+
+
+async def list_issue_types(call: Call) -> Response:
+    """Not paged."""
+    return call.ok([kind.payload() for kind in call.store.catalogue.issue_types.values()])
+
+
+async def list_services(call: Call) -> Response:
+    """`{services, pagination{totalCount, hasNext}}`; ids are base64 of what issues name."""
+    most = call.store.switches.services_most
+    size, offset = min(call.number("size", most, 1), most), call.number("offset", 0)
+    found = list(call.store.services.values())
+    page = found[offset : offset + size]
+    return call.ok(
+        {
+            "services": [service.payload(call.store.switches.padded_ids) for service in page],
+            "pagination": {"totalCount": len(found), "hasNext": offset + size < len(found)},
+        }
+    )
