@@ -218,7 +218,7 @@ def sync(request: Request) -> Response:
     with reading() as reader:
         found = {name: reader.rows(name) for name in ("streams", "rejected", "keys", "refreshes")}
     return templates.TemplateResponse(
-        request, "sync.html", found | {"late": timedelta(hours=2).total_seconds()}
+        request, "sync.html", found
     )
 
 
