@@ -255,7 +255,9 @@ def test_an_incident_counts_without_the_part_that_cannot_be_read(
     odd = known[-1]
     good = odd.json()
     assert b'"tags":[' in good
-    odd._json = good.replace(b'"tags":[', b'"tags":[{"name":"x"}' + (b"," if b'"tags":[]' not in good else b""))
+    odd._json = good.replace(
+        b'"tags":[', b'"tags":[{"name":"x"}' + (b"," if b'"tags":[]' not in good else b"")
+    )
 
     runs = [sync(timelines=False, full_refresh=full) for full in (False, True)]
 

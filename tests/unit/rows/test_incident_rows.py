@@ -146,9 +146,7 @@ def test_only_the_part_that_cannot_be_read_is_left_out(
     [name] = change
     assert json.loads(part) == {"id": INCIDENT["id"], name: kept}
     assert why == f"{reason}; only this part is left out"
-    row, whole = (
-        dict(zip(INCIDENTS.columns, each.incident, strict=True)) for each in (rows, good)
-    )
+    row, whole = (dict(zip(INCIDENTS.columns, each.incident, strict=True)) for each in (rows, good))
     differing = {column for column in row if row[column] != whole[column] and column != "raw"}
     assert len(differing) <= 1
     assert rows.services == good.services[: 1 if name == "impactedServices" else None]
