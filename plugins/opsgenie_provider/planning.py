@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -12,6 +13,11 @@ CLOCK_MARGIN = timedelta(hours=1)
 FULL_READ_EVERY = timedelta(hours=23, minutes=30)
 # One mapped task reads one window; a larger window has fewer, longer tasks.
 WINDOW = timedelta(days=91)
+# Of a run, for all accounts together: Airflow maps a task at most 1,024 times (core.max_map_length),
+# and each mapped task costs seconds of its own. A longer history has longer windows.
+MOST_WINDOWS = 64
+# The search counts in Unix milliseconds, and nothing is older.
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -64,38 +70,56 @@ def plan_reads(
     until: datetime | None = None,
     full_refresh: bool = False,
     history_days: int = 90,
+    accounts: int = 1,
 ) -> Plan:
     """The windows of a run.
 
     The first run and one a day read the whole history; a run with ``since`` or ``until`` reads just
     that; any other reads what is new, a trailing window, and what changed before it.
 
-    :raises ValueError: ``since`` is not before ``until``.
+    :param accounts: how many accounts share the tasks of the run.
+    :raises ValueError: ``since`` is not before ``until``, or ``history_days`` goes back before the year 1.
     """
+    most = max(1, MOST_WINDOWS // accounts)
     # Not after the watermark: a read that begins behind it could never move it on.
-    beginning = min(now - timedelta(days=history_days), known.oldest or now, known.watermark or now)
+    beginning = min(_days_before(now, history_days), known.oldest or now, known.watermark or now)
     if since or until:
-        since, until = since or beginning, min(until or now, now)
+        since, until = max(since or beginning, EPOCH), min(until or now, now)
         if since >= until:
             raise ValueError(
                 f"since ({since.isoformat()}) is not before until ({until.isoformat()}, at most now). "
                 "Swap them or leave one out."
             )
-        return Plan(cut(since, until))
+        return Plan(cut(since, until, most))
     due = known.full_read_at is None or now - known.full_read_at >= FULL_READ_EVERY
     if full_refresh or due or known.watermark is None:
-        return Plan(cut(beginning, now), whole_history=True)
+        return Plan(cut(beginning, now, most), whole_history=True)
     last_read = min(known.watermark, now)
     return Plan(
-        cut(max(beginning, last_read - TRAILING), now),
+        cut(max(beginning, last_read - TRAILING), now, most),
         changed_from=beginning,
         changed_since=last_read - CLOCK_MARGIN,
     )
 
 
-def cut(since: datetime, until: datetime) -> list[tuple[datetime, datetime]]:
-    """[since, until) in windows that tasks are mapped over."""
+def _days_before(now: datetime, days: int) -> datetime:
+    try:
+        return max(now - timedelta(days=days), EPOCH)
+    except OverflowError:
+        raise ValueError(
+            f"history_days: {days} days ago is before the year 1. Write {(now - EPOCH).days} or less: that "
+            "reaches back to 1970."
+        ) from None
+
+
+def cut(since: datetime, until: datetime, most: int = MOST_WINDOWS) -> list[tuple[datetime, datetime]]:
+    """[since, until) in windows that tasks are mapped over.
+
+    :param most: how many there may be; a longer history has longer windows.
+    """
+    # In whole seconds, rounded up, so that the last window is no sliver of a rounding.
+    length = max(WINDOW, timedelta(seconds=math.ceil((until - since) / timedelta(seconds=most))))
     edges = [since]
-    while until - edges[-1] > WINDOW:
-        edges.append(edges[-1] + WINDOW)
+    while until - edges[-1] > length:
+        edges.append(edges[-1] + length)
     return list(zip(edges, [*edges[1:], until], strict=True))

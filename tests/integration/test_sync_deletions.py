@@ -186,3 +186,81 @@ def test_a_window_marks_only_what_lies_in_it(
         account.store.incidents.delete(one.id)
     sync(since=since.isoformat(), until=until.isoformat(), timelines=False)
     assert deleted(warehouse) == {inside.id}
+
+
+def _timelines_asked(account: Account) -> int:
+    return sum(request.path.endswith("/entries") for request in account.requests)
+
+
+@pytest.mark.parametrize("refusal", [404, 403])
+def test_a_key_that_sees_less_keeps_the_timelines(
+    sync: Sync, account: Account, warehouse: Warehouse, known: list[Incident], refusal: int
+) -> None:
+    """What a team's key is refused stays, is not asked for every hour, and is repaired by the first key."""
+    store = account.store
+    sync()
+    tables = incident_tables(known)
+    key = _team_key(account)
+    unseen = {one.id for one in known if not store.sees(key, one)}
+    account.meddler.hook = lambda path, count: (
+        refusal if path.endswith("/entries?limit=20") and path.split("/")[3] in unseen else None
+    )
+
+    run = sync(full_refresh=True)
+
+    [outcome] = run.outputs["timelines"]
+    assert outcome["refused"] == len(unseen)
+    # One that is refused does not keep the others from being read.
+    assert outcome["incidents"] == len(known) - len(unseen)
+    assert differences(warehouse, tables) == []
+    account.app.log.clear()
+    advance(account, hours=1)
+    sync()
+    assert _timelines_asked(account) == 0
+
+    changed = next(one for one in known if one.id in unseen and one.status == "resolved")
+    store.incidents.close(changed.id)
+    account.meddler.hook = lambda path, count: None
+    account.connect()
+    sync()
+
+    assert differences(warehouse, incident_tables(known)) == []
+
+
+def test_an_incident_that_a_teams_key_loses_sight_of_lives_on(
+    sync: Sync, account: Account, warehouse: Warehouse, known: list[Incident]
+) -> None:
+    store = account.store
+    key = _team_key(account)
+    sync(timelines=False)
+    seen = [one for one in known if store.sees(key, one)]
+    other = next(id_ for id_ in store.teams if id_ != key.team)
+    for one in seen[:3]:
+        store.incidents.edit(one.id, services=[], responders=[{"type": "team", "id": other}])
+
+    run = sync(timelines=False, full_refresh=True)
+
+    assert run.total("deleted") == 0
+    assert deleted(warehouse) == set()
+
+
+def test_a_service_that_lives_on_stays_when_another_goes_between_two_pages(
+    sync: Sync, account: Account, warehouse: Warehouse
+) -> None:
+    store = account.store
+    team = next(iter(store.teams.values()))
+    for number in range(120):
+        store.add_service(f"a service {number:03}", team)
+    sync(timelines=False)
+    first = min(store.services.values(), key=lambda one: one.name)
+
+    def hook(path: str, count: int) -> None:
+        if path.startswith("/v1/services") and "offset=100" in path and first.id in store.services:
+            store.drop_service(first.id)
+
+    account.meddler.hook = hook
+    sync(timelines=False)
+
+    assert first.id not in store.services
+    wanted = {"opsgenie_services": catalogue_tables(store)["opsgenie_services"]}
+    assert differences(warehouse, wanted) == []

@@ -247,6 +247,35 @@ def test_a_payload_that_cannot_be_read_is_kept_once_and_harms_no_other(
     assert differences(warehouse, tables) == []
 
 
+def test_an_incident_counts_without_the_part_that_cannot_be_read(
+    sync: Sync, account: Account, warehouse: Warehouse
+) -> None:
+    store = account.store
+    known = in_history(store)
+    odd = known[-1]
+    good = odd.json()
+    assert b'"tags":[' in good
+    odd._json = good.replace(
+        b'"tags":[', b'"tags":[{"name":"x"}' + (b"," if b'"tags":[]' not in good else b"")
+    )
+
+    runs = [sync(timelines=False, full_refresh=full) for full in (False, True)]
+
+    assert [run.outputs["incidents"][0]["rejected"] for run in runs] == [1, 1]
+    [kept] = warehouse.table("rejected_payloads")
+    assert kept["payload"] == {"id": odd.id, "tags": [{"name": "x"}]}
+    tables = incident_tables(known, timelines=False)
+    tables["opsgenie_incidents"] = [
+        row for row in tables["opsgenie_incidents"] if row["incident_id"] != odd.id
+    ]
+    [row] = warehouse.rows(
+        "delete from staging.opsgenie_incidents where incident_id = %s returning *", odd.id
+    )
+    assert row["tags"] == odd.tags
+    assert row["created_at"] == to_datetime(odd.created_at)
+    assert differences(warehouse, tables) == []
+
+
 def test_a_run_after_a_long_pause_misses_nothing(sync: Sync, account: Account, warehouse: Warehouse) -> None:
     sync(timelines=False)
     known = in_history(account.store)

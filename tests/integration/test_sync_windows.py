@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+import sync_harness
 from opsgenie_provider import planning
 from opsgenie_provider.api import transport
 from sandbox.instants import DAY, MINUTE, Clock, to_datetime
@@ -121,6 +122,47 @@ def test_a_later_window_that_succeeds_alone_does_not_move_the_watermark(
     sync(timelines=False)
 
     assert warehouse.value("select message from staging.opsgenie_incidents where incident_id = %s", missed.id)
+
+
+def test_a_part_of_the_history_moves_no_watermark_past_older_changes(
+    sync: Sync, account: Account, warehouse: Warehouse
+) -> None:
+    """A run with ``since`` reads up to now, and nothing of what changed before its window."""
+    store = account.store
+    sync(timelines=False)
+    before = watermark(warehouse)
+    now = to_datetime(store.clock())
+    old = next(
+        one
+        for one in store.incidents.all()
+        if one.status == "closed" and 20 * DAY < store.clock() - one.created_at < 80 * DAY
+    )
+    advance(account, minutes=10)
+    store.incidents.edit(old.id, message="edited")
+    advance(account, hours=3)
+    sync(timelines=False, since=(now - timedelta(days=5)).isoformat())
+    assert watermark(warehouse) == before
+    advance(account, hours=1)
+
+    sync(timelines=False)
+
+    query = "select message from staging.opsgenie_incidents where incident_id = %s"
+    assert warehouse.value(query, old.id) == "edited"
+
+
+def test_windows_that_end_in_another_order_move_the_watermark_to_the_end(
+    sync: Sync, account: Account, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = sync_harness.plan_accounts
+    monkeypatch.setattr(sync_harness, "plan_accounts", lambda *keys, **params: plan(*keys, **params)[::-1])
+
+    run = sync(timelines=False, history_days=300)
+
+    assert len(run.outputs["incidents"]) == 4
+    now = to_datetime(account.store.clock())
+    assert abs(watermark(warehouse) - now) < timedelta(seconds=1)  # type: ignore[operator]
+    ahead = warehouse.value("select read_ahead::text from staging.sync_state where watermark_at is not null")
+    assert ahead == "{}"
 
 
 def test_25000_incidents_of_which_120_share_a_second(

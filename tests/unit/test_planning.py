@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from opsgenie_provider.planning import (
     CLOCK_MARGIN,
+    EPOCH,
     FULL_READ_EVERY,
+    MOST_WINDOWS,
     TRAILING,
     WINDOW,
     Known,
@@ -118,6 +120,33 @@ def test_windows_cover_the_span_and_none_is_too_long(days: int, seconds: int) ->
     assert (windows[0][0], windows[-1][1]) == (since, NOW)
     assert all(timedelta() < last - first <= WINDOW for first, last in windows)
     assert all(a[1] == b[0] for a, b in pairwise(windows))
+
+
+@pytest.mark.parametrize("accounts", [1, 3, 100])
+@pytest.mark.parametrize(
+    "far",
+    [
+        {"since": datetime(1970, 1, 1, tzinfo=UTC)},
+        {"since": datetime(1, 1, 1, tzinfo=UTC)},
+        {"history_days": 100_000},
+        {"history_days": 20_000, "full_refresh": True},
+    ],
+)
+def test_a_long_history_has_no_more_windows_than_a_run_may_have_tasks(far: Any, accounts: int) -> None:
+    """Airflow maps a task at most 1,024 times, over all accounts."""
+    plan = plan_reads(Known(), now=NOW, accounts=accounts, **far)
+    assert len(plan.windows) <= max(1, MOST_WINDOWS // accounts)
+    assert len(plan.windows) * accounts <= 1024
+    first, last = span(plan)
+    days = far.get("history_days", 100_000)
+    assert first == (NOW - timedelta(days=days) if days == 20_000 else EPOCH)
+    assert last == NOW
+
+
+@pytest.mark.parametrize("days", [999_999, 10**12])
+def test_days_that_no_calendar_has_are_said(days: int) -> None:
+    with pytest.raises(ValueError, match=r"^history_days: \d+ days ago .* Write 20605 or less"):
+        plan_reads(Known(), now=NOW, history_days=days)
 
 
 @pytest.mark.parametrize(

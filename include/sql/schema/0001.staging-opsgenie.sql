@@ -73,9 +73,13 @@ create table staging.opsgenie_timeline_reads (
     incident_id text not null,
     incident_updated_at timestamptz,
     incident_status text,
+    refused_to text,
     synced_at timestamptz not null,
     primary key (account, incident_id)
 );
+
+comment on column staging.opsgenie_timeline_reads.refused_to is
+'What the key sees that was refused the timeline; it is due at once for a key that sees something else.';
 
 create table staging.opsgenie_services (
     account text not null,
@@ -192,8 +196,12 @@ create table staging.sync_state (
     watermark_at timestamptz,
     last_success_at timestamptz,
     rows_changed bigint,
+    read_ahead tstzmultirange not null default '{}',
     primary key (account, stream)
 );
+
+comment on column staging.sync_state.read_ahead is
+'What was read beyond a gap after the watermark: windows that ended before the ones before them.';
 
 create table staging.rejected_payloads (
     account text not null,

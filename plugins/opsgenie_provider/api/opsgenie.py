@@ -18,6 +18,7 @@ from msgspec import Raw
 
 from opsgenie_provider.api.errors import InvalidResponseError
 from opsgenie_provider.api.limits import RateLimiter
+from opsgenie_provider.api.listing import Listing, read_whole
 from opsgenie_provider.api.transport import Dialect, ErrorDetail, HeaderAuth, Throttle, Transport
 
 HOSTS = {"us": "https://api.opsgenie.com", "eu": "https://api.eu.opsgenie.com"}
@@ -150,29 +151,29 @@ class OpsgenieClient:
 
     # --- configuration
 
-    def services(self) -> Iterator[Raw]:
-        """All services (service API; Standard and Enterprise plans only)."""
-        return self._pages("/v1/services", CONFIGURATION)
+    def services(self) -> Listing:
+        """All services (service API; Standard and Enterprise plans only). The service does not count them."""
+        return read_whole(lambda: self._pages("/v1/services", CONFIGURATION), "services")
 
     def service_count(self) -> int:
         """How many services the first page of one shows: a cheap check of the right to read them."""
         return len(self._page("/v1/services", CONFIGURATION, {"limit": 1}).items)
 
-    def users(self) -> Iterator[Raw]:
-        """All users (user API), counted in the Search domain."""
-        return self._pages("/v2/users", SEARCH)
+    def users(self) -> Listing:
+        """All users (user API); their requests belong to the Search domain."""
+        return read_whole(lambda: self._pages("/v2/users", SEARCH), "users")
 
-    def teams(self) -> list[Raw]:
+    def teams(self) -> Listing:
         """All teams, without their members (team API, list: not paged)."""
-        return self._data("/v2/teams", CONFIGURATION, list[Raw])
+        return self._unpaged("/v2/teams")
 
     def team(self, team_id: str) -> Raw:
         """One team with its members (team API, get)."""
         return self._data(f"/v2/teams/{team_id}", CONFIGURATION, Raw, {"identifierType": "id"})
 
-    def schedules(self) -> list[Raw]:
+    def schedules(self) -> Listing:
         """All schedules with their rotations (schedule API, list: not paged)."""
-        return self._data("/v2/schedules", CONFIGURATION, list[Raw], {"expand": "rotation"})
+        return self._unpaged("/v2/schedules", {"expand": "rotation"})
 
     def schedule_timeline(self, schedule_id: str, *, start: datetime, weeks: int) -> Raw:
         """Who is on call from ``start`` for ``weeks``: overrides and forwardings already applied."""
@@ -193,9 +194,9 @@ class OpsgenieClient:
         """Who is on call now, for every schedule, in one request (who-is-on-call API)."""
         return self._data("/v2/schedules/on-calls", SCHEDULE_ON_CALLS, list[Raw], {"flat": str(flat).lower()})
 
-    def escalations(self) -> list[Raw]:
+    def escalations(self) -> Listing:
         """All escalation policies with their rules (escalation API, list: not paged)."""
-        return self._data("/v2/escalations", CONFIGURATION, list[Raw])
+        return self._unpaged("/v2/escalations")
 
     # --- plumbing
 
@@ -208,11 +209,18 @@ class OpsgenieClient:
         last = not answer.paging.next if answer.paging else not full
         return Page(items=answer.data, total=answer.totalCount, last=last or not answer.data)
 
-    def _pages(self, path: str, domain: str) -> Iterator[Raw]:
+    def _unpaged(self, path: str, params: Mapping[str, Any] | None = None) -> Listing:
+        """A list that comes in one answer; if it had more than that, the answer would say so."""
+        answer = self.transport.get(path, domain=CONFIGURATION, params=params, into=_Envelope[list[Raw]])
+        has_more = answer.paging is not None and answer.paging.next
+        complete = not has_more and answer.totalCount in (None, len(answer.data))
+        return Listing(answer.data, complete)
+
+    def _pages(self, path: str, domain: str) -> Iterator[Page]:
         offset = 0
         while True:
             page = self._page(path, domain, {"limit": PAGE_SIZE, "offset": offset, "order": "asc"})
-            yield from page.items
+            yield page
             offset += len(page.items)
             if page.last:
                 return

@@ -16,6 +16,7 @@ from msgspec import Raw
 
 from opsgenie_provider.api.errors import InvalidRequestError, InvalidResponseError
 from opsgenie_provider.api.limits import RateLimiter
+from opsgenie_provider.api.listing import Listing, read_whole
 from opsgenie_provider.api.transport import (
     Dialect,
     ErrorDetail,
@@ -92,23 +93,23 @@ class PagerdutyClient:
     def incident_log_entries(self, incident_id: str) -> list[Raw]:
         """All log entries of an incident (incidents, list log entries)."""
         path = f"/incidents/{incident_id}/log_entries"
-        return list(self._pages(path, "log_entries", {"time_zone": "UTC"}))
+        return read_whole(lambda: self._pages(path, "log_entries", {"time_zone": "UTC"}), path).items
 
     def notes(self, incident_id: str) -> list[Raw]:
         """All notes of an incident: at most 2,000, not paged (incidents, list notes)."""
         return self._items(f"/incidents/{incident_id}/notes", "notes", {})
 
-    def priorities(self) -> Iterator[Raw]:
+    def priorities(self) -> Listing:
         """The account's priorities, most severe first; 402 where the plan has none (priorities)."""
-        return self._pages("/priorities", "priorities", {})
+        return self._whole("priorities")
 
-    def services(self) -> Iterator[Raw]:
+    def services(self) -> Listing:
         """All services; those that were deleted are not among them (services)."""
-        return self._pages("/services", "services", {})
+        return self._whole("services")
 
-    def teams(self) -> Iterator[Raw]:
+    def teams(self) -> Listing:
         """All teams; 402 where the plan has none (teams)."""
-        return self._pages("/teams", "teams", {})
+        return self._whole("teams")
 
     # --- plumbing
 
@@ -149,11 +150,14 @@ class PagerdutyClient:
         except (KeyError, msgspec.DecodeError):
             raise InvalidResponseError(f"PagerDuty's answer to GET {path} is no page of {name!r}.") from None
 
-    def _pages(self, path: str, name: str, params: Mapping[str, Any]) -> Iterator[Raw]:
+    def _whole(self, name: str) -> Listing:
+        return read_whole(lambda: self._pages(f"/{name}", name, {}), f"PagerDuty's {name}")
+
+    def _pages(self, path: str, name: str, params: Mapping[str, Any]) -> Iterator[PagerdutyPage]:
         offset = 0
         while True:
             page = self._page(path, name, params, offset)
-            yield from page.items
+            yield page
             # A server may cap the limit: what came back counts, not what was asked for.
             offset += len(page.items)
             if not page.more or not page.items:

@@ -13,11 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-import msgspec
 from msgspec import Raw
 
-from opsgenie_provider.api.decoding import decode_into
 from opsgenie_provider.api.errors import CrowdedSecondError, InvalidResponseError
+from opsgenie_provider.api.listing import identity
 from opsgenie_provider.api.pagerduty import REACHABLE, PagerdutyPage
 
 log = logging.getLogger(__name__)
@@ -26,10 +25,6 @@ Read = Callable[..., PagerdutyPage]
 LONGEST = timedelta(days=90)
 _SECOND = timedelta(seconds=1)
 _READS_OF_A_MOVING_WINDOW = 3
-
-
-class _Identified(msgspec.Struct):
-    id: str
 
 
 @dataclass(frozen=True)
@@ -99,10 +94,15 @@ class PagerdutyWindows:
         """
         for attempt in range(_READS_OF_A_MOVING_WINDOW):
             first = self._page(part.since, part.until, 0) if attempt else part.first
+            if first.total is not None and first.total > REACHABLE:
+                # It outgrew what paging can reach since it was cut.
+                grown = self._reachable([(part.since, part.until)])
+                pieces = [item for piece in grown for item in self.items(piece)]
+                return list({identity(item): item for item in pieces}.values())
             found: dict[str | bytes, Raw] = {}
             totals = [first.total]
             for page in self._pages(part, first):
-                found |= {_identity(item): item for item in page.items}
+                found |= {identity(item): item for item in page.items}
                 totals.append(page.total)
             # New ones may come meanwhile; fewer than were counted means that one was stepped over.
             if len(found) >= max((total for total in totals if total is not None), default=0):
@@ -124,15 +124,8 @@ class PagerdutyWindows:
             for last in read:
                 offset += len(last.items)
                 yield last
-        while last.more and last.items:
+        # Where it outgrew the reach of paging, its total says that some are missing.
+        while last.more and last.items and (offset <= REACHABLE or last.total is None):
             last = self._page(part.since, part.until, offset)
             offset += len(last.items)
             yield last
-
-
-def _identity(item: Raw) -> str | bytes:
-    """The id; of what cannot be read, the payload itself: it is for its reader to refuse."""
-    try:
-        return decode_into(item, _Identified).id
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return bytes(item)

@@ -128,18 +128,14 @@ class WindowReader:
 
         :returns: whether the read is complete: every incident that the service counted, each once.
         """
+        reads: Iterable[tuple[Part, Iterator[Page]]] = [(part, pages)]
         for attempt in range(_READS_OF_A_MOVING_WINDOW):
             if attempt:
                 log.info("The incidents of %s changed while they were read: reading them again.", part.window)
                 sink.restart()
-                part = Part(part.window, self._page(part.window, 0))
-                _, pages = next(self.pages([part]))
-            found, totals = 0, set()
-            for page in pages:
-                found += sink.add(page.items)
-                totals.add(page.total)
-            # Without a count there is nothing to hold the read against.
-            if totals in ({None}, {found}):
+                # It may have outgrown what paging can reach since it was cut.
+                reads = self.pages(self.parts(part.window))
+            if all([_counted(its_pages, sink) for _, its_pages in reads]):
                 return True
         log.warning(
             "OpsGenie's count for %s never matched what it listed. All that it listed is stored; "
@@ -161,6 +157,16 @@ class WindowReader:
             offset += len(page.items)
             page = self._page(part.window, offset)
             yield page
+
+
+def _counted(pages: Iterable[Page], sink: Sink) -> bool:
+    """Put pages into a sink; returns whether the service's count is what they held, all the way."""
+    found, totals = 0, set()
+    for page in pages:
+        found += sink.add(page.items)
+        totals.add(page.total)
+    # Without a count there is nothing to hold the read against.
+    return totals in ({None}, {found})
 
 
 def offsets(first: Page) -> range:

@@ -33,9 +33,6 @@ class Access(TypedDict):
     notes: list[str]
 
 
-WHOLE_ACCOUNT = "account"
-
-
 class Outcome(TypedDict, total=False):
     """What a task did, for the run's summary; plain JSON."""
 
@@ -78,6 +75,12 @@ class OpsgenieToPostgresOperator(BaseOperator):
     @property
     def account(self) -> str:
         return self.access["account"]
+
+    @property
+    def key_sight(self) -> str:
+        """A name for what the key may read, its rights included: two keys with the same name see the same."""
+        reach = self.access["reach"]
+        return reach if self.access["configuration"] else f"{reach}, no configuration"
 
     @cached_property
     def client(self) -> OpsgenieClient:

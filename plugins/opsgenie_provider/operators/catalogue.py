@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 from airflow.sdk import Context
-from msgspec import Raw
 
-from opsgenie_provider.api.errors import PermissionDeniedError, PlanError
+from opsgenie_provider import absence
+from opsgenie_provider.api.errors import PlanError
+from opsgenie_provider.api.listing import Listing
 from opsgenie_provider.api.opsgenie import OpsgenieClient
-from opsgenie_provider.operators.base import WHOLE_ACCOUNT, OpsgenieToPostgresOperator, Outcome
+from opsgenie_provider.operators.base import OpsgenieToPostgresOperator, Outcome
 from opsgenie_provider.rows import configuration as rows
 from opsgenie_provider.rows.tables import (
     ESCALATION_RULES,
@@ -31,7 +32,7 @@ from opsgenie_provider.warehouse.state import keep_rejected, record_success
 class Kind(NamedTuple):
     """A list of the service, and the tables that its objects fill."""
 
-    read: Callable[[OpsgenieClient], Iterable[Raw]]
+    read: Callable[[OpsgenieClient], Listing]
     tables: Sequence[tuple[Table, Callable[..., list[Row]]]]
 
 
@@ -53,7 +54,7 @@ class OpsgenieCatalogueToPostgresOperator(OpsgenieToPostgresOperator):
     """Reads whole lists; what the account no longer has leaves its table.
 
     A list that the key may not read is skipped, and said so. Nothing leaves a table while the key
-    sees only a part of the account.
+    sees only a part of the account, or after a list that changed while it was read.
 
     :param kinds: of ``KINDS``; each is one transaction.
     """
@@ -71,12 +72,12 @@ class OpsgenieCatalogueToPostgresOperator(OpsgenieToPostgresOperator):
         with self.turn(" ".join(self.kinds)):
             for kind in self.kinds:
                 try:
-                    items = list(KINDS[kind].read(self.client))
-                except (PermissionDeniedError, PlanError) as error:
+                    listing = KINDS[kind].read(self.client)
+                except (*absence.NOT_SEEN, PlanError) as error:
                     self.log.warning("%s: %s skipped. %s", self.account, kind, error)
                     skipped.append(kind)
                     continue
-                counts = self.load(kind, items)
+                counts = self.load(kind, listing)
                 changed += counts[0]
                 rejected += counts[1]
         outcome = self.outcome(rows_changed=changed, rejected=rejected)
@@ -84,7 +85,7 @@ class OpsgenieCatalogueToPostgresOperator(OpsgenieToPostgresOperator):
             outcome["skipped"] = f"The key may not read {', '.join(skipped)}."
         return outcome
 
-    def load(self, kind: str, items: Iterable[Raw]) -> tuple[int, int]:
+    def load(self, kind: str, listing: Listing) -> tuple[int, int]:
         """Merge a list; returns how many rows changed and how many payloads could not be read."""
         stream = f"opsgenie_{kind}"
         with self.warehouse.connection() as connection:
@@ -92,8 +93,10 @@ class OpsgenieCatalogueToPostgresOperator(OpsgenieToPostgresOperator):
                 (table, partial(to_rows, account=self.account)) for table, to_rows in KINDS[kind].tables
             ]
             snapshot = Snapshot(connection, self.account, tables)
-            snapshot.add(items)
-            changed = snapshot.merge(complete=self.access["reach"] == WHOLE_ACCOUNT)
+            snapshot.add(listing.items)
+            changed = snapshot.merge(
+                prune=absence.is_fact(reach=self.access["reach"], complete=listing.complete)
+            )
             keep_rejected(connection, self.account, stream, snapshot.rejected)
             record_success(connection, self.account, stream, rows_changed=changed)
         return changed, len(snapshot.rejected)

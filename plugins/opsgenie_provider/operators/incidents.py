@@ -11,10 +11,11 @@ from typing import Any
 from airflow.sdk import Context
 from msgspec import Raw
 
+from opsgenie_provider import absence
 from opsgenie_provider.api.changes import ChangeReader
 from opsgenie_provider.api.errors import NotFoundError, PermissionDeniedError
 from opsgenie_provider.api.windows import THREADS, Window, WindowReader, in_parallel
-from opsgenie_provider.operators.base import WHOLE_ACCOUNT, OpsgenieToPostgresOperator, Outcome, Progress
+from opsgenie_provider.operators.base import OpsgenieToPostgresOperator, Outcome, Progress
 from opsgenie_provider.warehouse.connection import Connection
 from opsgenie_provider.warehouse.incidents import IncidentBatch
 from opsgenie_provider.warehouse.state import keep_rejected, record_success
@@ -24,14 +25,16 @@ class OpsgenieIncidentsToPostgresOperator(OpsgenieToPostgresOperator):
     """Reads the incidents created in [since, until), with their services and responders.
 
     Each 20,000 or fewer are one transaction together with the watermark. Incidents that are stored,
-    lie in the window, could be seen by this key and are gone at the source are marked deleted, only
-    after a complete read.
+    lie in the window and are gone at the source are marked deleted, only after a complete read with a
+    key that sees the whole account.
 
     :param since: ISO 8601; the window's start.
     :param until: ISO 8601; the window's end.
     :param changed_from: ISO 8601; also read, of the incidents created from here up to ``since``, ...
     :param changed_since: ISO 8601; ... those that are not closed, or changed since then.
-    :param part_of: of how many windows of a full read this is one; None: it is no full read.
+    :param part_of: of how many windows of a full read this is one; None: it is no full read. A window
+        that is neither part of one nor read with ``changed_since`` moves no watermark: nobody has read
+        what changed before it.
     """
 
     template_fields: Sequence[str] = (
@@ -81,7 +84,7 @@ class OpsgenieIncidentsToPostgresOperator(OpsgenieToPostgresOperator):
                 with connection.transaction(), self._batch(connection) as batch:
                     complete = reader.read(part, progress.watch(pages), batch)
                     deleted = 0
-                    if complete:
+                    if absence.is_fact(reach=self.access["reach"], complete=complete):
                         deleted = self._mark_deleted(batch, part.window, executor)
                     done.update(self._write(connection, batch), deleted=deleted, incomplete=not complete)
                     record_success(
@@ -90,7 +93,9 @@ class OpsgenieIncidentsToPostgresOperator(OpsgenieToPostgresOperator):
                         self.stream,
                         rows_changed=done["rows_changed"],
                         # What may lack something is read again by the next run.
-                        read=(_instant(part.window.since), _instant(part.window.until)) if complete else None,
+                        read=(_instant(part.window.since), _instant(part.window.until))
+                        if complete and (self.part_of or self.changed_since)
+                        else None,
                     )
         return self.outcome(**done, part_of=None if done["incomplete"] else self.part_of)
 
@@ -118,8 +123,7 @@ class OpsgenieIncidentsToPostgresOperator(OpsgenieToPostgresOperator):
 
     def _mark_deleted(self, batch: IncidentBatch, window: Window, executor: ThreadPoolExecutor) -> int:
         """Mark what is missing from a complete read, once the service confirms that it is gone."""
-        sees_all = self.access["reach"] == WHOLE_ACCOUNT
-        missing = batch.missing(_instant(window.since), _instant(window.until), sees_all=sees_all)
+        missing = batch.missing(_instant(window.since), _instant(window.until))
         gone = []
         for incident_id, found in self._look_up(missing, executor):
             if found is None:
@@ -131,7 +135,7 @@ class OpsgenieIncidentsToPostgresOperator(OpsgenieToPostgresOperator):
     def _look_up(
         self, incident_ids: Iterable[str], executor: ThreadPoolExecutor
     ) -> Iterator[tuple[str, list[Raw] | None]]:
-        """Each id with the incident in a list: an empty one if it may not be read, None if it is gone."""
+        """Each id with the incident in a list: an empty one for a 403, None for a 404."""
 
         def look_up(incident_id: str) -> tuple[str, list[Raw] | None]:
             try:

@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow.sdk import BaseOperator, Context
 
+from opsgenie_provider.absence import WHOLE_ACCOUNT
 from opsgenie_provider.api.errors import (
     ApiError,
     AuthenticationError,
@@ -20,7 +21,7 @@ from opsgenie_provider.api.opsgenie import OpsgenieClient
 from opsgenie_provider.hooks.base import ConnectionSettingsError
 from opsgenie_provider.hooks.opsgenie import OpsgenieHook
 from opsgenie_provider.hooks.warehouse import warehouse
-from opsgenie_provider.operators.base import WHOLE_ACCOUNT, Access
+from opsgenie_provider.operators.base import Access
 
 
 class OpsgenieValidateKeyOperator(BaseOperator):

@@ -11,9 +11,10 @@ from typing import Any
 from airflow.sdk import Context
 from msgspec import Raw
 
-from opsgenie_provider.api.errors import NotFoundError, PermissionDeniedError
+from opsgenie_provider import absence
+from opsgenie_provider.api.errors import PlanError
 from opsgenie_provider.api.windows import THREADS, in_parallel
-from opsgenie_provider.operators.base import WHOLE_ACCOUNT, Outcome
+from opsgenie_provider.operators.base import Outcome
 from opsgenie_provider.operators.catalogue import OpsgenieCatalogueToPostgresOperator
 from opsgenie_provider.rows.fields import UnreadablePayloadError, decode, required_text
 from opsgenie_provider.rows.on_call import Coverage, Period, clipped, continued, timeline_periods
@@ -53,7 +54,7 @@ class OpsgenieOnCallToPostgresOperator(OpsgenieCatalogueToPostgresOperator):
     def _read(self) -> Outcome:
         try:
             schedules = self.client.schedules()
-        except PermissionDeniedError as error:
+        except (*absence.NOT_SEEN, PlanError) as error:
             return self.skipped(str(error))
         changed, unreadable = self.load("schedules", schedules)
         with (
@@ -75,21 +76,22 @@ class OpsgenieOnCallToPostgresOperator(OpsgenieCatalogueToPostgresOperator):
                         since,
                         self.client.schedule_timeline(schedule_id, start=since, weeks=weeks),
                     )
-                except NotFoundError:
+                except absence.NOT_SEEN as error:
+                    self.log.warning("%s: what is stored of a schedule stays. %s", self.account, error)
                     return schedule_id, since, None
 
-            listed = _ids(schedules)
+            listed = _ids(schedules.items)
             for schedule_id, since, timeline in in_parallel(executor, read, listed):
                 if timeline is None:
-                    self.log.info("%s: schedule %s is gone since it was listed.", self.account, schedule_id)
                     continue
                 try:
-                    periods = clipped(timeline_periods(timeline), until=_horizon(now))
+                    periods = clipped(timeline_periods(timeline, rejected=rejected), until=_horizon(now))
                 except UnreadablePayloadError as error:
                     rejected.append((bytes(timeline), str(error)))
                     continue
                 changed += self._continue(connection, schedule_id, periods, coverage, Coverage(since, passed))
-            if self.access["reach"] == WHOLE_ACCOUNT and not unreadable:
+            complete = schedules.complete and len(listed) == len(schedules.items)
+            if absence.is_fact(reach=self.access["reach"], complete=complete):
                 # Of a schedule that is gone, the past up to the last read remains and nobody is to come.
                 gone = {id_: coverage[id_] for id_ in coverage.keys() - set(listed)}
                 gone = {id_: one._replace(read_at=one.read_at + CLOCK_SKEW) for id_, one in gone.items()}
@@ -98,11 +100,11 @@ class OpsgenieOnCallToPostgresOperator(OpsgenieCatalogueToPostgresOperator):
             keep_rejected(connection, self.account, self.stream, rejected)
             record_success(connection, self.account, self.stream, rows_changed=changed)
         return self.outcome(
-            schedules=len(schedules), rows_changed=changed, rejected=len(rejected) + unreadable
+            schedules=len(schedules.items), rows_changed=changed, rejected=len(rejected) + unreadable
         )
 
     def _since(self, stored: Coverage | None, now: datetime) -> datetime:
-        beginning = now - min(timedelta(days=int(self.history_days)), _FURTHEST_BACK)
+        beginning = now - timedelta(days=min(int(self.history_days), _FURTHEST_BACK.days))
         # Also when history_days grew; a day's grace, for the beginning moves on with the clock.
         if stored is None or stored.read_from > beginning + _OVERLAP:
             return beginning

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import groupby, islice
 from typing import Any, cast
 
@@ -15,8 +15,10 @@ import msgspec
 from airflow.sdk import BaseOperator, Context
 from msgspec import Raw
 
+from opsgenie_provider import absence
 from opsgenie_provider.api.decoding import decode_into
-from opsgenie_provider.api.errors import NotFoundError, PermissionDeniedError, PlanError
+from opsgenie_provider.api.errors import PlanError
+from opsgenie_provider.api.listing import Listing
 from opsgenie_provider.api.pagerduty import PAGE_SIZE, PagerdutyClient
 from opsgenie_provider.api.pagerduty_windows import LONGEST, PagerdutyWindows, Part
 from opsgenie_provider.api.windows import THREADS, in_parallel
@@ -26,12 +28,12 @@ from opsgenie_provider.operators.base import Outcome, Progress
 from opsgenie_provider.planning import parse_instant
 from opsgenie_provider.rows.fields import UnreadablePayloadError
 from opsgenie_provider.rows.pagerduty import named_rows, pagerduty_incident_row
+from opsgenie_provider.rows.parts import Rejected
 from opsgenie_provider.rows.tables import PAGERDUTY_SERVICES, PAGERDUTY_TEAMS
 from opsgenie_provider.warehouse.connection import Connection, Warehouse
 from opsgenie_provider.warehouse.pagerduty import (
     Details,
     DueDetails,
-    Rejected,
     derive_times,
     due_details,
     merge_details,
@@ -48,9 +50,11 @@ _AFTERMATH = timedelta(days=1)
 # A few that went on for long would stretch the window that is read for all the others.
 _LONG, _LONG_LASTING = timedelta(days=3), 0.05
 _FEW = 3
-# Where an account's history begins if its first incident cannot be read: PagerDuty is no older.
+# Where an account's history begins if nothing later is known: PagerDuty is no older.
 _FOUNDED = datetime(2009, 1, 1, tzinfo=UTC)
 _BATCH = 500
+# A key may see some of the teams only, and no request says which: what it does not list stays.
+_REACH = "what the key sees"
 # Of the incidents without a note in their log, so many are asked for notes all the same.
 _ASKED_FIRST, _ASKED_LATER, _ASKED_SHARE, _ASKED_AT_MOST = 20, 5, 0.1, 60
 
@@ -130,9 +134,9 @@ class PagerdutyToPostgresOperator(BaseOperator):
 
     def _span(self) -> tuple[datetime, datetime] | None:
         """What to read; None where the account has no incidents."""
-        until = parse_instant(self.until, "until")
         # The service's clock may be ahead of ours.
-        until = until or datetime.now(UTC) + timedelta(hours=1)
+        latest = datetime.now(UTC) + timedelta(hours=1)
+        until = min(parse_instant(self.until, "until") or latest, latest)
         since = parse_instant(self.since, "since")
         if since is None:
             first = self.client.first_incident()
@@ -142,27 +146,34 @@ class PagerdutyToPostgresOperator(BaseOperator):
                 since = pagerduty_incident_row(first[0], account=self.account).created_at
             except UnreadablePayloadError:
                 since = _FOUNDED
+        since = max(since, _FOUNDED)
         return (since, until) if since < until else None
 
     def _catalogue(self, connection: Connection) -> int:
         """Services, teams and priorities: whole lists; one that the plan or key lacks is left out.
+
+        Services and teams that are no longer listed stay: nothing says whether the key sees all of them.
 
         :returns: how many payloads could not be read.
         """
         count = 0
         for name, table in (("services", PAGERDUTY_SERVICES), ("teams", PAGERDUTY_TEAMS)):
             listed = self._listed(name)
+            if listed is None:
+                continue
             with connection.transaction():
                 snapshot = Snapshot(
-                    connection, self.account, [(table, lambda raw: named_rows(raw, account=self.account))]
+                    connection, self.account, [(table, partial(named_rows, account=self.account))]
                 )
-                snapshot.add(listed or ())
-                snapshot.merge(complete=listed is not None)
+                snapshot.add(listed.items)
+                snapshot.merge(prune=absence.is_fact(reach=_REACH, complete=listed.complete))
                 count += self._keep_rejected(connection, f"pagerduty_{name}", snapshot.rejected)
         priorities = self._listed("priorities")
         if priorities is not None:
             with connection.transaction():
-                rejected = merge_priorities(connection, self.account, priorities)
+                # Priorities belong to the account, and not to its teams.
+                gone = absence.is_fact(reach=absence.WHOLE_ACCOUNT, complete=priorities.complete)
+                rejected = merge_priorities(connection, self.account, priorities.items, prune=gone)
                 count += self._keep_rejected(connection, "pagerduty_priorities", rejected)
         return count
 
@@ -173,10 +184,11 @@ class PagerdutyToPostgresOperator(BaseOperator):
         self._rejected |= new
         return len(new)
 
-    def _listed(self, name: str) -> list[Raw] | None:
+    def _listed(self, name: str) -> Listing | None:
         try:
-            return list(getattr(self.client, name)())
-        except (PlanError, PermissionDeniedError, NotFoundError) as error:
+            listing: Listing = getattr(self.client, name)()
+            return listing
+        except (*absence.NOT_SEEN, PlanError) as error:
             self.log.info("%s: no %s. %s", self.account, name, error)
             return None
 
@@ -200,6 +212,16 @@ class PagerdutyToPostgresOperator(BaseOperator):
 
     # --- details
 
+    def _seen(self, due: Sequence[DueDetails], seen: Container[str]) -> list[DueDetails]:
+        found = [incident for incident in due if incident.incident_id in seen]
+        if len(found) < len(due):
+            self.log.warning(
+                "%s: the details of %d incidents are not for this key to see. What is stored of them stays.",
+                self.account,
+                len(due) - len(found),
+            )
+        return found
+
     def _details(
         self, connection: Connection, executor: ThreadPoolExecutor, since: datetime, until: datetime
     ) -> dict[str, int]:
@@ -212,6 +234,8 @@ class PagerdutyToPostgresOperator(BaseOperator):
         for _, grouped in groupby(due, lambda one: (one.created_at - since) // LONGEST):
             group = list(grouped)
             logs, unreadable = self._logs(group, executor)
+            # What the key does not see stays as it is stored, and due.
+            group = self._seen(group, logs)
             with connection.transaction():
                 done["rejected"] += self._keep_rejected(connection, "pagerduty_details", unreadable)
             noted = {one.incident_id for one in group if _tells_of_a_note(logs[one.incident_id])}
@@ -236,7 +260,9 @@ class PagerdutyToPostgresOperator(BaseOperator):
         notes: dict[str, list[Raw]] = {}
         if self.with_notes:
             ids = [one.incident_id for one in batch if one.incident_id in asked]
-            notes = dict(in_parallel(executor, self._notes, ids))
+            answers = dict(in_parallel(executor, self._notes, ids))
+            notes = {id_: found for id_, found in answers.items() if found is not None}
+            batch = self._seen(batch, notes.keys() | (logs.keys() - asked))
         details = {
             one.incident_id: Details(
                 logs[one.incident_id], notes.get(one.incident_id, []) if self.with_notes else None
@@ -271,8 +297,11 @@ class PagerdutyToPostgresOperator(BaseOperator):
             if pages <= len(together):
                 in_bulk = {one.incident_id for one in together}
                 unreadable = self._bulk(windows, parts, in_bulk, logs)
-        alone = [one.incident_id for one in group if one.incident_id not in in_bulk]
-        logs.update(in_parallel(executor, self._log, alone))
+        # Every incident has an entry: one without any in bulk may be one that this key does not see.
+        alone = [one.incident_id for one in group if one.incident_id not in logs]
+        for incident_id, entries in in_parallel(executor, self._log, alone):
+            if entries is not None:
+                logs[incident_id] = entries
         return logs, unreadable
 
     def _bulk(
@@ -292,17 +321,19 @@ class PagerdutyToPostgresOperator(BaseOperator):
                     logs[entry.incident.id].append(raw)
         return unreadable
 
-    def _log(self, incident_id: str) -> tuple[str, list[Raw]]:
+    def _log(self, incident_id: str) -> tuple[str, list[Raw] | None]:
+        """The log entries of an incident; None where the key does not see it."""
         try:
             return incident_id, self.client.incident_log_entries(incident_id)
-        except NotFoundError:
-            return incident_id, []
+        except absence.NOT_SEEN:
+            return incident_id, None
 
-    def _notes(self, incident_id: str) -> tuple[str, list[Raw]]:
+    def _notes(self, incident_id: str) -> tuple[str, list[Raw] | None]:
+        """The notes of an incident; None where the key does not see them."""
         try:
             return incident_id, self.client.notes(incident_id)
-        except NotFoundError:
-            return incident_id, []
+        except absence.NOT_SEEN:
+            return incident_id, None
 
     def _log_tells_of_notes(
         self, group: Sequence[DueDetails], noted: set[str], at_least: int, executor: ThreadPoolExecutor

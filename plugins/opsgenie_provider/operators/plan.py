@@ -10,7 +10,7 @@ from opsgenie_provider.operators.base import fetched
 from opsgenie_provider.operators.incidents import OpsgenieIncidentsToPostgresOperator
 from opsgenie_provider.planning import Known, parse_instant, plan_reads
 from opsgenie_provider.warehouse.connection import Connection
-from opsgenie_provider.warehouse.incidents import forget_timelines
+from opsgenie_provider.warehouse.incidents import forget_refusals, forget_timelines
 from opsgenie_provider.warehouse.state import begin_stream, stream_state
 
 STREAM = OpsgenieIncidentsToPostgresOperator.stream
@@ -30,13 +30,14 @@ def plan_accounts(
 
     :param accesses: the outputs of ``OpsgenieValidateKeyOperator``, each an ``Access``.
     :returns: arguments for ``OpsgenieIncidentsToPostgresOperator``, one dict a window.
-    :raises ValueError: ``since`` or ``until`` is not a time, or they are the wrong way round.
+    :raises ValueError: ``since``, ``until`` or ``history_days`` cannot be; the message says why.
     """
     now = datetime.now(UTC)
     bounds = {"since": parse_instant(since, "since"), "until": parse_instant(until, "until")}
     windows: list[dict[str, Any]] = []
     with warehouse(postgres_conn_id).connection() as connection:
-        for access in fetched(accesses):
+        keys = fetched(accesses)
+        for access in keys:
             account = access["account"]
             plan = plan_reads(
                 _known(connection, account),
@@ -44,9 +45,11 @@ def plan_accounts(
                 **bounds,
                 full_refresh=full_refresh,
                 history_days=history_days,
+                accounts=len(keys),
             )
             if plan.whole_history:
                 begin_stream(connection, account, STREAM, plan.windows[0][0])
+                forget_refusals(connection, account)
             if full_refresh:
                 forget_timelines(connection, account)
             windows += [

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import count
+from typing import Any
+
 from msgspec import Raw
 
 from opsgenie_provider.rows.fields import (
@@ -13,12 +16,11 @@ from opsgenie_provider.rows.fields import (
     integer,
     json_text,
     key_text,
-    nested,
-    objects,
     required_text,
     text,
     timestamp,
 )
+from opsgenie_provider.rows.parts import Parts, Rejected
 from opsgenie_provider.rows.tables import Row
 
 # "miliseconds" is how the published description spells it.
@@ -26,109 +28,123 @@ _UNITS_PER_SECOND = {"nanos": 10**9, "micros": 10**6, "miliseconds": 1000, "mill
 _UNIT_SECONDS = {"minutes": 60, "hours": 3600, "days": 86400}
 
 
-def service_rows(raw: Raw, *, account: str) -> list[Row]:
+def service_rows(raw: Raw, *, account: str, rejected: Rejected | None = None) -> list[Row]:
     """A service (service API); its name stands in the keys of the dora tables."""
     payload = decode(raw)
+    parts = Parts(payload, rejected)
     row = (
         account,
         required_text(payload, "id"),
         key_text(payload, "name"),
-        text(payload, "teamId"),
+        parts.read(text, "teamId"),
         _source(raw),
     )
     return [row]
 
 
-def team_rows(raw: Raw, *, account: str) -> list[Row]:
+def team_rows(raw: Raw, *, account: str, rejected: Rejected | None = None) -> list[Row]:
     """A team (team API)."""
     payload = decode(raw)
-    return [(account, required_text(payload, "id"), text(payload, "name"), _source(raw))]
+    name = Parts(payload, rejected).read(text, "name")
+    return [(account, required_text(payload, "id"), name, _source(raw))]
 
 
-def user_rows(raw: Raw, *, account: str) -> list[Row]:
+def user_rows(raw: Raw, *, account: str, rejected: Rejected | None = None) -> list[Row]:
     """A user (user API); the username is an e-mail address."""
     payload = decode(raw)
-    name, full_name = text(payload, "username"), text(payload, "fullName")
+    parts = Parts(payload, rejected)
+    name, full_name = parts.read(text, "username"), parts.read(text, "fullName")
     return [(account, required_text(payload, "id"), name, full_name, _source(raw))]
 
 
-def schedule_rows(raw: Raw, *, account: str) -> list[Row]:
+def schedule_rows(raw: Raw, *, account: str, rejected: Rejected | None = None) -> list[Row]:
     """A schedule (schedule API); its time zone is an IANA name."""
     payload = decode(raw)
+    parts = Parts(payload, rejected)
     row = (
         account,
         required_text(payload, "id"),
-        text(payload, "name"),
-        text(payload, "timezone"),
-        boolean(payload, "enabled"),
-        text(nested(payload, "ownerTeam"), "id"),
+        parts.read(text, "name"),
+        parts.read(text, "timezone"),
+        parts.read(boolean, "enabled"),
+        parts.nested("ownerTeam").read(text, "id"),
         _source(raw),
     )
     return [row]
 
 
-def rotation_rows(raw: Raw, *, account: str) -> list[Row]:
+def rotation_rows(raw: Raw, *, account: str, rejected: Rejected | None = None) -> list[Row]:
     """The rotations of a schedule, as ``expand=rotation`` gives them."""
     payload = decode(raw)
     schedule_id = required_text(payload, "id")
-    return [_rotation_row(rotation, account, schedule_id) for rotation in objects(payload, "rotations")]
+
+    def read(rotation: Any) -> Row:
+        return _rotation_row(_object(rotation, "rotations"), account, schedule_id, rejected)
+
+    return Parts(payload, rejected).each("rotations", read)
 
 
-def _rotation_row(rotation: Payload, account: str, schedule_id: str) -> Row:
+def _rotation_row(rotation: Payload, account: str, schedule_id: str, rejected: Rejected | None) -> Row:
+    parts = Parts(rotation, rejected)
     return (
         account,
         schedule_id,
         required_text(rotation, "id"),
-        text(rotation, "name"),
-        text(rotation, "type"),
-        integer(rotation, "length"),
-        timestamp(rotation, "startDate"),
-        timestamp(rotation, "endDate"),
+        parts.read(text, "name"),
+        parts.read(text, "type"),
+        parts.read(integer, "length"),
+        parts.read(timestamp, "startDate"),
+        parts.read(timestamp, "endDate"),
         json_text(rotation.get("participants")),
         json_text(rotation.get("timeRestriction")),
         json_text(rotation),
     )
 
 
-def escalation_rows(raw: Raw, *, account: str) -> list[Row]:
+def escalation_rows(raw: Raw, *, account: str, rejected: Rejected | None = None) -> list[Row]:
     """An escalation policy (escalation API); ``repeat.waitInterval`` is in minutes."""
     payload = decode(raw)
-    repeat = nested(payload, "repeat")
-    wait = integer(repeat, "waitInterval")
+    parts = Parts(payload, rejected)
+    repeat = parts.nested("repeat")
     row = (
         account,
         required_text(payload, "id"),
-        text(payload, "name"),
-        text(nested(payload, "ownerTeam"), "id"),
-        integer(repeat, "count"),
-        None if wait is None else fitting(wait * 60, "waitInterval", bits=32),
+        parts.read(text, "name"),
+        parts.nested("ownerTeam").read(text, "id"),
+        repeat.read(integer, "count"),
+        repeat.read(_minutes, "waitInterval"),
         _source(raw),
     )
     return [row]
 
 
-def escalation_rule_rows(raw: Raw, *, account: str) -> list[Row]:
+def escalation_rule_rows(raw: Raw, *, account: str, rejected: Rejected | None = None) -> list[Row]:
     """The rules of a policy in their order; the first is step 1."""
     payload = decode(raw)
     escalation_id = required_text(payload, "id")
-    return [
-        _rule_row(rule, account, escalation_id, step)
-        for step, rule in enumerate(objects(payload, "rules"), start=1)
-    ]
+    # A rule that cannot be read is a step all the same.
+    steps = count(1)
+
+    def read(rule: Any) -> Row:
+        step = next(steps)
+        return _rule_row(_object(rule, "rules"), account, escalation_id, step, rejected)
+
+    return Parts(payload, rejected).each("rules", read)
 
 
-def _rule_row(rule: Payload, account: str, escalation_id: str, step: int) -> Row:
-    recipient = nested(rule, "recipient")
+def _rule_row(rule: Payload, account: str, escalation_id: str, step: int, rejected: Rejected | None) -> Row:
+    parts = Parts(rule, rejected)
+    recipient = parts.nested("recipient")
     return (
         account,
         escalation_id,
         step,
-        text(rule, "condition"),
-        text(rule, "notifyType"),
-        delay_seconds(rule),
-        text(recipient, "type"),
-        text(recipient, "id"),
-        text(recipient, "name") or text(recipient, "username"),
+        parts.read(text, "condition"),
+        parts.read(text, "notifyType"),
+        parts.read(lambda payload, _: delay_seconds(payload), "delay"),
+        recipient.read(text, "type"),
+        recipient.read(text, "id"),
+        recipient.read(text, "name") or recipient.read(text, "username"),
         json_text(rule),
     )
 
@@ -147,6 +163,18 @@ def delay_seconds(rule: Payload) -> int | None:
         return None
     seconds = amount * _UNIT_SECONDS.get(unit, 1) // _UNITS_PER_SECOND.get(unit, 1)
     return fitting(seconds, "delay", bits=64)
+
+
+def _minutes(payload: Payload, name: str) -> int | None:
+    """Minutes as seconds."""
+    minutes = integer(payload, name)
+    return None if minutes is None else fitting(minutes * 60, name, bits=32)
+
+
+def _object(item: Any, name: str) -> Payload:
+    if not isinstance(item, dict):
+        raise UnreadablePayloadError(f"{name}: expected objects")
+    return item
 
 
 def _source(raw: Raw) -> str:

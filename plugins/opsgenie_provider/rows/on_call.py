@@ -9,14 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from functools import partial
 from itertools import groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from msgspec import Raw
 
 from opsgenie_provider.rows.fields import (
     Payload,
+    UnreadablePayloadError,
     decode,
+    items,
     json_text,
     key_text,
     nested,
@@ -25,6 +28,7 @@ from opsgenie_provider.rows.fields import (
     required_timestamp,
     text,
 )
+from opsgenie_provider.rows.parts import Parts, Rejected
 
 
 class Period(NamedTuple):
@@ -47,22 +51,31 @@ class Coverage(NamedTuple):
     read_at: datetime
 
 
-def timeline_periods(raw: Raw) -> list[Period]:
+def timeline_periods(raw: Raw, *, rejected: Rejected | None = None) -> list[Period]:
     """The periods of a schedule's final timeline (schedule API, timeline).
 
     ``periods`` may be missing, and ``recipient`` is absent where nobody is on call; a team or an
     escalation policy on call is given as the people behind it in ``flattenedRecipients``.
+
+    :param rejected: takes single periods that cannot be read.
     """
     timeline = nested(decode(raw), "finalTimeline")
-    return [
-        period
-        for rotation in objects(timeline, "rotations")
-        for item in objects(rotation, "periods")
-        for period in _periods(required_text(rotation, "id"), item)
-    ]
+    found: list[list[Period]] = []
+    for rotation in objects(timeline, "rotations"):
+        # No list of periods is no single period, but a timeline of another shape.
+        items(rotation, "periods")
+        read = partial(_periods, required_text(rotation, "id"))
+        found += Parts(rotation, rejected).each("periods", read)
+    return [period for periods in found for period in periods]
 
 
-def _periods(rotation_id: str, item: Payload) -> Iterator[Period]:
+def _periods(rotation_id: str, item: Any) -> list[Period]:
+    if not isinstance(item, dict):
+        raise UnreadablePayloadError("periods: expected objects")
+    return list(_periods_of(rotation_id, item))
+
+
+def _periods_of(rotation_id: str, item: Payload) -> Iterator[Period]:
     start_at, end_at = required_timestamp(item, "startDate"), required_timestamp(item, "endDate")
     if end_at <= start_at:
         return

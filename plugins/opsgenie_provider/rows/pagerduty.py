@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import NamedTuple
 
 from msgspec import Raw
@@ -19,6 +20,7 @@ from opsgenie_provider.rows.fields import (
     text,
     timestamp,
 )
+from opsgenie_provider.rows.parts import Parts, Rejected
 from opsgenie_provider.rows.tables import Row
 
 RESOLVED = "resolved"
@@ -43,7 +45,9 @@ class PagerdutyIncidentRow(NamedTuple):
     raw: str
 
 
-def pagerduty_incident_row(raw: Raw, *, account: str) -> PagerdutyIncidentRow:
+def pagerduty_incident_row(
+    raw: Raw, *, account: str, rejected: Rejected | None = None
+) -> PagerdutyIncidentRow:
     """An incident (incidents API). Any field that is not required may be null.
 
     Accounts from before 2023 may lack ``resolved_at``; of a resolved incident the last change of
@@ -51,23 +55,24 @@ def pagerduty_incident_row(raw: Raw, *, account: str) -> PagerdutyIncidentRow:
     """
     payload = decode(raw)
     status = text(payload, "status")
-    service, priority = nested(payload, "service"), nested(payload, "priority")
-    resolved_at = timestamp(payload, "resolved_at") or timestamp(payload, "last_status_change_at")
+    parts = Parts(payload, rejected)
+    service, priority = parts.nested("service"), parts.nested("priority")
+    resolved_at = parts.read(timestamp, "resolved_at") or parts.read(timestamp, "last_status_change_at")
     return PagerdutyIncidentRow(
         account=account,
         incident_id=required_text(payload, "id"),
-        incident_number=integer(payload, "incident_number", bits=64),
-        title=text(payload, "title") or text(payload, "summary"),
+        incident_number=parts.read(partial(integer, bits=64), "incident_number"),
+        title=parts.read(text, "title") or parts.read(text, "summary"),
         status=status,
-        urgency=text(payload, "urgency"),
-        priority=text(priority, "name") or text(priority, "summary"),
-        service_id=key_text(service, "id"),
+        urgency=parts.read(text, "urgency"),
+        priority=priority.read(text, "name") or priority.read(text, "summary"),
+        service_id=service.read(key_text, "id"),
         # It is part of the keys of the dora tables.
-        service_name=key_text(service, "name") or key_text(service, "summary"),
+        service_name=service.read(key_text, "name") or service.read(key_text, "summary"),
         created_at=required_timestamp(payload, "created_at"),
         resolved_at=resolved_at if status == RESOLVED else None,
-        merged_into=text(nested(nested(payload, "resolve_reason"), "incident"), "id"),
-        web_url=text(payload, "html_url"),
+        merged_into=parts.nested("resolve_reason").nested("incident").read(text, "id"),
+        web_url=parts.read(text, "html_url"),
         raw=_source(raw),
     )
 
@@ -85,25 +90,27 @@ def log_entry_row(raw: Raw, *, account: str, incident_id: str | None = None) -> 
     )
 
 
-def note_row(raw: Raw, *, account: str, incident_id: str) -> Row:
+def note_row(raw: Raw, *, account: str, incident_id: str, rejected: Rejected | None = None) -> Row:
     """A note; its author is a user, or what a rule or service calls itself (incidents API, notes)."""
     payload = decode(raw)
-    user = nested(payload, "user")
+    parts = Parts(payload, rejected)
+    user, channel = parts.nested("user"), parts.nested("channel")
     return (
         account,
         incident_id,
         required_text(payload, "id"),
-        text(user, "name") or text(user, "summary") or text(nested(payload, "channel"), "summary"),
+        user.read(text, "name") or user.read(text, "summary") or channel.read(text, "summary"),
         text(payload, "content"),
         timestamp(payload, "created_at"),
         _source(raw),
     )
 
 
-def named_rows(raw: Raw, *, account: str) -> list[Row]:
+def named_rows(raw: Raw, *, account: str, rejected: Rejected | None = None) -> list[Row]:
     """A service or a team: id and name."""
     payload = decode(raw)
-    name = text(payload, "name") or text(payload, "summary")
+    parts = Parts(payload, rejected)
+    name = parts.read(text, "name") or parts.read(text, "summary")
     return [(account, required_text(payload, "id"), name, _source(raw))]
 
 

@@ -48,7 +48,9 @@ INCIDENT_TIMELINE = Table(
     ("entry_type", "event_at", "actor_name", "actor_type", "raw"),
 )
 TIMELINE_READS = Table(
-    "opsgenie_timeline_reads", ("account", "incident_id"), ("incident_updated_at", "incident_status")
+    "opsgenie_timeline_reads",
+    ("account", "incident_id"),
+    ("incident_updated_at", "incident_status", "refused_to"),
 )
 SERVICES = Table("opsgenie_services", ("account", "service_id"), ("name", "team_id", "raw"))
 TEAMS = Table("opsgenie_teams", ("account", "team_id"), ("name", "raw"))

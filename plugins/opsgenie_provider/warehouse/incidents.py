@@ -10,6 +10,7 @@ from typing import NamedTuple, Self
 from msgspec import Raw
 from psycopg import sql
 
+from opsgenie_provider.absence import WHOLE_ACCOUNT
 from opsgenie_provider.rows.fields import UnreadablePayloadError
 from opsgenie_provider.rows.incidents import IncidentRows, incident_rows, timeline_row
 from opsgenie_provider.rows.tables import (
@@ -80,6 +81,7 @@ class IncidentBatch:
     the rows before them.
 
     :param key_reach: what the key can see, as ``Access.reach`` has it.
+    :ivar rejected: payloads that cannot be read, and parts of such that can, each with its reason.
     """
 
     def __init__(self, connection: Connection, account: str, key_reach: str) -> None:
@@ -117,6 +119,7 @@ class IncidentBatch:
             if incident_id not in self.ids:
                 self.ids.add(incident_id)
                 self._rows.append(rows)
+                self.rejected.update(rows.rejected)
                 new += 1
         if len(self._rows) >= _COPY_ROWS:
             self._copy()
@@ -131,11 +134,8 @@ class IncidentBatch:
         for staged in self._staged:
             staged.clear()
 
-    def missing(self, since: datetime, until: datetime, *, sees_all: bool) -> list[str]:
-        """Ids of stored incidents of [since, until) that the batch lacks though its key could see them.
-
-        :param sees_all: the key sees the whole account, also what another key read last.
-        """
+    def missing(self, since: datetime, until: datetime) -> list[str]:
+        """Ids of stored incidents of [since, until) that the batch lacks."""
         self._copy()
         self._sent()
         return [
@@ -144,21 +144,22 @@ class IncidentBatch:
                 sql.SQL(
                     "select incident_id from staging.opsgenie_incidents as stored "
                     "where account = %s and created_at >= %s and created_at < %s and deleted_at is null "
-                    "and (%s or key_reach = %s) and not exists (select from {staged} as staged "
+                    "and not exists (select from {staged} as staged "
                     "where staged.incident_id = stored.incident_id)"
                 ).format(staged=_STAGED_INCIDENTS),
-                (self._account, since, until, sees_all, self._key_reach),
+                (self._account, since, until),
             )
         ]
 
     def left_status(self, statuses: Iterable[str], *, before: datetime) -> list[str]:
         """Ids of incidents created before an instant that are stored with one of the statuses, of which
-        the batch should hold all, and that it does not hold: they have another one by now."""
+        the batch should hold all, and that it does not hold: they may have another one by now. Only of
+        those that this key has seen: the others it would not list in any case."""
         self._sent()
         rows = self._connection.execute(
             "select incident_id from staging.opsgenie_incidents where account = %s and created_at < %s "
-            "and status = any(%s) and deleted_at is null",
-            (self._account, before, list(statuses)),
+            "and status = any(%s) and deleted_at is null and (%s = %s or key_reach = %s)",
+            (self._account, before, list(statuses), self._key_reach, WHOLE_ACCOUNT, self._key_reach),
         )
         return [incident_id for (incident_id,) in rows if incident_id not in self.ids]
 
@@ -215,8 +216,14 @@ class DueTimeline(NamedTuple):
     status: str | None
 
 
-def due_timelines(connection: Connection, account: str) -> list[DueTimeline]:
-    """Incidents that changed since their timeline was read: ended ones first, the newest first."""
+def due_timelines(
+    connection: Connection, account: str, *, key_reach: str, key_sight: str
+) -> list[DueTimeline]:
+    """Incidents that changed since their timeline was read, ended ones first, the newest first; of all
+    of them first those that this key has listed.
+
+    :param key_sight: what the key sees; a timeline that was refused to a key of another sight is due, too.
+    """
     rows = connection.execute(
         """
         select incident.incident_id, incident.updated_at, incident.status
@@ -225,10 +232,14 @@ def due_timelines(connection: Connection, account: str) -> list[DueTimeline]:
         where account = %s and incident.deleted_at is null
             and (reads.incident_id is null
                 or (reads.incident_updated_at, reads.incident_status)
-                is distinct from (incident.updated_at, incident.status))
-        order by incident.status in ('resolved', 'closed') desc, incident.created_at desc
+                is distinct from (incident.updated_at, incident.status)
+                or reads.refused_to <> %s)
+        order by
+            incident.key_reach is not distinct from %s desc,
+            incident.status in ('resolved', 'closed') desc,
+            incident.created_at desc
         """,
-        (account,),
+        (account, key_sight, key_reach),
     ).fetchall()
     return [DueTimeline(*row) for row in rows]
 
@@ -236,6 +247,26 @@ def due_timelines(connection: Connection, account: str) -> list[DueTimeline]:
 def forget_timelines(connection: Connection, account: str) -> None:
     """Make every timeline of an account due again; what is stored of them stays until then."""
     connection.execute("delete from staging.opsgenie_timeline_reads where account = %s", (account,))
+
+
+def forget_refusals(connection: Connection, account: str) -> None:
+    """Make the timelines due again that a key was refused."""
+    connection.execute(
+        "delete from staging.opsgenie_timeline_reads where account = %s and refused_to is not null",
+        (account,),
+    )
+
+
+def record_refusals(
+    connection: Connection, account: str, incidents: Iterable[DueTimeline], key_sight: str
+) -> None:
+    """Note the timelines that a key was refused: it does not ask again, and a key of another sight does.
+
+    What is stored of them stays.
+    """
+    staged = Staged(connection, TIMELINE_READS)
+    staged.copy((account, *incident, key_sight) for incident in incidents)
+    staged.merge()
 
 
 def load_timelines(
@@ -246,10 +277,10 @@ def load_timelines(
     reads: list[Row] = []
     rejected: list[tuple[bytes, str]] = []
     for incident, payloads in timelines:
-        reads.append((account, *incident))
+        reads.append((account, *incident, None))
         for raw in payloads:
             try:
-                row = timeline_row(raw, account=account, incident_id=incident.incident_id)
+                row = timeline_row(raw, account=account, incident_id=incident.incident_id, rejected=rejected)
                 entries[row[1], row[2]] = row
             except UnreadablePayloadError as error:
                 rejected.append((bytes(raw), str(error)))

@@ -15,6 +15,7 @@ from opsgenie_provider.rows.pagerduty import (
     pagerduty_incident_row,
     priority_row,
 )
+from opsgenie_provider.rows.parts import Rejected
 from opsgenie_provider.rows.tables import (
     PAGERDUTY_DETAIL_READS,
     PAGERDUTY_INCIDENTS,
@@ -26,7 +27,6 @@ from opsgenie_provider.rows.tables import (
 from opsgenie_provider.warehouse.connection import Connection
 from opsgenie_provider.warehouse.staged import Staged
 
-Rejected = list[tuple[bytes, str]]
 _AROUND = timedelta(seconds=10)
 
 # What changes whenever the log entries or notes of an incident do, as far as its payload tells.
@@ -112,7 +112,7 @@ def merge_pagerduty_incidents(
     rejected: Rejected = []
     for raw in payloads:
         try:
-            row = pagerduty_incident_row(raw, account=account)
+            row = pagerduty_incident_row(raw, account=account, rejected=rejected)
         except UnreadablePayloadError as error:
             rejected.append((bytes(raw), str(error)))
             continue
@@ -154,7 +154,7 @@ def merge_details(
                 rejected.append((bytes(raw), str(error)))
         for raw in found.notes or ():
             try:
-                row = note_row(raw, account=account, incident_id=incident.incident_id)
+                row = note_row(raw, account=account, incident_id=incident.incident_id, rejected=rejected)
                 notes[PAGERDUTY_NOTES.key_of(row)] = row
             except UnreadablePayloadError as error:
                 rejected.append((bytes(raw), str(error)))
@@ -181,10 +181,12 @@ def derive_times(connection: Connection, account: str) -> int:
     return connection.execute(_DERIVE, {"account": account}).rowcount
 
 
-def merge_priorities(connection: Connection, account: str, payloads: Iterable[Raw]) -> Rejected:
+def merge_priorities(
+    connection: Connection, account: str, payloads: Iterable[Raw], *, prune: bool
+) -> Rejected:
     """Make these, the most severe first, the account's priorities; returns what was unreadable.
 
-    What is missing from them leaves only if all could be read.
+    :param prune: what is missing from them is gone; it leaves only if all could be read.
     """
     rows: list[Row] = []
     rejected: Rejected = []
@@ -195,7 +197,7 @@ def merge_priorities(connection: Connection, account: str, payloads: Iterable[Ra
             rejected.append((bytes(raw), str(error)))
     staged = Staged(connection, PAGERDUTY_PRIORITIES)
     staged.copy({PAGERDUTY_PRIORITIES.key_of(row): row for row in rows}.values())
-    if not rejected:
+    if prune and not rejected:
         staged.prune("account = %(account)s", {"account": account})
     staged.merge()
     return rejected

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from typing import Protocol
 
 from msgspec import Raw
 
 from opsgenie_provider.rows.fields import UnreadablePayloadError
 from opsgenie_provider.rows.on_call import Coverage, Period
+from opsgenie_provider.rows.parts import Rejected
 from opsgenie_provider.rows.tables import ON_CALL_PERIODS, Row, Table
 from opsgenie_provider.warehouse.connection import Connection
 from opsgenie_provider.warehouse.staged import Staged
 
-ToRows = Callable[[Raw], list[Row]]
+
+class ToRows(Protocol):
+    """Makes a table's rows from a payload; parts that cannot be read go to ``rejected``."""
+
+    def __call__(self, raw: Raw, /, *, rejected: Rejected) -> list[Row]: ...
 
 
 class Snapshot:
     """Everything that an account has of one or several kinds of objects.
 
-    :param kinds: each table with the function that makes its rows from a payload.
+    :param kinds: each table with the function that makes its rows from a payload; the objects' own
+        table first, then those of what belongs to them.
+    :ivar rejected: payloads that could not be read, and parts of such that could, each with its reason.
     """
 
     def __init__(self, connection: Connection, account: str, kinds: Iterable[tuple[Table, ToRows]]) -> None:
@@ -26,30 +34,42 @@ class Snapshot:
         self._account = account
         self._kinds = list(kinds)
         self._rows: dict[Table, dict[Row, Row]] = {table: {} for table, _ in self._kinds}
-        self.rejected: list[tuple[bytes, str]] = []
+        self.rejected: Rejected = []
+        self._unreadable = False
+        self._torn: set[Table] = set()
 
     def add(self, items: Iterable[Raw]) -> None:
-        """Take payloads; one that cannot be read for any of the tables is kept aside."""
+        """Take payloads; one that cannot be read for any of the tables goes to ``rejected``."""
         for raw in items:
+            rows: list[tuple[Table, Row]] = []
+            parts: dict[Table, Rejected] = {table: [] for table, _ in self._kinds}
             try:
-                rows = [(table, row) for table, to_rows in self._kinds for row in to_rows(raw)]
+                for table, to_rows in self._kinds:
+                    rows += ((table, row) for row in to_rows(raw, rejected=parts[table]))
             except UnreadablePayloadError as error:
                 self.rejected.append((bytes(raw), str(error)))
+                self._unreadable = True
                 continue
             for table, row in rows:
                 self._rows[table][table.key_of(row)] = row
+            for table, rejected in parts.items():
+                self.rejected += rejected
+                # A part of an object is a field of it, and the object is there; but of what belongs to
+                # it, it may be a whole row.
+                if rejected and table is not self._kinds[0][0]:
+                    self._torn.add(table)
 
-    def merge(self, *, complete: bool) -> int:
+    def merge(self, *, prune: bool) -> int:
         """Write the snapshot; returns how many rows changed.
 
-        Rows that are missing from it are deleted only if it is ``complete`` and all of it could be
-        read: or else they may be what could not.
+        :param prune: what the snapshot lacks is gone. It stays all the same while something could not
+            be read: it may be that.
         """
         changed = 0
         for table, rows in self._rows.items():
             staged = Staged(self._connection, table)
             staged.copy(rows.values())
-            if complete and not self.rejected:
+            if prune and not self._unreadable and table not in self._torn:
                 changed += staged.prune("account = %(account)s", {"account": self._account})
             changed += sum(staged.merge())
         return changed

@@ -7,9 +7,34 @@ from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
+from psycopg.types.range import Range
 
 from opsgenie_provider.rows.fields import is_too_fine
 from opsgenie_provider.warehouse.connection import Connection
+
+_MOVE_WATERMARK = """
+with known as (
+    select account, stream, watermark_at, read_ahead + tstzmultirange(%(read)s::tstzrange) as ranges
+    from staging.sync_state
+    where account = %(account)s and stream = %(stream)s and watermark_at is not null
+    for update
+),
+moved as (
+    select
+        account,
+        stream,
+        ranges,
+        greatest(watermark_at, (
+            select max(upper(piece)) from unnest(ranges) as piece where lower(piece) <= watermark_at
+        )) as watermark_at
+    from known
+)
+update staging.sync_state as state
+set watermark_at = moved.watermark_at,
+    read_ahead = moved.ranges * tstzmultirange(tstzrange(moved.watermark_at, null))
+from moved
+where (state.account, state.stream) = (moved.account, moved.stream)
+"""
 
 
 class StreamState(NamedTuple):
@@ -46,23 +71,26 @@ def record_success(
     rows_changed: int,
     read: tuple[datetime, datetime] | None = None,
 ) -> None:
-    """Note a success; the watermark moves to the end of what was ``read``, never over a gap or back."""
-    since, until = read or (None, None)
+    """Note a success; the watermark moves to the end of what was ``read``, never over a gap or back.
+
+    What was read beyond a gap waits in ``read_ahead`` for the gap to be closed: the windows of a run
+    end in any order.
+    """
     connection.execute(
         """
         insert into staging.sync_state as state (account, stream, last_success_at, rows_changed)
         values (%(account)s, %(stream)s, now(), %(rows_changed)s)
         on conflict (account, stream) do update set
-            last_success_at = now(),
-            rows_changed = excluded.rows_changed,
-            watermark_at = case
-                when %(since)s::timestamptz <= state.watermark_at
-                    then greatest(state.watermark_at, %(until)s::timestamptz)
-                else state.watermark_at
-            end
+            last_success_at = now(), rows_changed = excluded.rows_changed
         """,
-        {"account": account, "stream": stream, "rows_changed": rows_changed, "since": since, "until": until},
+        {"account": account, "stream": stream, "rows_changed": rows_changed},
     )
+    if read is not None:
+        connection.execute(_MOVE_WATERMARK, {"account": account, "stream": stream, "read": _range(read)})
+
+
+def _range(read: tuple[datetime, datetime]) -> Range[datetime]:
+    return Range(*read, bounds="[)")
 
 
 def keep_rejected(

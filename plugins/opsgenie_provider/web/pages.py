@@ -228,9 +228,7 @@ def sync(request: Request) -> Response:
     """How fresh everything is, what could not be read, and what the keys do not see."""
     with reading() as reader:
         found = {name: reader.rows(name) for name in ("streams", "rejected", "keys", "refreshes")}
-    return templates.TemplateResponse(
-        request, "sync.html", found | {"late": timedelta(hours=2).total_seconds()}
-    )
+    return templates.TemplateResponse(request, "sync.html", found)
 
 
 @router.get("/migration")

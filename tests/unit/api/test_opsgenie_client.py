@@ -49,7 +49,7 @@ READS: dict[str, tuple[Any, str, dict[str, list[str]], str, Any]] = {
         {"entries": []},
     ),
     "services": (
-        lambda c: list(c.services()),
+        lambda c: c.services(),
         "/v1/services",
         {"limit": ["100"], "offset": ["0"], "order": ["asc"]},
         "configuration",
@@ -57,7 +57,7 @@ READS: dict[str, tuple[Any, str, dict[str, list[str]], str, Any]] = {
     ),
     "service_count": (lambda c: c.service_count(), "/v1/services", {"limit": ["1"]}, "configuration", []),
     "users": (
-        lambda c: list(c.users()),
+        lambda c: c.users(),
         "/v2/users",
         {"limit": ["100"], "offset": ["0"], "order": ["asc"]},
         "search",
@@ -182,8 +182,24 @@ def test_pages_are_counted_off_by_what_came(client: OpsgenieClient, requests_moc
         return {"data": pages[offset], "paging": link if offset != "4" else {}}
 
     requests_mock.get(f"{BASE}/v2/users", json=answer)
-    assert ids(client.users()) == [f'{{"id": "{each}"}}' for each in "abcde"]
+    assert ids(client.users().items) == [f'{{"id": "{each}"}}' for each in "abcde"]
     assert {sent.hostname for sent in requests_mock.request_history} == {"api.eu.opsgenie.com"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "complete"),
+    [
+        ({"data": listed("a", "b")}, True),
+        ({"data": listed("a", "b"), "totalCount": 2, "paging": {"first": "x"}}, True),
+        ({"data": listed("a", "b"), "totalCount": 3}, False),
+        ({"data": listed("a", "b"), "paging": {"next": "x"}}, False),
+    ],
+)
+def test_a_list_in_one_answer_is_whole_unless_it_says_that_there_is_more(
+    client: OpsgenieClient, requests_mock: rm.Mocker, answer: Any, complete: bool
+) -> None:
+    requests_mock.get(f"{BASE}/v2/teams", json=answer)
+    assert client.teams().complete is complete
 
 
 def test_reads_limits_of_all_domains(client: OpsgenieClient, requests_mock: rm.Mocker) -> None:

@@ -168,6 +168,20 @@ def test_a_window_that_moves_is_read_again(executor: ThreadPoolExecutor) -> None
     assert kept.created == list(range(1, 250))
 
 
+def test_a_window_that_outgrows_what_is_listed_is_split(executor: ThreadPoolExecutor) -> None:
+    account = Account([n * 700 for n in range(REACHABLE)])
+    window = Window(0, REACHABLE * 700)
+
+    def grow(number: int) -> None:
+        if number == 5:
+            account.created = sorted([*account.created, *(n * 700 + 1 for n in range(300))])
+
+    account.before_read = grow
+    found, complete = read_all(account, executor, window)
+    assert found == account.created
+    assert complete
+
+
 def test_a_window_that_never_rests_is_kept_but_not_called_complete(
     executor: ThreadPoolExecutor, caplog: pytest.LogCaptureFixture
 ) -> None:

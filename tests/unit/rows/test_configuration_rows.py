@@ -166,6 +166,33 @@ def test_rules_that_cannot_be_read_say_why(payload: dict[str, Any], reason: str)
         rows.escalation_rule_rows(raw({"id": "e"} | payload), account="acme")
 
 
+@pytest.mark.parametrize(
+    ("read", "payload", "field", "rows_left"),
+    [
+        (rows.service_rows, SERVICE, {"teamId": []}, 1),
+        (rows.team_rows, TEAM, {"name": []}, 1),
+        (rows.user_rows, USER, {"fullName": {}}, 1),
+        (rows.schedule_rows, SCHEDULE, {"enabled": "yes"}, 1),
+        (rows.schedule_rows, SCHEDULE, {"ownerTeam": "team-1"}, 1),
+        (rows.rotation_rows, SCHEDULE, {"rotations": [*SCHEDULE["rotations"], "third"]}, 2),
+        (rows.escalation_rows, ESCALATION, {"repeat": 3}, 1),
+        (rows.escalation_rule_rows, ESCALATION, {"rules": [None, *ESCALATION["rules"]]}, 2),
+    ],
+)
+def test_only_the_part_that_cannot_be_read_is_left_out(
+    read: Any, payload: Any, field: dict[str, Any], rows_left: int
+) -> None:
+    rejected: list[tuple[bytes, str]] = []
+    found = read(raw(payload | field), account="acme", rejected=rejected)
+    assert len(found) == rows_left
+    [(part, reason)] = rejected
+    [name] = field
+    assert json.loads(part)["id"] == payload["id"]
+    assert reason.startswith(f"{name}: ")
+    if read is rows.escalation_rule_rows:
+        assert [row[2] for row in found] == [2, 3], "a rule that cannot be read is a step all the same"
+
+
 def test_a_wait_that_no_column_holds_is_refused() -> None:
     with pytest.raises(UnreadablePayloadError, match=r"waitInterval: .* is out of range"):
         rows.escalation_rows(raw({"id": "e", "repeat": {"waitInterval": 2**30}}), account="acme")

@@ -101,18 +101,61 @@ def test_a_responder_known_by_name_only_is_kept() -> None:
         ({"id": None}, "id: missing"),
         ({"createdAt": None}, "createdAt: missing"),
         ({"createdAt": "soon"}, "createdAt: 'soon' is not an ISO 8601 timestamp"),
-        ({"tags": "prod"}, "tags: expected a list, got str"),
-        ({"tags": [{"name": "prod"}]}, "tags: expected a text, got dict"),
-        ({"links": []}, "links: expected an object, got list"),
-        ({"impactedServices": [{"id": "svc-1"}]}, "impactedServices: expected a text, got dict"),
-        ({"responders": ["ann"]}, "responders: expected objects"),
-        ({"responders": [{"type": "user"}]}, "responders: one has neither id nor name"),
+        ({"status": ["open"]}, "status: expected a text, got list"),
     ],
 )
 def test_what_cannot_be_read_says_why(change: dict[str, Any], reason: str) -> None:
     with pytest.raises(UnreadablePayloadError) as caught:
         read(INCIDENT | change)
     assert str(caught.value) == reason
+
+
+@pytest.mark.parametrize(
+    ("change", "kept", "reason"),
+    [
+        ({"tags": "prod"}, "prod", "tags: expected a list, got str"),
+        ({"tags": ["db", {"name": "prod"}]}, [{"name": "prod"}], "tags: expected a text, got dict"),
+        ({"links": []}, [], "links: expected an object, got list"),
+        ({"tinyId": []}, [], "tinyId: expected a text, got list"),
+        ({"message": {}}, {}, "message: expected a text, got dict"),
+        ({"description": []}, [], "description: expected a text, got list"),
+        ({"priority": {"id": 1}}, {"id": 1}, "priority: expected a text, got dict"),
+        ({"updatedAt": "now"}, "now", "updatedAt: 'now' is not an ISO 8601 timestamp"),
+        ({"impactStartDate": 5}, 5, "impactStartDate: 5 is not an ISO 8601 timestamp"),
+        ({"impactEndDate": "soon"}, "soon", "impactEndDate: 'soon' is not an ISO 8601 timestamp"),
+        (
+            {"impactedServices": ["svc-1", {"id": "svc-2"}]},
+            [{"id": "svc-2"}],
+            "impactedServices: expected a text, got dict",
+        ),
+        ({"responders": "ann"}, "ann", "responders: expected a list, got str"),
+        ({"responders": [{"type": "team", "id": "t"}, "ann"]}, ["ann"], "responders: expected objects"),
+        (
+            {"responders": [{"type": "user"}]},
+            [{"type": "user"}],
+            "responders: one has neither id nor name",
+        ),
+    ],
+)
+def test_only_the_part_that_cannot_be_read_is_left_out(
+    change: dict[str, Any], kept: Any, reason: str
+) -> None:
+    """The incident counts: what else it says could be read."""
+    good, rows = read(INCIDENT), read(INCIDENT | change)
+    [(part, why)] = rows.rejected
+    [name] = change
+    assert json.loads(part) == {"id": INCIDENT["id"], name: kept}
+    assert why == f"{reason}; only this part is left out"
+    row, whole = (dict(zip(INCIDENTS.columns, each.incident, strict=True)) for each in (rows, good))
+    differing = {column for column in row if row[column] != whole[column] and column != "raw"}
+    assert len(differing) <= 1
+    assert rows.services == good.services[: 1 if name == "impactedServices" else None]
+    if name != "responders":
+        assert rows.responders == good.responders
+    elif kept == ["ann"]:
+        assert [responder[2:4] for responder in rows.responders] == [("team", "t")]
+    if kept == [{"name": "prod"}]:
+        assert row["tags"] == ["db"]
 
 
 def test_every_column_of_a_timeline_entry() -> None:

@@ -1,0 +1,83 @@
+"""Reads a paged list as a whole, and says whether it held still meanwhile.
+
+Offsets count from the start of a list: one item that is deleted between two pages moves every later
+one up, and one of them is listed on neither page. A count that does not match shows it; where the
+service gives none, a second read does.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import NamedTuple, Protocol
+
+import msgspec
+from msgspec import Raw
+
+from opsgenie_provider.api.decoding import decode_into
+
+log = logging.getLogger(__name__)
+_READS_OF_A_MOVING_LIST = 4
+
+
+class ListPage(Protocol):
+    """A page of either service."""
+
+    @property
+    def items(self) -> list[Raw]:
+        """The payloads as received."""
+
+    @property
+    def total(self) -> int | None:
+        """How many items the list has; None where the service does not say."""
+
+
+class Listing(NamedTuple):
+    """A list of the service.
+
+    :param items: the payloads, each object once.
+    :param complete: whether it is known to be the whole list. Otherwise it may lack some.
+    """
+
+    items: list[Raw]
+    complete: bool
+
+
+class _Identified(msgspec.Struct):
+    id: str
+
+
+def identity(item: Raw) -> str | bytes:
+    """The id; of what cannot be read, the payload itself: it is for its reader to refuse."""
+    try:
+        return decode_into(item, _Identified).id
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return bytes(item)
+
+
+def read_whole(pages: Callable[[], Iterable[ListPage]], what: str) -> Listing:
+    """Read a list until it held still, at most a few times.
+
+    :param pages: starts a read of the list.
+    :param what: the list's name, for the log.
+    """
+    seen: dict[str | bytes, Raw] = {}
+    before: set[str | bytes] | None = None
+    for _ in range(_READS_OF_A_MOVING_LIST):
+        found: dict[str | bytes, Raw] = {}
+        totals: list[int | None] = []
+        for page in pages():
+            found |= {identity(item): item for item in page.items}
+            totals.append(page.total)
+        counts = set(totals)
+        # A single page is one moment of the list.
+        if counts == {len(found)} or (counts == {None} and (len(totals) == 1 or found.keys() == before)):
+            return Listing(list(found.values()), complete=True)
+        before = set(found)
+        seen |= found
+    log.warning(
+        "The list of %s kept changing while it was read, or its count never matched: all that was listed "
+        "is stored, and nothing is taken for gone.",
+        what,
+    )
+    return Listing(list(seen.values()), complete=False)

@@ -1,0 +1,60 @@
+"""Reads the optional parts of a payload, each by itself.
+
+One that cannot be read is left out and kept with its reason; the object still counts. An object is
+refused as a whole only where it cannot be told which one it is, or when it happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from opsgenie_provider.rows.fields import Payload, UnreadablePayloadError, items, json_text, nested
+
+T = TypeVar("T")
+# Payloads, or parts of them as {"id": ..., <field>: ...}, each with why it could not be read.
+Rejected = list[tuple[bytes, str]]
+
+
+class Parts:
+    """The optional fields of an object.
+
+    :param rejected: takes what cannot be read. None: the first such part is raised.
+    :param within: the id of the object that this one is a part of.
+    """
+
+    def __init__(self, payload: Payload, rejected: Rejected | None, *, within: Any = None) -> None:
+        self._payload = payload
+        self._rejected = rejected
+        self._id = payload.get("id") if within is None else within
+
+    def read(self, read: Callable[[Payload, str], T | None], name: str) -> T | None:
+        """A field by a function of ``rows.fields``; None where it cannot be read."""
+        try:
+            return read(self._payload, name)
+        except UnreadablePayloadError as error:
+            self._reject(name, self._payload.get(name), error)
+            return None
+
+    def nested(self, name: str) -> Parts:
+        """The optional fields of an object within; of none where it is no object."""
+        return Parts(self.read(nested, name) or {}, self._rejected, within=self._id)
+
+    def each(self, name: str, read: Callable[[Any], T | None]) -> list[T]:
+        """What ``read`` makes of the items of a list; those of which it makes None are left out."""
+        found: list[T] = []
+        for item in self.read(items, name) or ():
+            try:
+                made = read(item)
+            except UnreadablePayloadError as error:
+                self._reject(name, [item], error)
+                continue
+            if made is not None:
+                found.append(made)
+        return found
+
+    def _reject(self, name: str, value: Any, error: UnreadablePayloadError) -> None:
+        if self._rejected is None:
+            raise error
+        part = json_text({"id": self._id, name: value}) or ""
+        self._rejected.append((part.encode(), f"{error}; only this part is left out"))
