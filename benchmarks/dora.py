@@ -28,10 +28,10 @@ import psycopg
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "plugins"))
 
-from opsgenie_provider.settings import Settings  # noqa: E402
-from opsgenie_provider.warehouse.connection import Connection, Warehouse  # noqa: E402
 from opsgenie_provider.dora.refresh import refresh
 from opsgenie_provider.dora.summary import Summary  # noqa: E402
+from opsgenie_provider.settings import Settings  # noqa: E402
+from opsgenie_provider.warehouse.connection import Connection, Warehouse  # noqa: E402
 from opsgenie_provider.warehouse.schema import upgrade  # noqa: E402
 
 SQL = ROOT / "include" / "sql"
@@ -220,13 +220,13 @@ def measure(
         admin.execute(f"drop database if exists {name}")  # type: ignore[arg-type]
         admin.execute(f"create database {name}")  # type: ignore[arg-type]
     warehouse = Warehouse(lambda: psycopg.connect(uri, dbname=name), name)
-    upgrade(warehouse, SQL / "schema")
+    upgrade(warehouse)
     settings = Settings()
     found: dict[str, Any] = {}
     with warehouse.connection() as connection:
         fill(connection, rows, services, skew)
         settle(connection)
-        full = refresh(connection, SQL, settings)
+        full = refresh(connection, settings)
         found["whole full refresh"] = sum(full.seconds.values())
         found["full attribution"] = attribution_seconds(full)
         show_steps("full", full)
@@ -248,7 +248,7 @@ def measure(
         connection.execute(EDIT_DEPLOYMENTS, numbers)
         connection.commit()
         settle(connection)
-        changed = refresh(connection, SQL, settings)
+        changed = refresh(connection, settings)
         assert not changed.full, changed.reason
         show_steps("incremental", changed)
         found["with the scope"] = attribution_seconds(full) + full.seconds["05_scope.full"]

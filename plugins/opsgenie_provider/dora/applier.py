@@ -104,4 +104,6 @@ def _same(left: str, right: str, names: tuple[str, ...]) -> sql.Composable:
 
 
 def _listed(names: list[str] | tuple[str, ...], table: str | None = None) -> sql.Composed:
-    return sql.SQL(", ").join(sql.Identifier(table, name) if table else sql.Identifier(name) for name in names)
+    return sql.SQL(", ").join(
+        sql.Identifier(table, name) if table else sql.Identifier(name) for name in names
+    )

@@ -21,6 +21,7 @@ from opsgenie_provider.dora.applier import apply
 from opsgenie_provider.dora.checks import DataCheckError, run_check
 from opsgenie_provider.dora.steps import SCOPES, STEPS, TABLES, Scope, Table
 from opsgenie_provider.dora.summary import Summary, summarize
+from opsgenie_provider.resources import sql_directory
 from opsgenie_provider.settings import Settings
 from opsgenie_provider.warehouse.connection import Connection
 
@@ -44,21 +45,20 @@ class Rules(NamedTuple):
     repository_environments: dict[str, list[str]]
 
 
-def refresh(connection: Connection, sql_directory: Path, settings: Settings, full: bool = False) -> Summary:
+def refresh(connection: Connection, settings: Settings, full: bool = False) -> Summary:
     """Bring the dora tables up to date with staging, in a transaction of its own, one run at a time.
 
     Full where asked for, on the first run, when a setting of attribution changed, when a table was
     truncated, and when so much was touched that it is the shorter way; both ways make the same rows.
 
     :param connection: one that is not within a transaction.
-    :param sql_directory: include/sql.
     :raises DataCheckError: a check of include/sql/checks failed; nothing was changed.
     """
     rules = rules_of(settings)
     with _exclusive(connection):
         try:
             with _one_snapshot(connection), connection.transaction():
-                summary = _refresh(connection, sql_directory, rules, full)
+                summary = _refresh(connection, rules, full)
         except DataCheckError as error:
             _record(connection, rules, is_full=full, error=str(error), checks={error.check: error.rows})
             raise
@@ -85,7 +85,7 @@ def rules_of(settings: Settings) -> Rules:
     )
 
 
-def _refresh(connection: Connection, sql_directory: Path, rules: Rules, full: bool) -> Summary:
+def _refresh(connection: Connection, rules: Rules, full: bool) -> Summary:
     # A million rows are sorted sooner in pieces that the processor's cache holds than as a whole; and plans
     # of this size gain nothing from jit.
     connection.execute("set local work_mem = '16MB'")
@@ -102,20 +102,20 @@ def _refresh(connection: Connection, sql_directory: Path, rules: Rules, full: bo
     refresh_id = _record(connection, rules, is_full=is_full)
     seconds: dict[str, float] = {}
     checks: list[str] = []
-    connection.execute(_read(sql_directory / "scope" / "begin.sql"))
+    connection.execute(_read(sql_directory("scope") / "begin.sql"))
     for step in (Scope("full" if is_full else "touched", in_full=is_full), *STEPS):
         if isinstance(step, Table):
             with _timed(seconds, step.name):
-                select = _read(sql_directory / "transform" / f"{step.name}.sql")
+                select = _read(sql_directory("transform") / f"{step.name}.sql")
                 applied = apply(connection, step, select, is_full=is_full)
             log.debug("dora.%s: %s", step.name, applied)
             with _timed(seconds, "checks"):
                 for check in step.checks:
-                    run_check(connection, sql_directory / "checks" / f"{check}.sql")
+                    run_check(connection, sql_directory("checks") / f"{check}.sql")
                     checks.append(check)
         elif step.in_full or not is_full:
             with _timed(seconds, "scope"):
-                connection.execute(_read(sql_directory / "scope" / f"{step.file}.sql"))
+                connection.execute(_read(sql_directory("scope") / f"{step.file}.sql"))
                 for scope in SCOPES:
                     connection.execute(sql.SQL("analyze {}").format(sql.Identifier(scope)))
     with _timed(seconds, "summary"):

@@ -28,7 +28,6 @@ class RefreshDoraOperator(ProviderOperator):
     def perform(self, context: Context) -> dict[str, Any]:
         from opsgenie_provider.dora.refresh import refresh
         from opsgenie_provider.hooks.warehouse import warehouse
-        from opsgenie_provider.resources import sql_directory
         from opsgenie_provider.settings import load_settings
         from opsgenie_provider.warehouse.schema import upgrade
 
@@ -36,6 +35,6 @@ class RefreshDoraOperator(ProviderOperator):
         # A template renders to a text.
         full = str(self.full_refresh).lower() == "true"
         database = warehouse(settings.postgres_conn_id)
-        upgrade(database, sql_directory("schema"))
+        upgrade(database)
         with database.connection() as connection:
             return dataclasses.asdict(refresh(connection, settings, full))

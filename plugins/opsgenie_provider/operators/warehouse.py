@@ -8,7 +8,6 @@ from airflow.sdk import BaseOperator, Context
 from airflow.sdk.definitions.xcom_arg import PlainXComArg
 
 from opsgenie_provider.hooks.warehouse import warehouse
-from opsgenie_provider.resources import sql_directory
 from opsgenie_provider.settings import load_settings
 from opsgenie_provider.warehouse.deployments import apply_repositories
 from opsgenie_provider.warehouse.schema import upgrade
@@ -32,7 +31,7 @@ class PrepareWarehouseOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         settings = load_settings()
         store = warehouse(settings.postgres_conn_id)
-        upgrade(store, sql_directory("schema"))
+        upgrade(store)
         with store.connection() as connection:
             apply_repositories(connection, settings.github_conn_id, settings.github_repositories)
         return settings.model_dump(mode="json")

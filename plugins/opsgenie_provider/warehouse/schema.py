@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+from opsgenie_provider.resources import sql_directory
 from opsgenie_provider.warehouse.connection import Warehouse
 
 log = logging.getLogger(__name__)
@@ -13,7 +14,7 @@ log = logging.getLogger(__name__)
 _ORDER = ("staging", "dora", "migration")
 
 
-def upgrade(warehouse: Warehouse, directory: Path) -> list[str]:
+def upgrade(warehouse: Warehouse) -> list[str]:
     """Apply the files that this warehouse lacks, in order.
 
     Safe to run from several tasks at once, under an advisory lock, and to be killed: a file and the
@@ -31,7 +32,7 @@ def upgrade(warehouse: Warehouse, directory: Path) -> list[str]:
             "(file text primary key, applied_at timestamptz not null default now())"
         )
         known = {file for (file,) in connection.execute("select file from schema_history.applied")}
-        for file in sorted(directory.glob("*.sql"), key=_order):
+        for file in sorted(sql_directory("schema").glob("*.sql"), key=_order):
             if file.stem in known:
                 continue
             with connection.transaction():
