@@ -28,10 +28,10 @@ import psycopg
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "plugins"))
 
+from opsgenie_provider.dora.refresh import refresh  # noqa: E402
+from opsgenie_provider.dora.summary import Summary  # noqa: E402
 from opsgenie_provider.settings import Settings  # noqa: E402
 from opsgenie_provider.warehouse.connection import Connection, Warehouse  # noqa: E402
-from opsgenie_provider.dora.refresh import refresh
-from opsgenie_provider.dora.summary import Summary  # noqa: E402
 from opsgenie_provider.warehouse.schema import upgrade  # noqa: E402
 
 SQL = ROOT / "include" / "sql"

@@ -9,9 +9,9 @@ from dora_compare import differences
 from dora_model import Model
 from dora_world import SQL_DIRECTORY, Rules, World, stored
 
-from opsgenie_provider.warehouse.connection import Connection
 from opsgenie_provider.dora.refresh import refresh
 from opsgenie_provider.dora.summary import Summary
+from opsgenie_provider.warehouse.connection import Connection
 
 NOON = datetime(2025, 3, 12, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg import sql
 
-from opsgenie_provider.warehouse.connection import Connection, Warehouse
 from opsgenie_provider.dora.refresh import refresh
+from opsgenie_provider.warehouse.connection import Connection, Warehouse
 
 
 def empty(connection: Connection) -> World:

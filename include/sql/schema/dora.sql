@@ -277,7 +277,7 @@ create table dora.deployment_coverage (
     deployments bigint not null,
     first_triggered_at timestamptz not null,
     last_triggered_at timestamptz not null,
-    covered_seconds double precision not null
+    covered_seconds numeric not null
 );
 
 create table dora.match_quality (

@@ -35,7 +35,7 @@ def apply(connection: Connection, table: Table, select: str, *, is_full: bool) -
         "computed": sql.Identifier(f"computed_{table.name}"),
         "select": sql.SQL(select),  # type: ignore[arg-type]  # of a file of this package
         "columns": _listed(columns),
-        "key": _listed(table.key),
+        "order": _listed(table.order),
         "same_key": _same("stored", "computed", table.key),
         "stored_row": _listed(columns, "stored"),
         "computed_row": _listed(columns, "computed"),
@@ -61,8 +61,7 @@ def apply(connection: Connection, table: Table, select: str, *, is_full: bool) -
         "insert into {target} ({columns}) select {computed_row} from {computed} as computed "
         "where not exists (select from {target} as stored where {same_key} "
         "and ({stored_row}) is not distinct from ({computed_row})) "
-        # In order: a large first load fills the key's index from its start to its end.
-        "order by {key} {on_conflict}"
+        "order by {order} {on_conflict}"
     )
     if is_full:
         execute("analyze {target}")
@@ -104,4 +103,6 @@ def _same(left: str, right: str, names: tuple[str, ...]) -> sql.Composable:
 
 
 def _listed(names: list[str] | tuple[str, ...], table: str | None = None) -> sql.Composed:
-    return sql.SQL(", ").join(sql.Identifier(table, name) if table else sql.Identifier(name) for name in names)
+    return sql.SQL(", ").join(
+        sql.Identifier(table, name) if table else sql.Identifier(name) for name in names
+    )
