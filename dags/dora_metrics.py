@@ -2,13 +2,14 @@
 
 Runs when a sync has changed the staging tables, or by hand.
 
-**refresh** checks the settings, creates or upgrades the tables, and brings the tables of `dora` up to date, in
-one transaction: what was touched since the last run, or everything where that was asked for, on the first
-run and where a setting changed. Each table is one SELECT of `include/sql/transform`. The data checks of
-`include/sql/checks` run in the same transaction: if one fails, the tables stay as the last good run left them.
+**refresh** checks the settings, creates or upgrades the tables, and brings the tables of `dora` up to
+date, in one transaction: what was touched since the last run, or everything where that was asked for, on
+the first run and where a setting changed. Each table is one SELECT of `include/sql/transform`. The data
+checks of `include/sql/checks` run in the same transaction: if one fails, the tables stay as the last good
+run left them.
 
-What counts as a change failure is written in `include/sql/transform/deployment_outcomes.sql`, which deployment
-an incident is attributed to in `incident_attribution.sql`.
+What counts as a change failure is written in `include/sql/transform/deployment_outcomes.sql`, which
+deployment an incident is attributed to in `incident_attribution.sql`.
 """
 
 from __future__ import annotations

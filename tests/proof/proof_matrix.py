@@ -32,7 +32,6 @@ TASKS = {
     "deployments_sync.github": "loads",
     "deployments_sync.own_deployments": "writes",
     "deployments_sync.publish": "computes",
-    "dora_metrics.prepare": "builds",
     "dora_metrics.refresh": "builds",
     "pagerduty_migration.prepare": "builds",
     "pagerduty_migration.options": "computes",

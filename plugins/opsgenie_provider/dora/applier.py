@@ -33,7 +33,7 @@ def apply(connection: Connection, table: Table, select: str, *, is_full: bool) -
     names = {
         "target": sql.Identifier("dora", table.name),
         "computed": sql.Identifier(f"computed_{table.name}"),
-        "select": sql.SQL(select),  # type: ignore[arg-type]  # of a file of this package
+        "select": sql.SQL(select),
         "columns": _listed(columns),
         "order": _listed(table.order),
         "same_key": _same("stored", "computed", table.key),
@@ -44,7 +44,7 @@ def apply(connection: Connection, table: Table, select: str, *, is_full: bool) -
     }
 
     def execute(statement: str) -> int:
-        return connection.execute(sql.SQL(statement).format(**names)).rowcount  # type: ignore[arg-type]
+        return connection.execute(sql.SQL(statement).format(**names)).rowcount
 
     execute("create temporary table {computed} on commit drop as\n{select}")
     execute("analyze {computed}")

@@ -92,7 +92,7 @@ def _refresh(connection: Connection, sql_directory: Path, rules: Rules, full: bo
     connection.execute("set local jit = off")
     # What a run touches was mostly read a moment ago: half of what PostgreSQL takes a random read to cost.
     connection.execute("set local random_page_cost = 2")
-    # To merge, rows would be sorted by texts; a hash of the smaller side is the quicker way wherever either does.
+    # To merge, rows would be sorted by texts; a hash of the smaller side is the quicker way.
     connection.execute("set local enable_mergejoin = off")
     reason = _reason_for_full(connection, rules, asked=full)
     is_full = reason is not None

@@ -80,7 +80,7 @@ STEPS: tuple[Scope | Table, ...] = (
         scope="touched_incidents",
         checks=("incidents_accounted_for", "offset_within_window", "no_closer_deployment"),
     ),
-    # Of deployments that incidents are attributed to only now, too, the day counts as it was and as it will be.
+    # Of deployments that incidents are attributed to only now, too.
     Scope("attributed"),
     Scope("days"),
     Table(

@@ -16,7 +16,7 @@ from opsgenie_provider.warehouse.schema import upgrade
 
 
 class RefreshDoraOperator(BaseOperator):
-    """Creates or upgrades the tables, then refreshes those of dora, with their data checks, in one transaction.
+    """Creates or upgrades the tables; then refreshes those of dora and checks them, in one transaction.
 
     :param include_dir: the deployment's ``include`` directory, with its settings and SQL.
     :param full_refresh: compute everything again, not only what was touched.
