@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import tempfile
 import uuid
@@ -24,6 +25,7 @@ with warnings.catch_warnings():
 
 from dora_checkout import Checkout  # noqa: E402
 
+from opsgenie_provider.dora import refresh as dora_refresh  # noqa: E402
 from opsgenie_provider.warehouse.connection import Connection, Warehouse  # noqa: E402
 from opsgenie_provider.warehouse.schema import upgrade  # noqa: E402
 from unsynced import let_commits_not_wait  # noqa: E402
@@ -78,3 +80,12 @@ def connection(warehouse: Warehouse) -> Iterator[Connection]:
 @pytest.fixture
 def world(connection: Connection) -> Checkout:
     return Checkout(connection)
+
+
+@pytest.fixture
+def own_sql(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of include/sql that refreshes use in place of the shipped files, to be changed by the test."""
+    copy = tmp_path / "sql"
+    shutil.copytree(ROOT / "include" / "sql", copy)
+    monkeypatch.setattr(dora_refresh, "sql_directory", lambda name: copy / name)
+    return copy
