@@ -121,17 +121,6 @@ def test_a_repository_that_leaves_the_settings_takes_only_what_was_read_of_it(
     assert warehouse.value("select count(*) from staging.sync_state") == 0
 
 
-def test_the_environments_that_count_are_there_for_the_metrics(read: Read, warehouse: Warehouse) -> None:
-    prepare(Repository(repository="Acme/Mono", environments=["Live", "EU"]), Repository(repository="acme/b"))
-    query = "select repository, environment from staging.github_environments order by 1, 2"
-    assert [tuple(row.values()) for row in warehouse.rows(query)] == [
-        ("acme/mono", "eu"),
-        ("acme/mono", "live"),
-    ]
-    prepare()
-    assert warehouse.rows(query) == []
-
-
 def test_a_deployment_that_moved_to_a_page_already_read_is_found(
     github: Store, read: Read, warehouse: Warehouse, meddler: Meddler
 ) -> None:

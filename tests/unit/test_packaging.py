@@ -193,15 +193,6 @@ def test_the_documentation_has_every_setting() -> None:
     assert rows == [(name, f"{ENV_PREFIX}{name.upper()}") for name in Settings.model_fields]
 
 
-def test_the_documentation_has_every_table() -> None:
-    """The tables of the first schema file; each file after it has its own section."""
-    made = re.findall(
-        r"^create table (staging\.\w+)", read("include/sql/schema/0001.staging-opsgenie.sql"), re.M
-    )
-    documented = read("docs/tables.md")
-    assert [table for table in made if f"`{table.removeprefix('staging.')}`" not in documented] == []
-
-
 def test_the_versions_agree() -> None:
     declared = project()["project"]
     info = get_provider_info()

@@ -159,7 +159,6 @@ def apply_repositories(connection: Connection, account: str, entries: Sequence[R
     :param account: the id of GitHub's connection.
     :returns: how many rows of ``staging.deployments`` changed or went.
     """
-    _store_environments(connection, entries)
     changed = _follow_renames(connection, entries)
     connection.execute(
         "delete from staging.sync_state where account = %s and starts_with(stream, %s) and stream <> all(%s)",
@@ -230,20 +229,3 @@ def _describe(
         ).format(_OF_GITHUB),
         (service, written_as, repository, list(environments), service, written_as),
     ).rowcount
-
-
-def _store_environments(connection: Connection, entries: Iterable[Repository]) -> None:
-    pairs = {
-        (entry.repository.lower(), name.lower()) for entry in entries for name in entry.environments or ()
-    }
-    arrays = [list(each) for each in zip(*sorted(pairs), strict=True)] or [[], []]
-    connection.execute(
-        "delete from staging.github_environments where (repository, environment) not in "
-        "(select * from unnest(%s::text[], %s::text[]))",
-        arrays,
-    )
-    connection.execute(
-        "insert into staging.github_environments (repository, environment) "
-        "select * from unnest(%s::text[], %s::text[]) on conflict do nothing",
-        arrays,
-    )
