@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from msgspec import Raw
 
+from opsgenie_provider.api.concurrency import in_parallel
 from opsgenie_provider.api.errors import InvalidRequestError, NotFoundError
 from opsgenie_provider.api.github import GithubClient
-from opsgenie_provider.api.windows import in_parallel
 from opsgenie_provider.rows.deployments import (
     Listed,
     PullRequest,

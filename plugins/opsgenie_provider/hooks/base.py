@@ -11,7 +11,7 @@ from requests import Session
 from requests.structures import CaseInsensitiveDict
 from requests_toolbelt.adapters.socket_options import TCPKeepAliveAdapter
 
-from opsgenie_provider.api.windows import THREADS
+from opsgenie_provider.api.concurrency import THREADS
 
 
 class ConnectionSettingsError(ValueError):

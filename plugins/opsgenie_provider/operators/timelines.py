@@ -13,7 +13,7 @@ from airflow.sdk import Context
 from msgspec import Raw
 
 from opsgenie_provider.absence import NOT_SEEN
-from opsgenie_provider.api.windows import THREADS, in_parallel
+from opsgenie_provider.api.concurrency import THREADS, in_parallel
 from opsgenie_provider.operators.base import OpsgenieToPostgresOperator, Outcome, Progress
 from opsgenie_provider.warehouse.incidents import (
     DueTimeline,

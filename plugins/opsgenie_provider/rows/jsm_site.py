@@ -59,10 +59,10 @@ class IssueFields:
     impact_end: tuple[str, ...] = ()
 
     @property
-    def asked(self) -> list[str]:
-        """What to ask an issue for."""
-        own = {*self.services, *self.responders, *self.impact_start, *self.impact_end}
-        return [*_STANDARD, *sorted(own)]
+    def requested(self) -> list[str]:
+        """Ids of the fields to request with an issue."""
+        site_fields = {*self.services, *self.responders, *self.impact_start, *self.impact_end}
+        return [*_STANDARD, *sorted(site_fields)]
 
 
 class Status(NamedTuple):

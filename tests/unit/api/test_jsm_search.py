@@ -135,7 +135,7 @@ def test_tokens_are_followed_whatever_a_page_holds(client: JsmClient, requests_m
 
 def test_a_token_that_comes_twice_is_an_error(client: JsmClient, requests_mock: rm.Mocker) -> None:
     requests_mock.get(f"{JIRA}/search/jql", json={"issues": [], "nextPageToken": "a"})
-    with pytest.raises(InvalidResponseError, match="gave a token twice"):
+    with pytest.raises(InvalidResponseError, match="repeats a page token"):
         list(client.jira.pages("project = X", fields=["id"]))
     assert requests_mock.call_count == 2
 
