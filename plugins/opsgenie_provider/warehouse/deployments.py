@@ -11,9 +11,9 @@ from typing import LiteralString, NamedTuple
 from msgspec import Raw
 from psycopg import sql
 
-from opsgenie_provider.rows.deployments import SOURCE, PullRequest
+from opsgenie_provider.rows.deployments import SOURCE, Deployment, PullRequest
 from opsgenie_provider.rows.fields import known_instant
-from opsgenie_provider.rows.tables import DEPLOYMENTS, Row
+from opsgenie_provider.rows.tables import DEPLOYMENTS
 from opsgenie_provider.settings import Repository
 from opsgenie_provider.warehouse.connection import Connection
 from opsgenie_provider.warehouse.staged import Staged
@@ -125,7 +125,7 @@ def stored_pulls(connection: Connection, repository: str, shas: Iterable[str]) -
     return {sha: PullRequest(*pull) for sha, *pull in rows}
 
 
-def load_deployments(connection: Connection, rows: Iterable[tuple[Row, datetime]]) -> int:
+def load_deployments(connection: Connection, rows: Iterable[tuple[Deployment, datetime]]) -> int:
     """Merge deployments, each with the time of the newest event in it; returns how many rows changed."""
     staged = Staged(connection, _READ)
     staged.copy({_READ.key_of(row): (*row, event_at, "github") for row, event_at in rows}.values())

@@ -115,9 +115,8 @@ class IncidentBatch:
                 new += bytes(raw) not in self.rejected
                 self.rejected[bytes(raw)] = str(error)
                 continue
-            incident_id = rows.incident[1]
-            if incident_id not in self.ids:
-                self.ids.add(incident_id)
+            if rows.incident_id not in self.ids:
+                self.ids.add(rows.incident_id)
                 self._rows.append(rows)
                 self.rejected.update(rows.rejected)
                 new += 1
@@ -273,7 +272,7 @@ def load_timelines(
     connection: Connection, account: str, timelines: Iterable[tuple[DueTimeline, list[Raw]]]
 ) -> tuple[int, list[tuple[bytes, str]]]:
     """Merge the timelines of some incidents; returns the rows changed and what could not be read."""
-    entries: dict[tuple[str, str], Row] = {}
+    entries: dict[Row, Row] = {}
     reads: list[Row] = []
     rejected: list[tuple[bytes, str]] = []
     for incident, payloads in timelines:
@@ -281,7 +280,7 @@ def load_timelines(
         for raw in payloads:
             try:
                 row = timeline_row(raw, account=account, incident_id=incident.incident_id, rejected=rejected)
-                entries[row[1], row[2]] = row
+                entries[INCIDENT_TIMELINE.key_of(row)] = row
             except UnreadablePayloadError as error:
                 rejected.append((bytes(raw), str(error)))
     staged_entries, staged_reads = Staged(connection, INCIDENT_TIMELINE), Staged(connection, TIMELINE_READS)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 from psycopg.types.range import Range
 
-from opsgenie_provider.rows.fields import is_too_fine
+from opsgenie_provider.rows.fields import exceeds_numeric_scale
 from opsgenie_provider.warehouse.connection import Connection
 
 _MOVE_WATERMARK = """
@@ -111,7 +111,7 @@ def _as_json(payload: bytes) -> str:
     """The payload itself where PostgreSQL can hold it as JSON, else its text as a JSON string."""
     try:
         msgspec.json.decode(payload)
-        if not is_too_fine(payload):
+        if not exceeds_numeric_scale(payload):
             return payload.decode()
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass

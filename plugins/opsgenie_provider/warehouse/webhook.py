@@ -6,7 +6,8 @@ from typing import Literal
 
 from psycopg import sql
 
-from opsgenie_provider.rows.deployment_events import Deployment, Event, Known, merged
+from opsgenie_provider.rows.deployment_events import Event, Known, merged
+from opsgenie_provider.rows.deployments import Deployment
 from opsgenie_provider.rows.fields import known_instant
 from opsgenie_provider.rows.tables import DEPLOYMENTS
 from opsgenie_provider.warehouse.connection import Connection
