@@ -31,8 +31,10 @@ def routes(store: Store) -> list[BaseRoute]:
     def keys(method: str, body: Json) -> Json:
         """PUT `{key: {name, rights, team, region}}` replaces all keys."""
         store.keys = {
-            secret: Key(one["name"], frozenset(one["rights"]), one.get("team"), one.get("region", "us"))
-            for secret, one in body.items()
+            secret: Key(
+                fields["name"], frozenset(fields["rights"]), fields.get("team"), fields.get("region", "us")
+            )
+            for secret, fields in body.items()
         }
         return {"keys": len(store.keys)}
 

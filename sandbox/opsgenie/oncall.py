@@ -105,7 +105,7 @@ def people(store: Store, who: Participant) -> list[Participant]:
         return (
             []
             if schedule is None
-            else [user for one in on_call(store, schedule) for user in people(store, one)]
+            else [user for participant in on_call(store, schedule) for user in people(store, participant)]
         )
     return [who]
 

@@ -135,11 +135,11 @@ class _Parser:
         if op != ":" and name not in DATES:
             raise QueryError(f"operator {op} cannot be used with {name}")
 
-        def one() -> Node:
+        def term() -> Node:
             return _checked(Term(name, op, self.value()))
 
         # message: (lorem OR ipsum): the field holds for every value in the group.
-        return self.group(one) if self.peek() == "(" else one()
+        return self.group(term) if self.peek() == "(" else term()
 
     def value(self) -> str:
         """A quoted text, or blank-separated words up to a keyword: `message : Api is down`."""

@@ -187,39 +187,39 @@ def _delete(store: Store, incident: Incident, value: Any, by: str) -> None:
     store.incidents.delete(incident.id)
 
 
-_ONE = "/v1/incidents/{identifier}"
+_INCIDENT_PATH = "/v1/incidents/{identifier}"
 
 #: (method, path, handler)
 ACTIONS: list[tuple[str, str, Handler]] = [
     ("POST", "/v1/incidents/create", create),
     ("POST", "/v2/incident-timelines/{identifier}/entries", add_entry),
-    ("POST", _ONE + "/resolve", _on_incident("Resolve", "Resolved incident", _nothing, _resolve)),
-    ("POST", _ONE + "/close", _on_incident("Close", "Closed incident", _nothing, _close)),
-    ("POST", _ONE + "/reopen", _on_incident("Reopen", "Reopened incident", _nothing, _reopen)),
+    ("POST", _INCIDENT_PATH + "/resolve", _on_incident("Resolve", "Resolved incident", _nothing, _resolve)),
+    ("POST", _INCIDENT_PATH + "/close", _on_incident("Close", "Closed incident", _nothing, _close)),
+    ("POST", _INCIDENT_PATH + "/reopen", _on_incident("Reopen", "Reopened incident", _nothing, _reopen)),
     (
         "POST",
-        _ONE + "/notes",
+        _INCIDENT_PATH + "/notes",
         _on_incident(
             "AddNote", "Added note", lambda checks, call: checks.text("note", NOTE, required=True), _note
         ),
     ),
     (
         "POST",
-        _ONE + "/tags",
+        _INCIDENT_PATH + "/tags",
         _on_incident(
             "AddTags", "Added tags", lambda checks, call: checks.strings("tags", MAX_TAGS, TAG), _tags
         ),
     ),
-    ("DELETE", _ONE + "/tags", _on_incident("RemoveTags", "Removed tags", _listed("tags"), _untag)),
+    ("DELETE", _INCIDENT_PATH + "/tags", _on_incident("RemoveTags", "Removed tags", _listed("tags"), _untag)),
     (
         "POST",
-        _ONE + "/details",
+        _INCIDENT_PATH + "/details",
         _on_incident("AddDetails", "Added details", lambda checks, call: checks.details(), _details),
     ),
     (
         "DELETE",
-        _ONE + "/details",
+        _INCIDENT_PATH + "/details",
         _on_incident("RemoveDetails", "Removed details", _listed("keys"), _undetail),
     ),
-    ("DELETE", _ONE, _on_incident("Delete", "Deleted incident", _nothing, _delete)),
+    ("DELETE", _INCIDENT_PATH, _on_incident("Delete", "Deleted incident", _nothing, _delete)),
 ]

@@ -37,7 +37,7 @@ def bulk(
         at = middle if number in burst else first + number * span // max(1, count)
         service = services[number % len(services)]
         person = store.policies[service.policy_id].user_ids[0]
-        one = incidents.add(
+        incident = incidents.add(
             f"Incident {number}: elevated error rate",
             service.id,
             at // SECOND * SECOND,
@@ -46,7 +46,7 @@ def bulk(
             body="Automatic check failed five times in a row on three hosts. " * 3,
         )
         took = (int(rng.expovariate(1 / 45)) + 1) * MINUTE
-        if one.created_at + took <= finish:
-            incidents.acknowledge(one.id, one.created_at + took // 3, person)
-            incidents.resolve(one.id, one.created_at + took, person)
+        if incident.created_at + took <= finish:
+            incidents.acknowledge(incident.id, incident.created_at + took // 3, person)
+            incidents.resolve(incident.id, incident.created_at + took, person)
     return store

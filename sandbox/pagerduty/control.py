@@ -43,7 +43,7 @@ def routes(store: Store) -> list[BaseRoute]:
 
     def keys(method: str, body: Json) -> Json:
         """PUT `{key: {name, read_only, user, region}}` replaces all keys."""
-        store.keys = {secret: Key(**one) for secret, one in body.items()}
+        store.keys = {secret: Key(**fields) for secret, fields in body.items()}
         return {"keys": len(store.keys)}
 
     def incidents(method: str, body: Json) -> Json:

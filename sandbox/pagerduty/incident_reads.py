@@ -17,10 +17,10 @@ from sandbox.pagerduty.web import Call
 
 #: sort_by field -> key; what has no such time comes last in ascending order.
 SORTS: dict[str, Callable[[Incident], Any]] = {
-    "incident_number": lambda one: one.number,
-    "created_at": lambda one: one.created_at,
-    "resolved_at": lambda one: (one.resolved_at is None, one.resolved_at or 0),
-    "urgency": lambda one: URGENCIES.index(one.urgency),
+    "incident_number": lambda incident: incident.number,
+    "created_at": lambda incident: incident.created_at,
+    "resolved_at": lambda incident: (incident.resolved_at is None, incident.resolved_at or 0),
+    "urgency": lambda incident: URGENCIES.index(incident.urgency),
 }
 ALERT_SORTS: dict[str, Callable[[Alert], Any]] = {
     "created_at": lambda alert: alert.created_at,
@@ -39,7 +39,7 @@ def find(call: Call) -> Incident:
 async def list_incidents(call: Call) -> Response:
     """since and until filter on created_at (DevLake, Databricks, PostHog); oldest first by default."""
     wanted = _filter(call)
-    found = [one for one in _in_range(call) if wanted(one)]
+    found = [incident for incident in _in_range(call) if wanted(incident)]
     for name, descending in reversed(_sorting(call, SORTS)):
         if name == "urgency" and "urgencies" not in call.store.abilities:
             raise missing_ability("urgencies")
@@ -76,18 +76,18 @@ def _filter(call: Call) -> Callable[[Incident], bool]:
     if teams and "teams" not in call.store.abilities:
         raise missing_ability("teams")
 
-    def assigned(one: Incident) -> bool:
+    def assigned(incident: Incident) -> bool:
         # Resolved incidents are assigned to nobody: only open ones ever match.
-        return one.status != "resolved" and any(user in users for _, user in one.assigned)
+        return incident.status != "resolved" and any(user in users for _, user in incident.assigned)
 
-    def wanted(one: Incident) -> bool:
+    def wanted(incident: Incident) -> bool:
         return (
-            (not statuses or one.status in statuses)
-            and (not urgencies or one.urgency in urgencies)
-            and (not services or one.service_id in services)
-            and (not teams or not teams.isdisjoint(one.team_ids))
-            and (not key or (one.key == key and not one.alerts))
-            and (not users or assigned(one))
+            (not statuses or incident.status in statuses)
+            and (not urgencies or incident.urgency in urgencies)
+            and (not services or incident.service_id in services)
+            and (not teams or not teams.isdisjoint(incident.team_ids))
+            and (not key or (incident.key == key and not incident.alerts))
+            and (not users or assigned(incident))
         )
 
     return wanted
@@ -104,8 +104,8 @@ def _sorting(call: Call, known: dict[str, Any]) -> list[tuple[str, bool]]:
 
 
 async def get_incident(call: Call) -> Response:
-    one = find(call)
-    body = call.view(call.zone("UTC")).incident(one)
+    incident = find(call)
+    body = call.view(call.zone("UTC")).incident(incident)
     if "custom_fields" in call.many("include"):
         body["custom_fields"] = []
     return call.ok({"incident": body})
@@ -119,19 +119,19 @@ async def list_notes(call: Call) -> Response:
 
 
 async def list_alerts(call: Call) -> Response:
-    one = find(call)
+    incident = find(call)
     statuses = set(call.many("statuses"))
     key = call.text("alert_key")
     found = [
         alert
-        for alert in one.alerts
+        for alert in incident.alerts
         if (not statuses or ("triggered" if alert.resolved_at is None else "resolved") in statuses)
         and (not key or alert.key == key)
     ]
     for name, descending in reversed(_sorting(call, ALERT_SORTS)):
         found.sort(key=ALERT_SORTS[name], reverse=descending)
     view = call.view()
-    return call.page("alerts", found, lambda alert: view.alert(alert, one))
+    return call.page("alerts", found, lambda alert: view.alert(alert, incident))
 
 
 async def list_incident_log(call: Call) -> Response:
@@ -146,7 +146,9 @@ async def list_log(call: Call) -> Response:
     teams = set(call.many("team_ids"))
     if teams:
         get = call.store.incidents.get
-        entries = [e for e in entries if (one := get(e.incident_id)) and not teams.isdisjoint(one.team_ids)]
+        entries = [
+            e for e in entries if (incident := get(e.incident_id)) and not teams.isdisjoint(incident.team_ids)
+        ]
     return _log(call, entries)
 
 
@@ -165,9 +167,9 @@ def _log(call: Call, entries: list[LogEntry]) -> Response:
     view = call.view(UTC if str(zone) in ("UTC", "Etc/UTC") else zone)
 
     def show(entry: LogEntry) -> dict[str, Any]:
-        one = store.incidents.get(entry.incident_id)
-        assert one is not None
-        return view.entry(entry, one, store.log_digits)
+        incident = store.incidents.get(entry.incident_id)
+        assert incident is not None
+        return view.entry(entry, incident, store.log_digits)
 
     return call.page("log_entries", entries, show)
 
