@@ -1,8 +1,8 @@
 """`python -m sandbox --ports-file F --seed 7`: the demo's OpsGenie, PagerDuty and GitHub on 127.0.0.1.
 
 They share the data of one generated world, `--days` long up to `--end`; PagerDuty has the months before it.
-The keys are constants: `SYNC_KEY` and `IMPORT_KEY` in sandbox.opsgenie.store, `READ_KEY`, `FULL_KEY` and `USER_KEY` in
-sandbox.pagerduty.store, `SYNC_KEY` in sandbox.github.store.
+The keys are constants: `SYNC_KEY` and `IMPORT_KEY` in sandbox.opsgenie.store, `READ_KEY`, `FULL_KEY` and
+`USER_KEY` in sandbox.pagerduty.store, `SYNC_KEY` in sandbox.github.store.
 """
 
 from __future__ import annotations

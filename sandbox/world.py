@@ -33,7 +33,7 @@ PRIORITIES = ("P1", "P2", "P3", "P4", "P5")
 
 @dataclass(slots=True)
 class Deployment:
-    """`history`: (state, instant) in order; a success makes the environment's previous deployment inactive."""
+    """`history`: (state, instant) in order; a success makes the previous deployment there inactive."""
 
     id: int
     service: str

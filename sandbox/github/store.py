@@ -18,7 +18,7 @@ STATES = ("error", "failure", "inactive", "pending", "success", "queued", "in_pr
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """`repositories`: full names that it can read, None for all. `deployments`: whether it can read those, too.
+    """`repositories`: full names that it can read, None for all. `deployments`: whether it can read these.
 
     A fine-grained token may read a repository but not its deployments: a 403 that is not a rate limit.
     """

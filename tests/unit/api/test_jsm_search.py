@@ -180,7 +180,9 @@ def test_a_jql_of_ones_own_goes_before_the_types(clock: Any, requests_mock: rm.M
 def test_a_field_that_is_not_there_is_said(clock: Any, requests_mock: rm.Mocker) -> None:
     client = client_of(impact_end_field="Impact end")
     look_ups(requests_mock)
-    with pytest.raises(UnknownFieldError, match=r"'Impact end' of the site is not there.* impact_end_field"):
+    with pytest.raises(
+        UnknownFieldError, match=r"'Impact end' of the site does not exist.* impact_end_field"
+    ):
         _ = client.incidents
 
 
