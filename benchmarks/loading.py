@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 import psycopg
 
-from benchmarks.sync import SCHEMA
 from benchmarks.tools import emptied
 from opsgenie_provider.rows.incidents import incident_rows
 from opsgenie_provider.rows.tables import INCIDENTS, Row
@@ -29,7 +28,7 @@ def loading(conninfo: str, incidents: int, repeats: int) -> list[dict[str, Any]]
     warehouse = Warehouse(lambda: psycopg.connect(conninfo), "bench")
     seconds: dict[str, list[float]] = {}
     with emptied(conninfo):
-        upgrade(warehouse, SCHEMA)
+        upgrade(warehouse)
         with warehouse.connection() as connection:
             connection.execute(
                 "create table bare as select * from staging.opsgenie_incidents with no data; "

@@ -9,7 +9,6 @@ import logging
 import sys
 
 from benchmarks.meter import report
-from benchmarks.sync import SCHEMA
 from opsgenie_provider.hooks.opsgenie import OpsgenieHook
 from opsgenie_provider.hooks.warehouse import warehouse
 from opsgenie_provider.operators.incidents import OpsgenieIncidentsToPostgresOperator
@@ -23,7 +22,7 @@ def main() -> None:
     days = int(sys.argv[1])
     logging.disable(logging.CRITICAL)
     postgres = warehouse("postgres_default")
-    upgrade(postgres, SCHEMA)
+    upgrade(postgres)
     validate = OpsgenieValidateKeyOperator(task_id="validate_key")
     OpsgenieHook().client  # noqa: B018  # what every task has: imports, a session
     access = validate.execute({})

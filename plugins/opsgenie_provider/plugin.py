@@ -1,8 +1,12 @@
-"""The only file of this package that Airflow's plugin loader may execute (see .airflowignore)."""
+"""The plugin: by entry point where the package is installed, else by the plugins folder.
+
+This is the only file of the package that the plugins folder's loader may execute (see .airflowignore).
+"""
 
 from __future__ import annotations
 
 import logging
+from importlib.metadata import entry_points
 from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
@@ -44,3 +48,11 @@ class OpsgenieProviderPlugin(AirflowPlugin):
             return [{"app": app, "url_prefix": PREFIX, "name": "opsgenie_provider"}]
 
     fastapi_apps = _Apps()
+
+
+if __name__ != "opsgenie_provider.plugin" and entry_points(
+    group="airflow.plugins", name=OpsgenieProviderPlugin.name
+):
+    # The plugins folder's loader executes this file under another name. Where the package is installed, too,
+    # its entry point registers the plugin, and a second class of that name would be an import error.
+    del OpsgenieProviderPlugin

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +15,8 @@ from pydantic_settings import (
     SettingsError,
     YamlConfigSettingsSource,
 )
+
+from opsgenie_provider.resources import SETTINGS_FILE_VARIABLE, settings_file
 
 ENV_PREFIX = "OPSGENIE_PROVIDER__"
 
@@ -134,11 +137,23 @@ class Settings(BaseSettings):
         return env_settings, YamlConfigSettingsSource(settings_cls)
 
 
-def load_settings(path: Path) -> Settings:
+def load_settings(path: Path | None = None) -> Settings:
     """Read the settings of a YAML file, overridden by ``OPSGENIE_PROVIDER__<KEY>``.
 
+    :param path: by default ``resources.settings_file()``.
     :raises InvalidSettingsError: naming each wrong key, what it may be, and where to set it.
+    :raises IncompleteInstallationError: there is no settings file.
     """
+    path = path or settings_file()
+    known = {f"{ENV_PREFIX}{name}".upper() for name in Settings.model_fields} | {SETTINGS_FILE_VARIABLE}
+    unknown = sorted(
+        name for name in os.environ if name.upper().startswith(ENV_PREFIX) and name.upper() not in known
+    )
+    if unknown:
+        raise InvalidSettingsError(
+            f"No setting is called {', '.join(unknown)}. Correct the name of the environment variable; "
+            "docs/settings.md lists them."
+        )
 
     class FromFile(Settings):
         model_config = SettingsConfigDict(yaml_file=path)

@@ -55,7 +55,7 @@ def _make_template(uri: str) -> None:
     with psycopg.connect(uri, autocommit=True) as admin:
         admin.execute(f"drop database if exists {TEMPLATE}")
         admin.execute(f"create database {TEMPLATE}")
-    upgrade(Warehouse(lambda: psycopg.connect(uri, dbname=TEMPLATE), TEMPLATE), ROOT / "include/sql/schema")
+    upgrade(Warehouse(lambda: psycopg.connect(uri, dbname=TEMPLATE), TEMPLATE))
 
 
 @pytest.fixture

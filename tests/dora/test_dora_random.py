@@ -8,13 +8,13 @@ from random import Random
 from dora_compare import differences
 from dora_edits import Editor
 from dora_model import Model
-from dora_world import SQL_DIRECTORY, Rules, World, stored
+from dora_world import Rules, World, stored
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg import sql
 
+from opsgenie_provider.dora.refresh import refresh
 from opsgenie_provider.warehouse.connection import Connection, Warehouse
-from opsgenie_provider.warehouse.dora import refresh
 
 
 def empty(connection: Connection) -> World:
@@ -51,13 +51,13 @@ def test_incremental_equals_model_and_full(warehouse: Warehouse, random: Random)
             connection.commit()
             if random.random() < 0.05:
                 rules = editor.rules()
-            summary = refresh(connection, SQL_DIRECTORY, rules.settings())
+            summary = refresh(connection, rules.settings())
             incremental = stored(connection)
             assert differences(incremental, Model(world, rules).tables()) == []
             assert summary.rows == {table: len(incremental[table]) for table in summary.rows}
             statuses = (match_status for match_status, *_ in incremental["incident_attribution"].values())
             assert summary.match_status == Counter(statuses)
-        refresh(connection, SQL_DIRECTORY, rules.settings(), full=True)
+        refresh(connection, rules.settings(), full=True)
         assert stored(connection) == incremental
 
 
@@ -74,7 +74,7 @@ def test_many_rows_equal_the_model(connection: Connection) -> None:
         for _ in range(size):
             editor.edit()
         connection.commit()
-        summary = refresh(connection, SQL_DIRECTORY, Rules().settings())
+        summary = refresh(connection, Rules().settings())
         assert differences(stored(connection), Model(world, Rules()).tables()) == []
     assert summary.rows["incidents"] > 150
     assert set(summary.match_status) == {

@@ -29,7 +29,7 @@ from sandbox.instants import Clock
 from sandbox.opsgenie import Store, load
 from sandbox.server import Slot, serve
 from sandbox.world import World
-from sync_harness import INCLUDE, Account, Accounts, Sync, Warehouse
+from sync_harness import Account, Accounts, Sync, Warehouse
 from unsynced import let_commits_not_wait
 from worlds import world_until
 
@@ -128,7 +128,7 @@ def app(github: GithubStore, slots: list[tuple[Slot, str]], monkeypatch: pytest.
 @pytest.fixture
 def read(app: Gateway, warehouse: Warehouse) -> Read:
     """Runs what deployments_sync runs for the repository, on a warehouse with tables."""
-    upgrade(open_warehouse("postgres_default"), INCLUDE / "sql" / "schema")
+    upgrade(open_warehouse("postgres_default"))
 
     def run(**arguments: Any) -> dict[str, Any]:
         operator = GithubDeploymentsToPostgresOperator(

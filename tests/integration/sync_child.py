@@ -13,7 +13,6 @@ from opsgenie_provider.operators.key import OpsgenieValidateKeyOperator
 from opsgenie_provider.operators.plan import plan_accounts
 from opsgenie_provider.operators.timelines import OpsgenieTimelinesToPostgresOperator
 from opsgenie_provider.operators.warehouse import PrepareWarehouseOperator
-from sync_harness import INCLUDE
 
 
 def run(environment: dict[str, str], started: Event) -> None:
@@ -21,7 +20,7 @@ def run(environment: dict[str, str], started: Event) -> None:
     os.environ.update(environment)
     planning.WINDOW = timedelta(days=10)
     timelines_module._BATCH = 50
-    PrepareWarehouseOperator(task_id="prepare", include_dir=str(INCLUDE)).execute({})
+    PrepareWarehouseOperator(task_id="prepare").execute({})
     access = OpsgenieValidateKeyOperator(task_id="validate_key").execute({})
     started.set()
     for window in plan_accounts([access], "postgres_default", history_days=91):

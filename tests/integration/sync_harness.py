@@ -202,7 +202,7 @@ class Sync:
         return run
 
     def _run(self, run: Run, *, timelines: bool, params: dict[str, Any]) -> None:
-        prepared = self._task(run, PrepareWarehouseOperator, "prepare", include_dir=str(INCLUDE))
+        prepared = self._task(run, PrepareWarehouseOperator, "prepare")
         if prepared is None:
             return
         warehouse = {"postgres_conn_id": prepared["postgres_conn_id"]}

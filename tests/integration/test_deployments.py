@@ -17,7 +17,7 @@ from opsgenie_provider.warehouse.schema import upgrade
 from sandbox.gateway import Gateway
 from sandbox.github.store import Store
 from sandbox.server import Slot
-from sync_harness import INCLUDE, Warehouse
+from sync_harness import Warehouse
 
 
 def test_a_deployment_that_ever_succeeded_is_a_success(
@@ -146,7 +146,7 @@ def test_a_wrong_token_and_a_wrong_repository_say_what_to_do(
 
 @pytest.fixture
 def own(warehouse: Warehouse) -> Callable[..., int]:
-    upgrade(open_warehouse("postgres_default"), INCLUDE / "sql" / "schema")
+    upgrade(open_warehouse("postgres_default"))
     warehouse.execute('create schema "My Data"')
     warehouse.execute(
         'create table "My Data"."The Deploys" '

@@ -21,7 +21,7 @@ from opsgenie_provider.warehouse.schema import upgrade
 from sandbox.gateway import Gateway
 from sandbox.github.store import Store
 from sandbox.server import Slot
-from sync_harness import INCLUDE, Meddler, Warehouse
+from sync_harness import Meddler, Warehouse
 
 WEB, DOCS = "Production – web", "Production – docs"
 
@@ -242,7 +242,7 @@ def test_a_renamed_repository_is_read_and_keeps_its_history(
 @pytest.fixture
 def own(warehouse: Warehouse) -> Callable[[str | None], Any]:
     """Takes a relation over; two of them hold the same ten deployments."""
-    upgrade(open_warehouse("postgres_default"), INCLUDE / "sql" / "schema")
+    upgrade(open_warehouse("postgres_default"))
     warehouse.execute("create schema ci")
     warehouse.execute(
         "create table ci.deploys as select n as deployment_id, 'checkout' as service, "

@@ -27,7 +27,7 @@ from sandbox.opsgenie.store import IMPORT_KEY
 from sandbox.pagerduty.model import Incident as SourceIncident
 from sandbox.pagerduty.store import READ_KEY
 from sandbox.server import Slot
-from sync_harness import INCLUDE, Meddler, Warehouse
+from sync_harness import Meddler, Warehouse
 
 SETTLE = 0.8
 ACCOUNT = "pagerduty_default"
@@ -42,7 +42,7 @@ def run(**params: Any) -> dict[str, Any]:
         outputs[name] = json.loads(json.dumps(output))
         return outputs[name]
 
-    task("prepare", PrepareWarehouseOperator, include_dir=str(INCLUDE))
+    task("prepare", PrepareWarehouseOperator)
     options = json.loads(json.dumps(Options.from_params(params).as_json()))
     settings = {"options": options}
     keys = task("validate_keys", ValidateMigrationKeysOperator, **settings)

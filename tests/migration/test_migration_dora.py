@@ -9,20 +9,19 @@ import psycopg
 import pytest
 from migration_harness import ACCOUNT, Migration
 
+from opsgenie_provider.dora.refresh import refresh
 from opsgenie_provider.operators.incidents import OpsgenieIncidentsToPostgresOperator
 from opsgenie_provider.operators.key import OpsgenieValidateKeyOperator
 from opsgenie_provider.operators.plan import plan_accounts
 from opsgenie_provider.settings import load_settings
-from opsgenie_provider.warehouse.dora import refresh
 from sandbox.opsgenie.store import SYNC_KEY
-from sync_harness import INCLUDE
 
 
 def dora(migration: Migration, *, full: bool) -> list[dict[str, Any]]:
     fields = migration.warehouse.connection
-    settings = load_settings(INCLUDE / "settings.yaml")
+    settings = load_settings()
     with psycopg.connect(host=fields["host"], user=fields["login"], dbname=fields["schema"]) as connection:
-        refresh(connection, INCLUDE / "sql", settings, full)
+        refresh(connection, settings, full)
     rows = migration.warehouse.rows(
         "select source, account, incident_id, status, priority, opened_at, acknowledged_at, recovered_at, "
         "seconds_to_recover from dora.incidents order by 1, 2, 3"

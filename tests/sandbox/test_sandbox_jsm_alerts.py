@@ -47,6 +47,7 @@ def test_escalations_are_a_team_s_and_count_in_minutes(jira: Jsm) -> None:
 def test_a_service_s_id_is_the_ari_in_base64(jira: Jsm) -> None:
     body = jira.services()
     (service,) = body["services"]
+    assert service["id"].startswith("b:")
     ari = base64.b64decode(service["id"].removeprefix("b:")).decode()
     assert (ari, service["owner"]) == ("ari:cloud:graph::service/11/22", "team-payments")
     jira.store.switches.padded_ids = False

@@ -32,7 +32,6 @@ from opsgenie_provider.warehouse.staged import Staged
 from opsgenie_provider.warehouse.state import keep_rejected
 from opsgenie_provider.warehouse.webhook import record
 from samples import REPOSITORY, WEBHOOKS, samples
-from sync_harness import INCLUDE
 
 Tables = list[tuple[t.Table, list[t.Row]]]
 SAMPLES: Mapping[str, Any] = samples(time.time_ns())
@@ -116,7 +115,7 @@ def database(postgres: str) -> Iterator[Connection]:
         admin.execute(f"create database {name}")
         try:
             connect = partial(psycopg.connect, host=postgres, user="postgres", dbname=name)
-            upgrade(Warehouse(connect, name), INCLUDE / "sql" / "schema")
+            upgrade(Warehouse(connect, name))
             with connect() as connection:
                 connection.execute("set time zone 'UTC'")
                 connection.commit()

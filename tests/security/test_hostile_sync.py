@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from opsgenie_provider.api import transport
+from opsgenie_provider.dora.refresh import refresh
 from opsgenie_provider.hooks.warehouse import warehouse as open_warehouse
 from opsgenie_provider.operators.deployments import GithubDeploymentsToPostgresOperator
 from opsgenie_provider.operators.pagerduty import PagerdutyToPostgresOperator
 from opsgenie_provider.settings import Settings
-from opsgenie_provider.warehouse.dora import refresh
 from opsgenie_provider.warehouse.schema import upgrade
 from stand_ins import REPOSITORY, Services
-from sync_harness import INCLUDE, Account, Sync, Warehouse
+from sync_harness import Account, Sync, Warehouse
 from vandal import Vandal
 
 OPSGENIE = {
@@ -45,7 +45,7 @@ def reasons(warehouse: Warehouse, stream: str | None = None) -> list[str]:
 def refreshed(warehouse: Warehouse) -> dict[str, int]:
     """The metrics can be made of what there is."""
     with open_warehouse("postgres_default").connection() as connection:
-        return refresh(connection, INCLUDE / "sql", Settings()).rows
+        return refresh(connection, Settings()).rows
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -78,7 +78,7 @@ def test_pagerduty(
     warehouse: Warehouse,
     connections: None,
 ) -> None:
-    upgrade(open_warehouse("postgres_default"), INCLUDE / "sql" / "schema")
+    upgrade(open_warehouse("postgres_default"))
     lists = {
         "/incidents": ("incidents",),
         r"(/incidents/[^/]+)?/log_entries": ("log_entries",),
@@ -111,7 +111,7 @@ def test_github(
     warehouse: Warehouse,
     connections: None,
 ) -> None:
-    upgrade(open_warehouse("postgres_default"), INCLUDE / "sql" / "schema")
+    upgrade(open_warehouse("postgres_default"))
     # When it was created says whether it is wanted at all.
     deployments = Vandal(
         services.app("github"),

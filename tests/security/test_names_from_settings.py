@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from psycopg import sql
 
+from opsgenie_provider.dora.refresh import refresh
 from opsgenie_provider.hooks.warehouse import warehouse as open_warehouse
 from opsgenie_provider.operators.own_deployments import OwnDeploymentsToPostgresOperator
 from opsgenie_provider.settings import Settings
-from opsgenie_provider.warehouse.dora import refresh
 from opsgenie_provider.warehouse.own_deployments import REQUIRED, OwnDeploymentsError
 from opsgenie_provider.warehouse.schema import upgrade
-from sync_harness import INCLUDE, Warehouse
+from sync_harness import Warehouse
 
 ODD = (
     'odd"; drop table victim; --',
@@ -34,7 +34,7 @@ IMPOSSIBLE = ("public.", ".", "x" * 100)
 @pytest.fixture
 def victim(warehouse: Warehouse) -> Warehouse:
     """A warehouse with something to lose."""
-    upgrade(open_warehouse("postgres_default"), INCLUDE / "sql" / "schema")
+    upgrade(open_warehouse("postgres_default"))
     warehouse.execute("create table victim (n int)")
     return warehouse
 
@@ -86,7 +86,7 @@ def test_what_there_is_not_is_said_so(victim: Warehouse, name: str) -> None:
 def test_values_are_values(victim: Warehouse) -> None:
     settings = Settings(environments=list(ODD), direction="before_only")
     with open_warehouse("postgres_default").connection() as connection:
-        refresh(connection, INCLUDE / "sql", settings)
+        refresh(connection, settings)
         # Another time, now that there is something to compare with.
-        refresh(connection, INCLUDE / "sql", settings)
+        refresh(connection, settings)
     assert alive(victim)

@@ -14,7 +14,7 @@ from fastapi.testclient import TestClient
 
 from opsgenie_provider.warehouse.schema import upgrade
 from opsgenie_provider.web import reader
-from web_world import SQL, warehouse_of
+from web_world import warehouse_of
 
 NAME = "web_empty"
 PATHS = ("", "incidents", "incidents.csv", "on-call", "escalations", "sync", "migration")
@@ -44,7 +44,7 @@ def test_without_tables_the_page_says_which_dag_makes_them(client: TestClient, p
 
 
 def test_without_rows_each_part_says_what_to_do_next(client: TestClient, host: str) -> None:
-    upgrade(warehouse_of(host, NAME), SQL / "schema")
+    upgrade(warehouse_of(host, NAME))
     assert "Incidents come with the DAG opsgenie_sync" in words(client, "")
     assert "There is nothing to count yet for nobody" in words(client, "?service=nobody").replace(" .", ".")
     assert "Run opsgenie_sync , then dora_metrics" in words(client, "incidents")
@@ -71,7 +71,7 @@ def test_a_warehouse_that_is_not_there(
 def test_a_query_that_takes_too_long_is_ended(
     client: TestClient, host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    upgrade(warehouse_of(host, NAME), SQL / "schema")
+    upgrade(warehouse_of(host, NAME))
     monkeypatch.setitem(reader.reading.__wrapped__.__kwdefaults__, "timeout", "1ms")
     with psycopg.connect(host=host, user="postgres", dbname=NAME) as holder:
         # Whoever reads now waits for this.

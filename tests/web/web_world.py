@@ -6,9 +6,9 @@ from pathlib import Path
 
 import psycopg
 
+from opsgenie_provider.dora.refresh import refresh
 from opsgenie_provider.settings import Settings
 from opsgenie_provider.warehouse.connection import Warehouse
-from opsgenie_provider.warehouse.dora import refresh
 from opsgenie_provider.warehouse.schema import upgrade
 
 SQL = Path(__file__).resolve().parents[2] / "include" / "sql"
@@ -88,7 +88,7 @@ def warehouse_of(host: str, name: str) -> Warehouse:
 
 def fill(warehouse: Warehouse) -> None:
     """Create the tables, put the company in, and compute the metrics."""
-    upgrade(warehouse, SQL / "schema")
+    upgrade(warehouse)
     with warehouse.connection() as connection:
         connection.execute(WORLD)
     follow(warehouse)
@@ -97,4 +97,4 @@ def fill(warehouse: Warehouse) -> None:
 def follow(warehouse: Warehouse) -> None:
     """What dora_metrics does when it is told."""
     with warehouse.connection() as connection:
-        refresh(connection, SQL, Settings())
+        refresh(connection, Settings())

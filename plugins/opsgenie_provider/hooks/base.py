@@ -6,12 +6,12 @@ from typing import Any, ClassVar
 
 from airflow.providers.http.hooks.http import HttpHook
 from airflow.sdk import Connection
-from airflow.sdk.exceptions import AirflowNotFoundException
 from requests import Session
 from requests.structures import CaseInsensitiveDict
 from requests_toolbelt.adapters.socket_options import TCPKeepAliveAdapter
 
 from opsgenie_provider.api.concurrency import THREADS
+from opsgenie_provider.compat import AirflowNotFoundException
 
 
 class ConnectionSettingsError(ValueError):

@@ -8,8 +8,8 @@ import os
 from typing import cast
 
 from airflow.providers.postgres.hooks.postgres import PostgresHook
-from airflow.sdk.exceptions import AirflowNotFoundException
 
+from opsgenie_provider.compat import AirflowNotFoundException
 from opsgenie_provider.hooks.base import ConnectionSettingsError
 from opsgenie_provider.warehouse.connection import CONNECTION_PARAMETERS, Connection, Warehouse
 

@@ -8,9 +8,9 @@ from functools import cached_property
 from typing import Any
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowFailException
 
 from opsgenie_provider.api.opsgenie_writes import OpsgenieWriter
+from opsgenie_provider.compat import AirflowFailException
 from opsgenie_provider.hooks.opsgenie_import import OpsgenieImportHook
 from opsgenie_provider.hooks.warehouse import warehouse
 from opsgenie_provider.migration.ledger import Ledger, locked_ledger

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow.sdk import BaseOperator, Context
-from airflow.sdk.exceptions import AirflowSkipException
 
+from opsgenie_provider.compat import AirflowSkipException
 from opsgenie_provider.hooks.warehouse import warehouse
 from opsgenie_provider.operators.base import Outcome
 from opsgenie_provider.warehouse.own_deployments import forget, take_over

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 from airflow.sdk import BaseOperator, Context
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
+from opsgenie_provider.compat import AirflowFailException, AirflowSkipException
 from opsgenie_provider.hooks.warehouse import warehouse
 from opsgenie_provider.operators.base import Outcome, fetched
 from opsgenie_provider.operators.plan import FULL_READ

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, cast
 
 from airflow.sdk import BaseOperator, Context
@@ -18,26 +16,22 @@ from opsgenie_provider.warehouse.schema import upgrade
 class PrepareWarehouseOperator(BaseOperator):
     """Checks the settings, creates or upgrades the tables, and applies the settings of GitHub to them.
 
-    :param include_dir: the deployment's ``include`` directory.
     :returns: the settings, each also under its own XCom key.
     """
 
-    template_fields: Sequence[str] = ("include_dir",)
     ui_color = "#e2f0d9"
 
-    def __init__(self, *, include_dir: str, **kwargs: Any) -> None:
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{"multiple_outputs": True, **kwargs})
-        self.include_dir = include_dir
 
     def output_of(self, name: str) -> Any:
         """A setting, for a task further down."""
         return cast(PlainXComArg, self.output)[name]
 
     def execute(self, context: Context) -> dict[str, Any]:
-        include = Path(self.include_dir)
-        settings = load_settings(include / "settings.yaml")
+        settings = load_settings()
         store = warehouse(settings.postgres_conn_id)
-        upgrade(store, include / "sql" / "schema")
+        upgrade(store)
         with store.connection() as connection:
             apply_repositories(connection, settings.github_conn_id, settings.github_repositories)
         return settings.model_dump(mode="json")

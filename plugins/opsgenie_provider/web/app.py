@@ -13,13 +13,13 @@ from pathlib import Path
 import psycopg
 from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
 from airflow.api_fastapi.core_api.security import requires_access_view
-from airflow.sdk.exceptions import AirflowNotFoundException
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 
+from opsgenie_provider.compat import AirflowNotFoundException
 from opsgenie_provider.hooks.base import ConnectionSettingsError
 from opsgenie_provider.settings import InvalidSettingsError
 from opsgenie_provider.warehouse.connection import WarehouseUnavailableError

@@ -7,9 +7,10 @@ from typing import Any
 
 from airflow.assets.manager import asset_manager
 from airflow.sdk import Asset
-from airflow.serialization.definitions.assets import SerializedAssetUniqueKey
 from airflow.utils.session import create_session
 from sqlalchemy.exc import SQLAlchemyError
+
+from opsgenie_provider.compat import asset_key
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +24,7 @@ def mark_updated(asset: Asset, extra: dict[str, Any]) -> bool:
     :returns: False where no DAG with the asset has been read yet, or Airflow's database did not take
         the event. What waits for the asset then follows its next event.
     """
-    key = SerializedAssetUniqueKey(name=asset.name, uri=asset.uri)
+    key = asset_key(asset.name, asset.uri)
     try:
         with create_session(scoped=False) as session:
             return asset_manager.register_asset_change(asset=key, extra=extra, session=session) is not None

@@ -13,10 +13,10 @@ from fastapi.responses import HTMLResponse, Response, StreamingResponse
 from fastapi.templating import Jinja2Templates
 
 from opsgenie_provider import __version__
+from opsgenie_provider.settings import load_settings
 from opsgenie_provider.web import display, history
 from opsgenie_provider.web.downloads import download
 from opsgenie_provider.web.lanes import PAGES
-from opsgenie_provider.web.place import settings
 from opsgenie_provider.web.pool import StopSwitch
 from opsgenie_provider.web.reader import Row, reading
 from opsgenie_provider.web.tiers import rate_tier, recovery_tier
@@ -70,7 +70,7 @@ def overview(
             if seen
             else []
         )
-    table = settings().tiers
+    table = load_settings().tiers
     position = next((i for i, row in enumerate(trend) if row["period_start"] == shown), None)
     return templates.TemplateResponse(
         request,

@@ -20,9 +20,9 @@ from typing import Any, cast
 
 import psycopg
 from airflow.providers.postgres.hooks.postgres import PostgresHook
-from airflow.sdk.exceptions import AirflowNotFoundException
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
+from opsgenie_provider.compat import AirflowNotFoundException
 from opsgenie_provider.hooks.base import ConnectionSettingsError
 from opsgenie_provider.warehouse.connection import Connection, WarehouseUnavailableError
 

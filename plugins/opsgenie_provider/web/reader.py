@@ -9,9 +9,10 @@ from typing import Any
 from psycopg import sql
 from psycopg.rows import dict_row
 
+from opsgenie_provider.resources import sql_directory
+from opsgenie_provider.settings import load_settings
 from opsgenie_provider.warehouse.connection import Connection
 from opsgenie_provider.web import pool
-from opsgenie_provider.web.place import include_directory, settings
 
 # What is slower than this hurts the warehouse more than it helps the reader.
 TIMEOUT = "10s"
@@ -24,7 +25,7 @@ class Reader:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._directory = include_directory() / "sql" / "web"
+        self._directory = sql_directory("web")
 
     def rows(self, name: str, parts: dict[str, sql.Composable] | None = None, **values: Any) -> list[Row]:
         """The rows of a query.
@@ -75,7 +76,7 @@ def reading(
     :param switch: ends it earlier.
     :raises WarehouseUnavailableError: it cannot be reached.
     """
-    conn_id = settings().postgres_conn_id
+    conn_id = load_settings().postgres_conn_id
     with pool.connection(conn_id, seconds=seconds, switch=switch) as connection:
         connection.read_only = True
         _limit(connection, timeout)
@@ -85,7 +86,7 @@ def reading(
 @contextmanager
 def writing() -> Iterator[Reader]:
     """The warehouse, for one small change."""
-    with pool.connection(settings().postgres_conn_id) as connection:
+    with pool.connection(load_settings().postgres_conn_id) as connection:
         _limit(connection, TIMEOUT)
         yield Reader(connection)
 

@@ -14,12 +14,12 @@ from typing import Any
 
 import psycopg
 from airflow.sdk import Connection
-from airflow.sdk.exceptions import AirflowNotFoundException
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from opsgenie_provider.api.transport import storable
 from opsgenie_provider.assets import DEPLOYMENTS_STAGING
+from opsgenie_provider.compat import AirflowNotFoundException
 from opsgenie_provider.hooks.base import ConnectionSettingsError
 from opsgenie_provider.rows.deployment_events import Event
 from opsgenie_provider.rows.fields import UnreadablePayloadError, decode
@@ -30,13 +30,12 @@ from opsgenie_provider.rows.webhook import (
     github_event,
     gitlab_event,
 )
-from opsgenie_provider.settings import InvalidSettingsError, Settings
+from opsgenie_provider.settings import InvalidSettingsError, Settings, load_settings
 from opsgenie_provider.warehouse.connection import WarehouseUnavailableError
 from opsgenie_provider.warehouse.webhook import Result, record
 from opsgenie_provider.web import pool, signatures
 from opsgenie_provider.web.asset_events import mark_updated
 from opsgenie_provider.web.lanes import WEBHOOK, BusyError
-from opsgenie_provider.web.place import settings as read_settings
 from opsgenie_provider.web.requests import RefusedError, limited_body
 
 log = logging.getLogger(__name__)
@@ -100,7 +99,7 @@ async def _answer(sender: str, request: Request) -> JSONResponse:
 def _receive(sender: str, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
     """All that waits for something: settings, secret, warehouse, Airflow's database."""
     try:
-        settings = read_settings()
+        settings = load_settings()
         authentic = _VERIFIED[sender](_secret(settings.webhook_conn_id), headers, body)
     except (ConnectionSettingsError, signatures.UnusableSecretError) as error:
         raise RefusedError(503, "not_configured", str(error), retry_after=True) from None

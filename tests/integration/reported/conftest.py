@@ -21,7 +21,7 @@ from opsgenie_provider.warehouse.schema import upgrade
 from sandbox.instants import Clock
 from sandbox.opsgenie import Store
 from sandbox.server import Slot
-from sync_harness import INCLUDE, Account, Accounts, Sync, Warehouse
+from sync_harness import Account, Accounts, Sync, Warehouse
 
 Metrics = Callable[[], None]
 
@@ -51,7 +51,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def tables(warehouse: Warehouse) -> Warehouse:
-    upgrade(open_warehouse("postgres_default"), INCLUDE / "sql" / "schema")
+    upgrade(open_warehouse("postgres_default"))
     return warehouse
 
 
@@ -84,7 +84,7 @@ def deployments(services: Canned, monkeypatch: pytest.MonkeyPatch) -> Callable[.
 
     def read(*repositories: Any) -> None:
         monkeypatch.setenv("OPSGENIE_PROVIDER__GITHUB_REPOSITORIES", json.dumps(repositories))
-        for repository in load_settings(INCLUDE / "settings.yaml").github_repositories:
+        for repository in load_settings().github_repositories:
             arguments: dict[str, Any] = repository.model_dump()
             GithubDeploymentsToPostgresOperator(task_id="github", **arguments).execute({})
 
@@ -100,8 +100,8 @@ def pages(services: Canned) -> Callable[[], None]:
 @pytest.fixture
 def metrics(tables: Warehouse) -> Metrics:
     def run() -> None:
-        settings = load_settings(INCLUDE / "settings.yaml")
+        settings = load_settings()
         with open_warehouse("postgres_default").connection() as connection:
-            refresh(connection, INCLUDE / "sql", settings)
+            refresh(connection, settings)
 
     return run

@@ -18,7 +18,7 @@ from opsgenie_provider.operators.migration_plan import PlanMigrationOperator
 from opsgenie_provider.rows.webhook import gitlab_event
 from opsgenie_provider.warehouse.schema import upgrade
 from opsgenie_provider.warehouse.webhook import record
-from sync_harness import INCLUDE, Warehouse
+from sync_harness import Warehouse
 
 Step = Callable[[], None]
 COMMIT = "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c"
@@ -207,7 +207,7 @@ def c_locale(postgres: str, monkeypatch: pytest.MonkeyPatch) -> Any:
             f"create database {name} template template0 locale_provider libc locale 'C' encoding 'UTF8'"
         )
         monkeypatch.setenv("AIRFLOW_CONN_POSTGRES_DEFAULT", json.dumps(connection))
-        upgrade(open_warehouse("postgres_default"), INCLUDE / "sql" / "schema")
+        upgrade(open_warehouse("postgres_default"))
         with Warehouse(postgres, name) as made:
             yield made
         admin.execute(f"drop database {name} with (force)")

@@ -17,7 +17,7 @@ from sqlalchemy import update
 
 from opsgenie_provider.hooks.warehouse import warehouse as open_warehouse
 from opsgenie_provider.warehouse.schema import upgrade
-from sync_harness import INCLUDE, Warehouse
+from sync_harness import Warehouse
 from webhook_harness import SECRET, Post, forget_assets, made_app
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -60,7 +60,7 @@ def secret(monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture
 def tables(warehouse: Warehouse) -> Warehouse:
-    upgrade(open_warehouse("postgres_default"), INCLUDE / "sql" / "schema")
+    upgrade(open_warehouse("postgres_default"))
     return warehouse
 
 

@@ -1,0 +1,28 @@
+"""The base of every operator of this package."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+from airflow.sdk import BaseOperator, Context
+
+from opsgenie_provider.retry import apply_without_policy
+
+
+class ProviderOperator(BaseOperator):
+    """An operator whose permanent errors fail at once, on every supported version of Airflow.
+
+    Its work is imported where it is done: DAG files are parsed every half a minute, and once by each task.
+    """
+
+    def execute(self, context: Context) -> Any:
+        try:
+            return self.perform(context)
+        except Exception as error:
+            apply_without_policy(error)
+            raise
+
+    @abstractmethod
+    def perform(self, context: Context) -> Any:
+        """The task's work; returns plain JSON."""
