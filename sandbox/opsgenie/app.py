@@ -1,4 +1,4 @@
-"""The ASGI app: each path with its rate-limit domain and the rights it asks for."""
+"""The ASGI app: each path with its rate-limit domain and required rights."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ INCIDENT, SEARCH, CONFIGURATION, ON_CALLS = "Incident", "Search", "Configuration
 
 
 def create_app(store: Store) -> Gateway:
-    """The stand-in for one account. `.faults`, `.limiter` and `.log` steer and show what it does."""
+    """The stand-in for an account. `.faults` and `.limiter` control it, `.log` has its requests."""
     limiter = RateLimiter()
     guard = Guard(store, limiter)
     app = Starlette(
         routes=_routes(guard, limiter),
         exception_handlers={HTTPException: _unrouted(store)},
     )
-    # The service answers with and without a trailing slash; it never redirects.
+    # The service answers paths with and without a trailing slash; it never redirects.
     app.router.redirect_slashes = False
     return Gateway(app, control_app(control_routes(store)), guard, limiter)
 

@@ -1,4 +1,4 @@
-"""Tells the world's story in OpsGenie's words; and makes large accounts for benchmarks."""
+"""Fills an OpsGenie account with the world's data, or with bulk data for benchmarks."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def load(world: World, store: Store | None = None) -> Store:
         for number, outage in enumerate(world.outages, start=1)
     ]
     store.incidents.add_many(made)
-    # Removed only now: its incidents go on naming its id.
+    # Removed last: its incidents still contain its id.
     store.drop_service(service_ids[company.DELETED_SERVICE[1]])
     return store
 
@@ -88,7 +88,7 @@ def _incident(store: Store, outage: Outage, tiny_id: str, service_ids: dict[str,
 
 
 def _voice(store: Store, outage: Outage) -> str:
-    """Who speaks for the outage: the first member of its team."""
+    """The username that acts on the outage: the first member of its team."""
     names = company.PEOPLE[outage.teams[0]] if outage.teams else next(iter(company.PEOPLE.values()))
     return company.username(names[0][0])
 
@@ -129,8 +129,8 @@ def bulk(
 ) -> Store:
     """An account with `count` incidents spread evenly over `days`, for benchmarks.
 
-    `same_second` of them are created within one second in the middle: more than a page, and no window of
-    whole seconds tells them apart.
+    `same_second` of them are created within a second in the middle: more than a page, so that no window of
+    whole seconds can separate them.
     """
     finish = Clock()() if end is None else to_nanos(end)
     store = Store(seed=seed)

@@ -1,4 +1,4 @@
-"""Writes: all asynchronous (202), on incidents only."""
+"""Writes, all to incidents and all asynchronous (202)."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ MISSING: Outcome = (False, "Incident does not exist", "")
 
 
 async def create(call: Call) -> Response:
-    """There is no created-at, resolved-at, impact-start or dedupe field: unknown fields are ignored.
+    """There are no created-at, resolved-at, impact-start or dedupe fields; unknown fields are ignored.
 
-    Whatever would have notified people is recorded in `store.pages`.
+    Notifications that people would have received are recorded in `store.pages`.
     """
     body, store = await read_body(call), call.store
     checks = Checks(body)
@@ -70,7 +70,7 @@ async def create(call: Call) -> Response:
 
 
 async def add_entry(call: Call) -> Response:
-    """The only backdating there is: `time` may lie in the past."""
+    """The only way to backdate: `time` may be in the past."""
     incident = find(call)
     body = await read_body(call)
     description = body.get("description")
@@ -96,9 +96,9 @@ def _on_incident(
     read: Callable[[Checks, Call], Any],
     apply: Callable[[Store, Incident, Any, str], str | None],
 ) -> Handler:
-    """An action on one incident. Whether it exists shows in the request's status, not in the answer.
+    """An action on an incident. Only the request's status shows whether the incident exists.
 
-    `apply` returns why it could not be done, or None.
+    `apply` returns the reason why it failed, or None.
     """
 
     async def handler(call: Call) -> Response:

@@ -1,4 +1,4 @@
-"""How the API prints incidents, log entries, notes and alerts, for one request's time zone and include[]."""
+"""JSON of incidents, log entries, notes and alerts, for a request's time zone and include[]."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from sandbox.instants import SECOND, Nanos, stamp
 from sandbox.pagerduty.catalogue_bodies import API, WEB, Catalogue
 from sandbox.pagerduty.model import Agent, Alert, Incident, Json, LogEntry, Note
 
-_SAID = {
+_VERBS = {
     "trigger": "Triggered",
     "acknowledge": "Acknowledged",
     "resolve": "Resolved",
@@ -18,7 +18,7 @@ _SAID = {
 
 
 class View(Catalogue):
-    """`zone` renders every timestamp; `include` holds the values of include[]."""
+    """`zone`: time zone of all timestamps; `include`: the values of include[]."""
 
     def incident_ref(self, incident: Incident) -> Json:
         return {
@@ -30,7 +30,7 @@ class View(Catalogue):
         }
 
     def incident(self, incident: Incident) -> Json:
-        """resolved_at is null unless it is resolved; assignments and acknowledgements are empty then."""
+        """resolved_at is null unless it is resolved; then assignments and acknowledgements are empty."""
         include = self.include
         is_open = incident.status != "resolved"
         changed = incident.updated_at if incident.status == "triggered" else incident.changed_at
@@ -92,7 +92,7 @@ class View(Catalogue):
         body: Json = {
             **self._entry_ref(entry),
             "type": kind,
-            "summary": f"{_SAID.get(entry.type, entry.type.replace('_', ' ').capitalize())}"
+            "summary": f"{_VERBS.get(entry.type, entry.type.replace('_', ' ').capitalize())}"
             f" {'by' if entry.agent[0] == 'user' else 'through'} {agent['summary']}",
             "created_at": self.at(entry.at, digits),
             "agent": agent,
@@ -116,7 +116,7 @@ class View(Catalogue):
         return body
 
     def note(self, note: Note) -> Json:
-        """A service's note names it in the summary of a bot_user_reference (specification)."""
+        """A note by a service has its name in the summary of a bot_user_reference (specification)."""
         if note.user is not None:
             user = self.ref("user", note.user)
             channel: Json = {"summary": "The PagerDuty website or APIs"}

@@ -1,4 +1,4 @@
-"""Large accounts for benchmarks, and for what only shows beyond 10,000 incidents."""
+"""Large accounts for benchmarks, and for tests with more than 10,000 incidents."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def bulk(
 ) -> Store:
     """An account with `count` incidents spread evenly over `days`.
 
-    `same_second` of them are created within one second in the middle: no window tells them apart.
+    `same_second` of them are created within a second in the middle: no window can separate them.
     """
     finish = (Clock()() if end is None else to_nanos(end)) // SECOND * SECOND
     store = store or Store(seed=seed)

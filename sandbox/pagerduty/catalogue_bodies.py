@@ -1,4 +1,4 @@
-"""How the API prints references, services, teams, users, escalation policies and priorities."""
+"""JSON of references, services, teams, users, escalation policies and priorities."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sandbox.pagerduty.store import Store
 API = "https://api.pagerduty.com"
 WEB = "https://acme.pagerduty.com"
 
-#: reference type -> its API path and its page; priorities have none of the latter (specification's example).
+#: reference type -> its API path and web page; priorities have no page (specification's example).
 _PATHS = {
     "user": ("users", "users"),
     "team": ("teams", "teams"),
@@ -38,9 +38,9 @@ class Catalogue:
         }
 
     def ref(self, kind: str, id_: str, *, full: bool = False) -> Json:
-        """A reference; the whole thing when `full`, unless it was deleted: then always a reference.
+        """A reference, or the whole object if `full`; a deleted object is always a reference.
 
-        A deleted thing's reference has null self and html_url (05-Endpoints, 11-References).
+        A reference to a deleted object has null self and html_url (05-Endpoints, 11-References).
         """
         item = self._kinds[kind].get(id_)
         if item is None:
@@ -130,6 +130,6 @@ class Catalogue:
         }
 
     def _service_status(self, id_: str) -> str:
-        """critical with a triggered incident, warning with an acknowledged one, else active."""
+        """critical with triggered incidents, else warning with acknowledged incidents, else active."""
         open_ = {incident.status for incident in self.store.incidents.all() if incident.service_id == id_}
         return "critical" if "triggered" in open_ else "warning" if "acknowledged" in open_ else "active"

@@ -1,4 +1,4 @@
-"""What `/_sandbox` adds for PagerDuty: settings, clock, keys, changes to incidents and to the catalogue."""
+"""The `/_sandbox` routes for PagerDuty: settings, clock, keys, changes to incidents and the catalogue."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def routes(store: Store) -> list[BaseRoute]:
         return {"id": changed.id} if changed else {}
 
     def catalogue(method: str, body: Json) -> Json:
-        """DELETE `?kind=service&id=...`: what references it keeps the reference."""
+        """DELETE `?kind=service&id=...`: references to the deleted object stay."""
         store.drop(body["kind"], body["id"])
         return {"gone": store.gone}
 

@@ -15,7 +15,7 @@ from sandbox.pagerduty.errors import ApiError, invalid, missing_ability, not_fou
 from sandbox.pagerduty.model import MINOR_ENTRIES, STATUSES, URGENCIES, Alert, Incident, LogEntry
 from sandbox.pagerduty.web import Call
 
-#: sort_by field -> key; what has no such time comes last in ascending order.
+#: sort_by field -> key; incidents without the time come last in ascending order.
 SORTS: dict[str, Callable[[Incident], Any]] = {
     "incident_number": lambda incident: incident.number,
     "created_at": lambda incident: incident.created_at,
@@ -65,7 +65,7 @@ def _in_range(call: Call) -> list[Incident]:
 
 
 def _filter(call: Call) -> Callable[[Incident], bool]:
-    """The test of all filters together; 400 for an unknown status or urgency."""
+    """A function that tests all filters; 400 for an unknown status or urgency."""
     statuses, urgencies = set(call.many("statuses")), set(call.many("urgencies"))
     services, teams, users = (set(call.many(name)) for name in ("service_ids", "team_ids", "user_ids"))
     key = call.text("incident_key")
@@ -77,7 +77,7 @@ def _filter(call: Call) -> Callable[[Incident], bool]:
         raise missing_ability("teams")
 
     def assigned(incident: Incident) -> bool:
-        # Resolved incidents are assigned to nobody: only open ones ever match.
+        # Resolved incidents are assigned to nobody, so only open incidents match.
         return incident.status != "resolved" and any(user in users for _, user in incident.assigned)
 
     def wanted(incident: Incident) -> bool:
@@ -94,7 +94,7 @@ def _filter(call: Call) -> Callable[[Incident], bool]:
 
 
 def _sorting(call: Call, known: dict[str, Any]) -> list[tuple[str, bool]]:
-    """`field[:asc|:desc]`, two fields at most, separated by a comma; ascending by default."""
+    """`field[:asc|:desc]`, at most two fields, separated by a comma; ascending by default."""
     parts = [part for part in call.text("sort_by").split(",") if part]
     pairs = [(name, way or "asc") for name, _, way in (part.partition(":") for part in parts)]
     wrong = [name for name, way in pairs if name not in known or way not in ("asc", "desc")]
@@ -112,7 +112,7 @@ async def get_incident(call: Call) -> Response:
 
 
 async def list_notes(call: Call) -> Response:
-    """All of them, newest first as in the specification's example: there are no paging parameters."""
+    """All notes, newest first as in the specification's example; there are no paging parameters."""
     view = call.view()
     notes = sorted(find(call).notes, key=lambda note: note.at, reverse=True)
     return call.ok({"notes": [view.note(note) for note in notes]})
@@ -135,13 +135,13 @@ async def list_alerts(call: Call) -> Response:
 
 
 async def list_incident_log(call: Call) -> Response:
-    # Entries of the same instant: the later written is the newer.
+    # Of entries at the same instant, the one written later is the newer.
     entries = sorted(reversed(find(call).entries), key=lambda entry: entry.at, reverse=True)
     return _log(call, entries)
 
 
 async def list_log(call: Call) -> Response:
-    """The whole account's; without since and until from its beginning."""
+    """The log entries of the whole account; without since and until from its beginning."""
     entries = call.store.incidents.log()
     teams = set(call.many("team_ids"))
     if teams:
@@ -153,7 +153,7 @@ async def list_log(call: Call) -> Response:
 
 
 def _log(call: Call, entries: list[LogEntry]) -> Response:
-    """Newest first (faros' and DevLake's fixtures), in the account's time zone unless told otherwise."""
+    """Newest first (faros' and DevLake's fixtures), in the account's time zone by default."""
     store = call.store
     zone = call.zone(store.time_zone)
     since, until = call.instant("since", zone), call.instant("until", zone)

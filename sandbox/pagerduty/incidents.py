@@ -1,4 +1,4 @@
-"""The incidents of an account, and every change that people, services and time make to one."""
+"""The incidents of an account, and every change that people, services and timeouts make."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _created(incident: Incident) -> tuple[Nanos, int]:
 
 
 class Incidents:
-    """All methods may be called from any thread while the server answers requests.
+    """All methods may be called from any thread while requests are served.
 
     `by` is a user's id, or None for the service itself; `at` defaults to now.
     """
@@ -39,7 +39,7 @@ class Incidents:
         return len(self._by_id)
 
     def new_id(self, prefix: str = "Q", length: int = 14) -> str:
-        """Ids are unique per type only (06-Types); incidents have 14 characters, older things 7."""
+        """Ids are unique per type only (06-Types); incidents have 14 characters, older types 7."""
         return prefix + "".join(self._rng.choices(_LETTERS, k=length - len(prefix)))
 
     def all(self) -> list[Incident]:
@@ -53,7 +53,7 @@ class Incidents:
         return found or (self._by_number.get(int(identifier)) if identifier.isdecimal() else None)
 
     def between(self, low: Nanos, high: Nanos, *, closed: bool = False) -> list[Incident]:
-        """Those created from `low` until `high`, itself excluded unless `closed`; oldest first."""
+        """The incidents created from `low` to `high`, exclusive unless `closed`; oldest first."""
         with self._lock:
             find = bisect_right if closed else bisect_left
             start = bisect_left(self._order, low, key=lambda incident: incident.created_at)
@@ -77,9 +77,9 @@ class Incidents:
         skew: int = 0,
         **fields: Any,
     ) -> Incident:
-        """A new incident on the service. `skew`: seconds from created_at to its first trigger log entry.
+        """A new incident of a service. `skew`: seconds from created_at to its first trigger log entry.
 
-        In faros' fixtures that entry is a second older than the incident.
+        In faros' fixtures, that entry is a second older than the incident.
         """
         at = self._at(created_at)
         on = self._services[service]
@@ -106,7 +106,7 @@ class Incidents:
             return incident
 
     def edit(self, id_: str, *, updated_at: When | None = None, **fields: Any) -> Incident:
-        """Set any fields (`title`, `priority_id`, `urgency`, `nulls`, ...) and bump updated_at."""
+        """Set any fields (`title`, `priority_id`, `urgency`, `nulls`, ...) and update updated_at."""
         with self._lock:
             incident = self._by_id[id_]
             if fields.get("status", "resolved") not in STATUSES:
@@ -157,9 +157,9 @@ class Incidents:
     def reopen(
         self, id_: str, at: When | None = None, by: str | None = None, entry: str = "trigger"
     ) -> Incident:
-        """Back to triggered (changelog 2025-09-18); there is no reopened_at, created_at stays.
+        """Back to triggered (changelog 2025-09-18); there is no reopened_at, and created_at stays.
 
-        Which log entry this writes is not published: `entry` may be trigger, unacknowledge or acknowledge.
+        Its log entry is not documented: `entry` may be trigger, unacknowledge or acknowledge.
         """
         with self._lock:
             if entry == "acknowledge":
@@ -170,7 +170,7 @@ class Incidents:
             return incident
 
     def merge(self, id_: str, into: str, at: When | None = None, by: str | None = None) -> Incident:
-        """The source is resolved with a reason, its alerts move; the target must be open."""
+        """Resolve the source with a reason and move its alerts to the target, which must be open."""
         with self._lock:
             target = self._by_id[into]
             if target.status == "resolved":
@@ -185,7 +185,7 @@ class Incidents:
     def add_note(
         self, id_: str, content: str, at: When | None = None, *, user: str | None = None, bot: str = ""
     ) -> Note:
-        """By a user, or by what `bot` names. An annotate log entry goes with it."""
+        """Add a note by a user, or by the service named `bot`, and an annotate log entry."""
         when = self._at(at)
         with self._lock:
             incident = self._by_id[id_]
@@ -226,7 +226,7 @@ class Incidents:
             return incident
 
     def delete(self, id_: str) -> None:
-        """Gone without a trace; its number is not used again."""
+        """Delete it; its number is not used again."""
         with self._lock:
             incident = self._by_id.pop(id_)
             del self._by_number[incident.number]

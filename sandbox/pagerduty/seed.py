@@ -1,4 +1,4 @@
-"""The months before the company moved to OpsGenie, in PagerDuty's words."""
+"""Fills a PagerDuty account with the months before the company moved to OpsGenie."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sandbox.pagerduty.model import Incident
 from sandbox.pagerduty.store import USER_KEY, Key, Store
 from sandbox.world import PRIORITIES, Outage, World, build_world
 
-#: The account's own names, from the most severe to the least: (name, colour).
+#: The account's own priorities, most severe first: (name, colour).
 PRIORITY_NAMES = (
     ("SEV-1", "a8171c"),
     ("SEV-2", "eb6016"),
@@ -30,14 +30,14 @@ _LONG = "🔥🧯 {service}: the on-call engineer pasted the whole alert text in
 
 
 def load(world: World, store: Store | None = None, *, days: int = 240, count: int = 250) -> Store:
-    """An account whose last incident is from about when the world, the time with OpsGenie, begins."""
+    """An account whose last incidents are from about the start of the world, when OpsGenie was introduced."""
     store = store or Store(seed=world.seed)
     add_catalogue(store, world.start - days * 24 * HOUR)
-    _Teller(store, world.seed).tell(history_before(world, days, count))
+    _IncidentSeeder(store, world.seed).add(history_before(world, days, count))
     service = next(
         service for service in store.services.values() if service.name == company.DELETED_SERVICE[1]
     )
-    # Deleted only now: its incidents go on referring to it.
+    # Deleted last: its incidents still refer to it.
     store.drop("service", service.id)
     return store
 
@@ -50,7 +50,7 @@ def history_before(world: World, days: int = 240, count: int = 250) -> list[Outa
 
 
 def add_catalogue(store: Store, start: Nanos) -> None:
-    """The same people, teams and services as everywhere; an escalation policy per team."""
+    """The company's people, teams and services, and an escalation policy per team."""
     created = to_nanos(to_datetime(start).replace(microsecond=0) - timedelta(days=200))
     for (name, colour), rank in zip(PRIORITY_NAMES, PRIORITIES, strict=True):
         store.add_priority(name, description=f"What others call {rank}", color=colour)
@@ -71,11 +71,11 @@ def add_catalogue(store: Store, start: Nanos) -> None:
 
 
 def _whole(at: Nanos) -> Nanos:
-    """PagerDuty keeps whole seconds."""
+    """Truncated to whole seconds, as PagerDuty stores it."""
     return at // SECOND * SECOND
 
 
-class _Teller:
+class _IncidentSeeder:
     def __init__(self, store: Store, seed: int) -> None:
         self.store = store
         self.incidents = store.incidents
@@ -83,7 +83,7 @@ class _Teller:
         self.services = {service.name: service for service in store.services.values()}
         self.priorities = dict(zip(PRIORITIES, store.priorities, strict=True))
 
-    def tell(self, outages: list[Outage]) -> None:
+    def add(self, outages: list[Outage]) -> None:
         settled = [place for place, outage in enumerate(outages) if _over(outage) is not None]
         twins = set(self.rng.sample(settled, min(5, len(settled))))
         rows: list[tuple[Nanos, int, bool]] = []
@@ -93,7 +93,7 @@ class _Teller:
                 rows.append((_whole(outage.opened_at) + 40 * SECOND, place, True))
         made: dict[int, Incident] = {}
         copies = []
-        # In the order of time, because incidents are numbered that way.
+        # In chronological order, because incidents are numbered in it.
         for at, place, is_twin in sorted(rows):
             incident = self._open(outages[place], at)
             if is_twin:
@@ -110,7 +110,7 @@ class _Teller:
         return self.rng.choice(self.store.policies[incident.policy_id].user_ids)
 
     def _open(self, outage: Outage, at: Nanos) -> Incident:
-        # An incident has exactly one service here, whatever else was affected.
+        # An incident has exactly one service in PagerDuty, even if more were affected.
         service = self.services[(*outage.services, "notifications")[0]]
         by_hand = self.rng.random() < 0.12
         urgent = outage.priority in PRIORITIES[:3]
@@ -121,7 +121,7 @@ class _Teller:
             by=self.rng.choice(self.store.policies[service.policy_id].user_ids) if by_hand else None,
             skew=-1 if self.rng.random() < 0.1 else 0,
             urgency="high" if urgent else "low",
-            # Many incidents never get a priority (keephq/keep#5698).
+            # Many incidents have no priority (keephq/keep#5698).
             priority_id=None if self.rng.random() < 0.25 else self.priorities[outage.priority],
             body=f"{outage.title}\nSeen from {outage.details.get('region', 'outside')}",
         )
@@ -141,7 +141,7 @@ class _Teller:
         if acked is not None:
             self.incidents.acknowledge(incident.id, acked, person)
             if end is not None and end - acked > 40 * MINUTE and self.rng.random() < 0.3:
-                # After acknowledgement_timeout, half an hour, it is triggered again.
+                # After acknowledgement_timeout (half an hour), it is triggered again.
                 self.incidents.unacknowledge(incident.id, acked + 30 * MINUTE)
                 self.incidents.acknowledge(incident.id, acked + 34 * MINUTE, self._person(incident))
         self._notes(incident, outage, person, end)
@@ -175,7 +175,7 @@ class _Teller:
                 self.incidents.edit_note(incident.id, note.id, "Update 3: found it (edited)", until + HOUR)
 
     def _oddities(self, settled: list[Incident]) -> None:
-        """Titles of 300 characters with emoji, a reopened one per kind of log entry, null fields."""
+        """Titles of 300 characters with emoji, null fields, a reopening by each kind of log entry."""
         plain = [incident for incident in settled if incident.merged_into is None]
         chosen = self.rng.sample(plain, min(len(plain), 2 + len(_NULLS) + len(_REOPEN_ENTRIES)))
         for _ in range(min(2, len(chosen))):
@@ -193,6 +193,6 @@ class _Teller:
 
 
 def _over(outage: Outage) -> Nanos | None:
-    """When it was resolved; None while it is open, as the last ones were when the company moved."""
+    """When it was resolved; None while it is open, as the last incidents were when the company moved."""
     at = outage.resolved_at if outage.resolved_at is not None else outage.closed_at
     return None if at is None else _whole(at)
