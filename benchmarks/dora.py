@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from math import log
@@ -31,7 +30,6 @@ from opsgenie_provider.settings import Settings
 from opsgenie_provider.warehouse.connection import Connection, Warehouse
 from opsgenie_provider.warehouse.schema import upgrade
 
-SQL = ROOT / "include" / "sql"
 # What stands between the incidents and deployments being there and each incident having its deployment.
 ATTRIBUTION = (
     "30_eligible_deployments",

@@ -59,7 +59,7 @@ class _Seeder:
         self.store.plain_teams.add(list(self.store.operations.teams)[-1])
 
     def _account(self, name: str, zone: str) -> Account:
-        """Every fourth account hides its e-mail; every third has an id in the older format without a colon."""
+        """Every fourth account hides its e-mail; every third has an id without a colon, the older format."""
         number = len(self.people)
         id_ = f"{self.rng.getrandbits(96):024x}" if number % 3 == 2 else None
         made = self.store.add_account(

@@ -1,4 +1,4 @@
-"""Batches of incidents and of timelines, each merged in one transaction."""
+"""Merges batches of incidents and of timelines, each in one transaction."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from opsgenie_provider.warehouse.staged import Staged
 
 _COPY_ROWS = 1_000
 
-# The one place that says when an incident was acknowledged, resolved and closed: ``{incidents}``, a
-# relation with the columns of the staging table, and those four columns, from it and the timeline.
+# Defines when an incident was acknowledged, resolved and closed: the relation ``{incidents}``, which has the
+# columns of the staging table, with the four derived columns computed from it and the timeline.
 _DERIVED = sql.SQL("""
 (
     with times as (
@@ -75,20 +75,23 @@ def _derived(incidents: sql.Composable, batch: sql.Composable) -> sql.Composed:
 
 
 class IncidentBatch:
-    """Incidents with their services and responders; takes pages as they come, keeps few in memory.
+    """A batch of incidents with their services and responders; only a few pages are kept in memory.
 
-    Used in a ``with`` block within the transaction: payloads are read while a thread of its own sends
-    the rows before them.
+    Used in a ``with`` block within the transaction: while payloads are converted, a thread sends the rows
+    before them.
 
-    :param key_reach: what the key can see, as ``Access.reach`` has it.
-    :ivar rejected: payloads that cannot be read, and parts of such that can, each with its reason.
+    :param key_reach: what the key can read, as in ``Access.reach``.
+    :ivar ids: the ids of the incidents in the batch.
+    :ivar rejected: payloads that cannot be read, and unreadable parts of others, each with its reason.
     """
 
     def __init__(self, connection: Connection, account: str, key_reach: str) -> None:
         self._connection = connection
         self._account = account
         self._key_reach = key_reach
-        self._staged = [Staged(connection, t) for t in (INCIDENTS, INCIDENT_SERVICES, INCIDENT_RESPONDERS)]
+        self._staged = [
+            Staged(connection, table) for table in (INCIDENTS, INCIDENT_SERVICES, INCIDENT_RESPONDERS)
+        ]
         self._rows: list[IncidentRows] = []
         self._sender = ThreadPoolExecutor(1, thread_name_prefix="copy")
         self._sending: Future[None] | None = None
@@ -99,13 +102,13 @@ class IncidentBatch:
         return self
 
     def __exit__(self, *error: object) -> None:
-        # The connection is its transaction's again only when the thread is done with it.
+        # The transaction may use the connection again only once the thread is done with it.
         self._sender.shutdown()
 
     def add(self, items: Iterable[Raw]) -> int:
-        """Take payloads; returns how many incidents were new to this batch.
+        """Add payloads; returns how many of the incidents were new to this batch.
 
-        One that cannot be read counts too: it was listed, and is kept in ``rejected``.
+        A payload that cannot be read counts, too, because it was listed; it goes to ``rejected``.
         """
         new = 0
         for raw in items:
@@ -125,8 +128,8 @@ class IncidentBatch:
         return new
 
     def restart(self) -> None:
-        """Forget what was added."""
-        self._sent()
+        """Discard everything added."""
+        self._wait_for_copy()
         self._rows.clear()
         self.ids.clear()
         self.rejected.clear()
@@ -134,12 +137,12 @@ class IncidentBatch:
             staged.clear()
 
     def missing(self, since: datetime, until: datetime) -> list[str]:
-        """Ids of stored incidents of [since, until) that the batch lacks."""
+        """Ids of the stored incidents created in [since, until) that the batch lacks."""
         self._copy()
-        self._sent()
+        self._wait_for_copy()
         return [
-            row[0]
-            for row in self._connection.execute(
+            incident_id
+            for (incident_id,) in self._connection.execute(
                 sql.SQL(
                     "select incident_id from staging.opsgenie_incidents as stored "
                     "where account = %s and created_at >= %s and created_at < %s and deleted_at is null "
@@ -151,10 +154,14 @@ class IncidentBatch:
         ]
 
     def left_status(self, statuses: Iterable[str], *, before: datetime) -> list[str]:
-        """Ids of incidents created before an instant that are stored with one of the statuses, of which
-        the batch should hold all, and that it does not hold: they may have another one by now. Only of
-        those that this key has seen: the others it would not list in any case."""
-        self._sent()
+        """Ids of incidents stored with one of the statuses that the batch lacks: they may have changed it.
+
+        Only incidents that this key has listed before are considered, because it may not see others.
+
+        :param statuses: those of which the batch contains every incident.
+        :param before: only incidents created before this instant.
+        """
+        self._wait_for_copy()
         rows = self._connection.execute(
             "select incident_id from staging.opsgenie_incidents where account = %s and created_at < %s "
             "and status = any(%s) and deleted_at is null and (%s = %s or key_reach = %s)",
@@ -163,8 +170,8 @@ class IncidentBatch:
         return [incident_id for (incident_id,) in rows if incident_id not in self.ids]
 
     def mark_deleted(self, incident_ids: list[str]) -> int:
-        """Mark incidents that are gone at the source."""
-        self._sent()
+        """Mark incidents as deleted at the source; returns how many were not marked before."""
+        self._wait_for_copy()
         return self._connection.execute(
             "update staging.opsgenie_incidents set deleted_at = now(), synced_at = now() "
             "where account = %s and incident_id = any(%s) and deleted_at is null",
@@ -172,13 +179,13 @@ class IncidentBatch:
         ).rowcount
 
     def merge(self) -> int:
-        """Write the batch; returns how many rows of all its tables changed."""
+        """Merge the batch; returns how many rows changed, of all its tables."""
         self._copy()
-        self._sent()
+        self._wait_for_copy()
         incidents, *children = self._staged
         merged = incidents.merge(_derived(_STAGED_INCIDENTS, _STAGED_INCIDENTS))
         changed = merged.inserted + merged.updated
-        # What belongs to an incident is part of its payload: it changes with it or not at all.
+        # Services and responders are part of an incident's payload, so they only change with it.
         for child in children if changed else ():
             if merged.updated:
                 changed += child.prune(
@@ -189,8 +196,8 @@ class IncidentBatch:
         return changed
 
     def _copy(self) -> None:
-        """Have the rows so far sent, once those before them are."""
-        self._sent()
+        """Start to send the rows added so far, once the rows before them are sent."""
+        self._wait_for_copy()
         rows, self._rows = self._rows, []
         self._sending = self._sender.submit(self._send, rows)
 
@@ -200,15 +207,15 @@ class IncidentBatch:
         services.copy(row for rows in batch for row in rows.services)
         responders.copy(row for rows in batch for row in rows.responders)
 
-    def _sent(self) -> None:
-        """Wait until what was handed over is sent."""
+    def _wait_for_copy(self) -> None:
+        """Wait until the thread has sent its rows."""
         if self._sending is not None:
             self._sending.result()
             self._sending = None
 
 
 class DueTimeline(NamedTuple):
-    """An incident whose timeline is to be read, and the version of the incident it is read for."""
+    """An incident whose timeline is to be read, with the version (update time and status) it is read for."""
 
     incident_id: str
     updated_at: datetime | None
@@ -218,10 +225,12 @@ class DueTimeline(NamedTuple):
 def due_timelines(
     connection: Connection, account: str, *, key_reach: str, key_sight: str
 ) -> list[DueTimeline]:
-    """Incidents that changed since their timeline was read, ended ones first, the newest first; of all
-    of them first those that this key has listed.
+    """Incidents that have changed since their timeline was read.
 
-    :param key_sight: what the key sees; a timeline that was refused to a key of another sight is due, too.
+    Ordered: those that this key has listed first, then ended ones first, then the newest first.
+
+    :param key_sight: what the key can read; a timeline that was refused to a key with another sight is
+        included.
     """
     rows = connection.execute(
         """
@@ -244,12 +253,12 @@ def due_timelines(
 
 
 def forget_timelines(connection: Connection, account: str) -> None:
-    """Make every timeline of an account due again; what is stored of them stays until then."""
+    """Let every timeline of an account be read again; the stored entries stay until then."""
     connection.execute("delete from staging.opsgenie_timeline_reads where account = %s", (account,))
 
 
 def forget_refusals(connection: Connection, account: str) -> None:
-    """Make the timelines due again that a key was refused."""
+    """Let the timelines that were refused to a key be read again."""
     connection.execute(
         "delete from staging.opsgenie_timeline_reads where account = %s and refused_to is not null",
         (account,),
@@ -259,9 +268,9 @@ def forget_refusals(connection: Connection, account: str) -> None:
 def record_refusals(
     connection: Connection, account: str, incidents: Iterable[DueTimeline], key_sight: str
 ) -> None:
-    """Note the timelines that a key was refused: it does not ask again, and a key of another sight does.
+    """Record timelines that were refused to a key: only a key with another sight requests them again.
 
-    What is stored of them stays.
+    Their stored entries stay.
     """
     staged = Staged(connection, TIMELINE_READS)
     staged.copy((account, *incident, key_sight) for incident in incidents)
@@ -271,7 +280,7 @@ def record_refusals(
 def load_timelines(
     connection: Connection, account: str, timelines: Iterable[tuple[DueTimeline, list[Raw]]]
 ) -> tuple[int, list[tuple[bytes, str]]]:
-    """Merge the timelines of some incidents; returns the rows changed and what could not be read."""
+    """Merge timelines of incidents; returns how many rows changed and what could not be read."""
     entries: dict[Row, Row] = {}
     reads: list[Row] = []
     rejected: list[tuple[bytes, str]] = []
@@ -296,7 +305,7 @@ def load_timelines(
 
 
 def _update_derived(connection: Connection) -> int:
-    """Bring the derived columns of the incidents whose timelines were just read up to date."""
+    """Update the derived columns of the incidents whose timelines were just read."""
     read = sql.SQL(
         "(select incident.* from staging.opsgenie_incidents as incident "
         "join {reads} as reads using (account, incident_id))"
