@@ -30,7 +30,7 @@ from opsgenie_provider.settings import Settings
 from opsgenie_provider.warehouse.connection import Connection, Warehouse
 from opsgenie_provider.warehouse.schema import upgrade
 
-# What stands between the incidents and deployments being there and each incident having its deployment.
+# The steps that attribute incidents to deployments, from staged rows on.
 ATTRIBUTION = (
     "30_eligible_deployments",
     "31_deployed_services",

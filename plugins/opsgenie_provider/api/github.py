@@ -18,9 +18,10 @@ import msgspec
 import requests
 from msgspec import Raw
 
+from opsgenie_provider.api.dialect import Dialect, ErrorDetail, Throttle
 from opsgenie_provider.api.errors import ApiError, ApiStatusError, RateLimitError, RedirectError
 from opsgenie_provider.api.limits import RateLimiter
-from opsgenie_provider.api.transport import Dialect, ErrorDetail, HeaderAuth, Throttle, Transport
+from opsgenie_provider.api.transport import HeaderAuth, Transport
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

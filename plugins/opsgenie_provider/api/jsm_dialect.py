@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 import requests
 
+from opsgenie_provider.api.dialect import Dialect, ErrorDetail, Quota, Throttle
 from opsgenie_provider.api.errors import (
     ApiStatusError,
     AuthenticationError,
@@ -20,7 +21,6 @@ from opsgenie_provider.api.errors import (
     QuotaError,
 )
 from opsgenie_provider.api.limits import Limits
-from opsgenie_provider.api.transport import Dialect, ErrorDetail, Quota, Throttle
 
 SERVICE = "Jira Service Management"
 # Error code: Operations is not in the plan, not enabled, or not available to this account.

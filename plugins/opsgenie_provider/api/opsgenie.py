@@ -16,10 +16,11 @@ import msgspec
 import requests
 from msgspec import Raw
 
+from opsgenie_provider.api.dialect import Dialect, ErrorDetail, Throttle
 from opsgenie_provider.api.errors import InvalidResponseError
 from opsgenie_provider.api.limits import RateLimiter
 from opsgenie_provider.api.listing import Listing, read_whole
-from opsgenie_provider.api.transport import Dialect, ErrorDetail, HeaderAuth, Throttle, Transport
+from opsgenie_provider.api.transport import HeaderAuth, Transport
 
 HOSTS = {"us": "https://api.opsgenie.com", "eu": "https://api.eu.opsgenie.com"}
 PAGE_SIZE = 100

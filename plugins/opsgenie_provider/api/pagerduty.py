@@ -14,17 +14,11 @@ import msgspec
 import requests
 from msgspec import Raw
 
+from opsgenie_provider.api.dialect import Dialect, ErrorDetail, Quota, Throttle
 from opsgenie_provider.api.errors import InvalidRequestError, InvalidResponseError
 from opsgenie_provider.api.limits import RateLimiter
 from opsgenie_provider.api.listing import Listing, read_whole
-from opsgenie_provider.api.transport import (
-    Dialect,
-    ErrorDetail,
-    HeaderAuth,
-    Quota,
-    Throttle,
-    Transport,
-)
+from opsgenie_provider.api.transport import HeaderAuth, Transport
 
 HOSTS = {"us": "https://api.pagerduty.com", "eu": "https://api.eu.pagerduty.com"}
 PAGE_SIZE = 100

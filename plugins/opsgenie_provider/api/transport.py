@@ -1,6 +1,6 @@
 """Sends requests for all clients: pacing, bounded retries, decoding, errors, and redaction of keys.
 
-A ``Dialect`` holds what differs between services: how they report errors and rate limits.
+What differs between services, how they report errors and rate limits, is in their ``Dialect``.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import logging
 import re
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import urljoin, urlsplit
 
@@ -20,6 +19,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_e
 from urllib3.exceptions import NewConnectionError
 
 from opsgenie_provider.api.decoding import decode_into
+from opsgenie_provider.api.dialect import Dialect
 from opsgenie_provider.api.errors import (
     ApiConnectionError,
     ApiError,
@@ -76,68 +76,6 @@ class HeaderAuth(AuthBase):
     def hide(self, text: str) -> str:
         """The text with the key redacted, in case the service has repeated it."""
         return text.replace(self._key, "***")
-
-
-@dataclass(frozen=True)
-class ErrorDetail:
-    """The content of an error answer.
-
-    :param fields: field -> message.
-    :param kind: the service's own name for the error.
-    """
-
-    message: str
-    request_id: str | None = None
-    fields: Mapping[str, str] = field(default_factory=dict)
-    kind: str | None = None
-
-
-@dataclass(frozen=True)
-class Throttle:
-    """The content of a 429.
-
-    :param wait: how many seconds to wait.
-    :param period: seconds of the window that was exceeded, where known.
-    :param quota: whether a quota is used up: raised at once as ``QuotaError`` instead of waiting.
-    """
-
-    wait: float
-    period: float | None = None
-    quota: bool = False
-
-
-@dataclass(frozen=True)
-class Quota:
-    """The state of a rate limit as an answer reports it.
-
-    :param limit: requests per window.
-    :param remaining: requests left in the current window.
-    :param resets_in: seconds until the next window starts.
-    """
-
-    limit: int
-    remaining: int
-    resets_in: float
-
-
-@dataclass(frozen=True)
-class Dialect:
-    """How one service reports errors and rate limits.
-
-    :param service: its name in messages.
-    :param hints: status -> what a person can do about it.
-    :param detail: reads an error answer.
-    :param throttle: reads the service's own headers of a throttled answer.
-    :param is_throttled: whether an answer is throttled, that is, refused for a rate limit.
-    :param quota: reads the state of the rate limit, where every answer reports it.
-    """
-
-    service: str
-    hints: Mapping[int, str]
-    detail: Callable[[requests.Response], ErrorDetail]
-    throttle: Callable[[requests.Response], Throttle]
-    is_throttled: Callable[[requests.Response], bool] = lambda response: response.status_code == 429
-    quota: Callable[[requests.Response], Quota | None] = lambda response: None
 
 
 class Transport:

@@ -50,7 +50,7 @@ class UnfinishedDeployment(NamedTuple):
 
 
 def stream_of(entry: Repository) -> str:
-    """The stream of an entry of the settings; with other environments it is another stream, read anew."""
+    """The stream of an entry of the settings; with other environments it is another stream."""
     stream = f"{STREAM} {entry.repository}"
     if entry.environments:
         names = ", ".join(sorted({name.lower() for name in entry.environments}))
