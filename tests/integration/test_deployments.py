@@ -194,7 +194,7 @@ def test_every_violation_of_an_own_relation_is_named_and_nothing_is_taken_over(
     with pytest.raises(OwnDeploymentsError) as columns:
         own(deployment_id="Id", service="nope", triggered_at="app", comit_sha="x")
     assert len(columns.value.violations) == 3
-    assert "'comit_sha' is no column of deployments" in columns.value.violations
+    assert "'comit_sha' is not a column of deployments" in columns.value.violations
     assert "it has no column nope for service" in columns.value.violations
     assert "app is text, triggered_at must be timestamptz" in columns.value.violations
 

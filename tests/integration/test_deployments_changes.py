@@ -217,7 +217,7 @@ def test_a_renamed_repository_is_read_and_keeps_its_history(
     github.rename_repository(REPOSITORY, "acme/shop")
     github.add_deployment("acme/shop", "b" * 40, "production", ago(days=1), [("success", ago(days=1))])
     read()
-    assert "write its new name in github_repositories" in caplog.text
+    assert "change its name in github_repositories" in caplog.text
     assert {row["repository"] for row in stored(warehouse).values()} == {REPOSITORY}
     # As the warning asks for.
     prepare(Repository(repository="acme/shop"))

@@ -18,8 +18,8 @@ import pytest
 import sync_child
 from hurry import hurry, next_hangs
 from opsgenie_provider.api import opsgenie, transport
+from opsgenie_provider.api.dialect import Throttle
 from opsgenie_provider.api.errors import ApiError
-from opsgenie_provider.api.transport import Throttle
 from sandbox.instants import DAY
 from sandbox.opsgenie import Store
 from sandbox.opsgenie.seed import bulk

@@ -12,7 +12,7 @@ from migration_harness import SETTLE, Migration
 
 from opsgenie_provider.api import opsgenie, transport
 from opsgenie_provider.api import pagerduty as pagerduty_api
-from opsgenie_provider.api.transport import Throttle
+from opsgenie_provider.api.dialect import Throttle
 from opsgenie_provider.operators.migration_import import ImportOperator
 from sandbox import pagerduty
 from sandbox.opsgenie import Store

@@ -23,7 +23,7 @@ from airflow.sdk.definitions import xcom_arg
 from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 
 from opsgenie_provider.api import github, opsgenie, pagerduty, transport
-from opsgenie_provider.api.transport import Throttle
+from opsgenie_provider.api.dialect import Throttle
 from opsgenie_provider.operators.migration_import import ImportOperator
 
 ROOT = Path(__file__).resolve().parents[2]

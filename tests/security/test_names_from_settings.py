@@ -78,7 +78,7 @@ def test_what_there_is_not_is_said_so(victim: Warehouse, name: str) -> None:
     victim.execute("create view own as select 1 as n")
     with pytest.raises(OwnDeploymentsError, match="it has no column"):
         take_over("own", {"service": name})
-    with pytest.raises(OwnDeploymentsError, match="is no column of deployments"):
+    with pytest.raises(OwnDeploymentsError, match="is not a column of deployments"):
         take_over("own", {name: "n"})
     assert alive(victim)
 

@@ -10,7 +10,7 @@ from requests import Session
 from requests.structures import CaseInsensitiveDict
 from requests_toolbelt.adapters.socket_options import TCPKeepAliveAdapter
 
-from opsgenie_provider.api.windows import THREADS
+from opsgenie_provider.api.concurrency import THREADS
 from opsgenie_provider.compat import AirflowNotFoundException
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow.sdk import Context
 
-from opsgenie_provider.api.windows import THREADS
+from opsgenie_provider.api.concurrency import THREADS
 from opsgenie_provider.migration.verification import verify
 from opsgenie_provider.operators.migration_base import MigrationFailedError, MigrationOperator
 

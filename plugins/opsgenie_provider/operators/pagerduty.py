@@ -16,12 +16,12 @@ from airflow.sdk import BaseOperator, Context
 from msgspec import Raw
 
 from opsgenie_provider import absence
+from opsgenie_provider.api.concurrency import THREADS, in_parallel
 from opsgenie_provider.api.decoding import decode_into
 from opsgenie_provider.api.errors import PlanError
 from opsgenie_provider.api.listing import Listing
 from opsgenie_provider.api.pagerduty import PAGE_SIZE, PagerdutyClient
-from opsgenie_provider.api.pagerduty_windows import LONGEST, PagerdutyWindows, Part
-from opsgenie_provider.api.windows import THREADS, in_parallel
+from opsgenie_provider.api.pagerduty_windows import MAX_WINDOW, PagerdutyWindows, Part
 from opsgenie_provider.hooks.pagerduty import PagerdutyHook
 from opsgenie_provider.hooks.warehouse import warehouse
 from opsgenie_provider.operators.base import Outcome, Progress
@@ -231,7 +231,7 @@ class PagerdutyToPostgresOperator(BaseOperator):
         done: Counter[str] = Counter()
         trusted: bool | None = None
         progress = Progress(self.log, "incidents' details", total=len(due))
-        for _, grouped in groupby(due, lambda one: (one.created_at - since) // LONGEST):
+        for _, grouped in groupby(due, lambda one: (one.created_at - since) // MAX_WINDOW):
             group = list(grouped)
             logs, unreadable = self._logs(group, executor)
             # What the key does not see stays as it is stored, and due.

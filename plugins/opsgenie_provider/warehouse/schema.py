@@ -16,10 +16,10 @@ _ORDER = ("staging_opsgenie", "staging_deployments", "dora", "migration")
 def upgrade(warehouse: Warehouse) -> list[str]:
     """Apply the files that this warehouse lacks, in order.
 
-    Safe to run from several tasks at once, under an advisory lock, and to be killed: a file and the
-    note that it was applied are one transaction. (Migration libraries that keep that note in a
-    transaction of its own, as yoyo does, leave a file applied but not noted if they are killed in
-    between, and fail from then on.)
+    Several tasks may run it at the same time, and it may be killed: it holds an advisory lock, and a file
+    is applied and recorded in the same transaction. (Migration libraries that record it in a separate
+    transaction, as yoyo does, leave a file applied but not recorded if they are killed in between, and
+    fail from then on.)
 
     :returns: the names of the files applied.
     """

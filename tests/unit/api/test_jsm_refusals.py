@@ -50,7 +50,7 @@ def client(clock: Any) -> JsmClient:
             401,
             {"code": 401, "message": "API token has expired"},
             AuthenticationError,
-            ["token has expired", "Make another"],
+            ["token has expired", "Create another"],
         ),
         (f"{OPERATIONS}/teams", 402, {"message": "Upgrade"}, PlanError, ["plan does not include Operations"]),
         (
@@ -160,7 +160,7 @@ def test_a_quota_is_not_slept_through(
 ) -> None:
     headers = {header: reason, "Retry-After": "1740"}
     requests_mock.get(f"{JIRA}/search/jql", status_code=429, headers=headers, json={})
-    with pytest.raises(QuotaError, match=r"quota of requests is used up; it is renewed in 1740 s") as caught:
+    with pytest.raises(QuotaError, match=r"request quota is used up; it resets in 1740 s") as caught:
         client.jira.search("project = X")
     assert caught.value.retry_after == 1740
     assert clock.slept == []
@@ -247,7 +247,7 @@ def test_a_token_that_cannot_be_one_is_said(token: str) -> None:
 
 @pytest.mark.parametrize("email", ["", "ann", "ann@example.com:x"])
 def test_a_login_that_is_no_address_is_said(email: str) -> None:
-    with pytest.raises(ValueError, match="login of the connection is no e-mail address"):
+    with pytest.raises(ValueError, match="login of the connection is not an e-mail address"):
         BasicAuth(email, "token")
 
 

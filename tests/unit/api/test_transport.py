@@ -165,7 +165,9 @@ def test_a_refusal_holds_back_the_other_requests_of_its_domain(
 ) -> None:
     held: list[tuple[str, float, float | None]] = []
     monkeypatch.setattr(
-        transport.limiter, "refused", lambda domain, wait, period: held.append((domain, wait, period))
+        transport.limiter,
+        "pause_after_refusal",
+        lambda domain, wait, period: held.append((domain, wait, period)),
     )
     requests_mock.get(URL, [throttled(X_RateLimit_Period_In_Sec="1"), GOOD])
     get(transport)

@@ -133,7 +133,7 @@ def test_what_cannot_be_read_says_why(change: dict[str, Any], reason: str) -> No
         (
             {"responders": [{"type": "user"}]},
             [{"type": "user"}],
-            "responders: one has neither id nor name",
+            "responders: a responder has neither id nor name",
         ),
     ],
 )

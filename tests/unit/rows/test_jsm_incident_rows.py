@@ -328,7 +328,7 @@ def test_an_issue_of_an_unknown_shape_is_refused(payload: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "says"), [("customfield_10070", "is no date-time field"), ("Nowhere", "is not there")]
+    ("field", "says"), [("customfield_10070", "is not a date-time field"), ("Nowhere", "does not exist")]
 )
 def test_a_setting_that_names_no_such_field_is_said(field: str, says: str) -> None:
     with pytest.raises(UnknownFieldError, match=says):

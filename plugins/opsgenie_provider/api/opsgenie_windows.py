@@ -1,38 +1,33 @@
-"""Reads every incident of a closed createdAt window, once each, whatever its size.
+"""Reads every OpsGenie incident of a createdAt window, once each, whatever the window's size.
 
-A list reaches 20,000 rows only, and its offsets shift when rows come or go meanwhile. So a window
-is closed at both ends, read in ascending createdAt, split until it fits, and read again when its
-count changed on the way.
+A list reaches only 20,000 rows, and its offsets shift when rows are added or removed meanwhile. So a
+window is bounded at both ends, read in ascending createdAt, split until paging can reach all of it,
+and read again if its count changed during the read.
 """
 
 from __future__ import annotations
 
 import logging
 import math
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import groupby, pairwise
 from operator import itemgetter
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol
 
 from msgspec import Raw
 
+from opsgenie_provider.api.concurrency import in_parallel
 from opsgenie_provider.api.errors import CrowdedSecondError
 from opsgenie_provider.api.opsgenie import REACHABLE, OpsgenieClient, Page
 
 log = logging.getLogger(__name__)
-A = TypeVar("A")
-R = TypeVar("R")
 
-THREADS = 8
-# Pages read before they are needed, so that requests go on while the warehouse is at work.
-LOOK_AHEAD = 8 * THREADS
-_READS_OF_A_MOVING_WINDOW = 3
-# Windows that must be split are cut into parts of this size, were the incidents evenly spread.
-_SPLIT_TO = REACHABLE // 2
+_MAX_READS = 3
+# The target size of the parts that a window is split into, assuming evenly spread incidents.
+_PART_SIZE = REACHABLE // 2
 
 
 @dataclass(frozen=True)
@@ -53,7 +48,7 @@ class Window:
         return f"createdAt >= {self.since} AND createdAt < {self.until}"
 
     def split(self, parts: int) -> list[Window]:
-        """Cut on whole seconds; only what lies before the first cut or after the last may be shorter."""
+        """About ``parts`` windows of equal length, split at whole seconds; the outer ones may be shorter."""
         first, last = -(-self.since // 1000), self.until // 1000
         step = max(1, (last - first) // parts)
         cuts = [second * 1000 for second in range(first, last + 1, step)]
@@ -65,26 +60,26 @@ class Window:
 
 
 class Sink(Protocol):
-    """Takes what a window holds."""
+    """Receives the incidents of a window."""
 
     def add(self, items: list[Raw]) -> int:
-        """Take a page; returns how many incidents it had not seen since ``restart``."""
+        """Add a page; returns how many of its incidents were not added before, since ``restart``."""
 
     def restart(self) -> None:
-        """Forget what was added: the window is read again from the start."""
+        """Discard what was added: the window is read again from the start."""
 
 
 class Part(NamedTuple):
-    """A window that paging can reach, with its first page."""
+    """A window that paging can reach completely, with its first page."""
 
     window: Window
     first: Page
 
 
 class WindowReader:
-    """Reads windows with several requests under way at once.
+    """Reads windows with several concurrent requests.
 
-    :param executor: runs the requests; its size bounds how many are under way.
+    :param executor: runs the requests; its size bounds how many are sent at the same time.
     """
 
     def __init__(self, client: OpsgenieClient, executor: ThreadPoolExecutor) -> None:
@@ -92,7 +87,7 @@ class WindowReader:
         self._executor = executor
 
     def parts(self, window: Window) -> list[Part]:
-        """The window, or the windows it must be cut into to be reachable, ascending.
+        """The window, or the windows it must be split into for paging to reach all of it, ascending.
 
         :raises CrowdedSecondError: one second holds more than paging can reach.
         """
@@ -105,42 +100,43 @@ class WindowReader:
             if total is None or total <= REACHABLE:
                 parts.append(part)
                 continue
-            cut = part.window.split(-(-total // _SPLIT_TO))
-            if len(cut) == 1:
+            smaller = part.window.split(-(-total // _PART_SIZE))
+            if len(smaller) == 1:
                 raise CrowdedSecondError(
                     f"OpsGenie holds {total} incidents created within one second, {part.window}; it lists "
                     f"at most {REACHABLE}. Delete or re-create some of them: nothing of it was stored."
                 )
-            log.info("%d incidents in %s: read in %d parts.", total, part.window, len(cut))
-            parts += self._reachable(cut)
+            log.info("%d incidents in %s: read in %d parts.", total, part.window, len(smaller))
+            parts += self._reachable(smaller)
         return parts
 
     def pages(self, parts: Sequence[Part]) -> Iterator[tuple[Part, Iterator[Page]]]:
-        """Each part with its pages; the pages of the next part are on their way already."""
+        """Each part with its pages; pages of the next parts are requested ahead."""
         requests = ((part, offset) for part in parts for offset in offsets(part.first))
         answers = in_parallel(self._executor, lambda request: (request[0], self._answer(*request)), requests)
         for part, group in groupby(answers, key=itemgetter(0)):
             pages = map(itemgetter(1), group)
-            yield part, pages if part.first.total is not None else self._one_by_one(part)
+            yield part, pages if part.first.total is not None else self._sequentially(part)
 
     def read(self, part: Part, pages: Iterator[Page], sink: Sink) -> bool:
-        """Put all incidents of a part into ``sink``.
+        """Add all incidents of a part to ``sink``.
 
         :returns: whether the read is complete: every incident that the service counted, each once.
         """
         reads: Iterable[tuple[Part, Iterator[Page]]] = [(part, pages)]
-        for attempt in range(_READS_OF_A_MOVING_WINDOW):
+        for attempt in range(_MAX_READS):
             if attempt:
                 log.info("The incidents of %s changed while they were read: reading them again.", part.window)
                 sink.restart()
-                # It may have outgrown what paging can reach since it was cut.
+                # Since it was split, it may have outgrown what paging can reach.
                 reads = self.pages(self.parts(part.window))
-            if all([_counted(its_pages, sink) for _, its_pages in reads]):
+            if all([_add_pages(part_pages, sink) for _, part_pages in reads]):
                 return True
         log.warning(
-            "OpsGenie's count for %s never matched what it listed. All that it listed is stored; "
-            "deletions in this window are left for the next full read.",
+            "OpsGenie's count for %s never matched what it listed, in %d reads. Everything listed is "
+            "stored; deletions in this window are detected by the next full read.",
             part.window,
+            _MAX_READS,
         )
         return False
 
@@ -150,7 +146,7 @@ class WindowReader:
     def _answer(self, part: Part, offset: int) -> Page:
         return self._page(part.window, offset) if offset else part.first
 
-    def _one_by_one(self, part: Part) -> Iterator[Page]:
+    def _sequentially(self, part: Part) -> Iterator[Page]:
         page, offset = part.first, 0
         yield page
         while not page.last:
@@ -159,35 +155,20 @@ class WindowReader:
             yield page
 
 
-def _counted(pages: Iterable[Page], sink: Sink) -> bool:
-    """Put pages into a sink; returns whether the service's count is what they held, all the way."""
+def _add_pages(pages: Iterable[Page], sink: Sink) -> bool:
+    """Add pages to a sink; returns whether every page's total equals the number of incidents added."""
     found, totals = 0, set()
     for page in pages:
         found += sink.add(page.items)
         totals.add(page.total)
-    # Without a count there is nothing to hold the read against.
+    # Without a count, nothing can contradict the read.
     return totals in ({None}, {found})
 
 
 def offsets(first: Page) -> range:
-    """Where the pages of a counted list start; just the first where nothing more is known."""
+    """The offsets of all pages of a list with a known total; only 0 where no total is known."""
     step = len(first.items)
     return range(0, first.total, step) if first.total and step else range(1)
-
-
-def in_parallel(executor: ThreadPoolExecutor, do: Callable[[A], R], items: Iterable[A]) -> Iterator[R]:
-    """``executor.map`` that runs only a little ahead of its reader, so memory stays flat."""
-    ahead: deque[Future[R]] = deque()
-    try:
-        for item in items:
-            ahead.append(executor.submit(do, item))
-            if len(ahead) >= LOOK_AHEAD:
-                yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()
-    finally:
-        for future in ahead:
-            future.cancel()
 
 
 def _instant(milliseconds: int) -> str:

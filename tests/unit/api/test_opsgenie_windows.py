@@ -15,9 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
+from opsgenie_provider.api.concurrency import LOOK_AHEAD, THREADS, in_parallel
 from opsgenie_provider.api.errors import CrowdedSecondError
 from opsgenie_provider.api.opsgenie import PAGE_SIZE, REACHABLE, Page
-from opsgenie_provider.api.windows import LOOK_AHEAD, THREADS, Window, WindowReader, in_parallel
+from opsgenie_provider.api.opsgenie_windows import Window, WindowReader
 
 MOMENTS = st.datetimes(datetime(2012, 1, 1), datetime(2099, 1, 1), timezones=st.just(UTC))
 
