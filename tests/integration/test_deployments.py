@@ -8,7 +8,6 @@ from datetime import timedelta
 
 import pytest
 
-from deployments_harness import NOW, REPOSITORY, Read, ago, stored
 from opsgenie_provider.api.errors import AuthenticationError, NotFoundError, RateLimitError
 from opsgenie_provider.hooks.warehouse import warehouse as open_warehouse
 from opsgenie_provider.operators.own_deployments import OwnDeploymentsToPostgresOperator
@@ -17,7 +16,8 @@ from opsgenie_provider.warehouse.schema import upgrade
 from sandbox.gateway import Gateway
 from sandbox.github.store import Store
 from sandbox.server import Slot
-from sync_harness import Warehouse
+from tests.integration.deployments import NOW, REPOSITORY, Read, ago, stored
+from tests.support.postgres import Warehouse
 
 
 def test_a_deployment_that_ever_succeeded_is_a_success(

@@ -10,7 +10,6 @@ from typing import Any
 import psycopg
 import pytest
 
-from deployments_harness import NOW, REPOSITORY, Read, ago, stored
 from opsgenie_provider.hooks.warehouse import warehouse as open_warehouse
 from opsgenie_provider.operators import deployments as operators
 from opsgenie_provider.operators.own_deployments import OwnDeploymentsToPostgresOperator
@@ -21,7 +20,9 @@ from opsgenie_provider.warehouse.schema import upgrade
 from sandbox.gateway import Gateway
 from sandbox.github.store import Store
 from sandbox.server import Slot
-from sync_harness import Meddler, Warehouse
+from tests.integration.deployments import NOW, REPOSITORY, Read, ago, stored
+from tests.support.accounts import Interceptor
+from tests.support.postgres import Warehouse
 
 WEB, DOCS = "Production – web", "Production – docs"
 
@@ -55,9 +56,9 @@ def services(warehouse: Warehouse) -> dict[tuple[str, str], int]:
 
 
 @pytest.fixture
-def meddler(app: Gateway, slots: list[tuple[Slot, str]]) -> Meddler:
+def meddler(app: Gateway, slots: list[tuple[Slot, str]]) -> Interceptor:
     """Calls a test's hook before each request."""
-    slots[0][0].app = made = Meddler(app)
+    slots[0][0].app = made = Interceptor(app)
     return made
 
 
@@ -133,7 +134,7 @@ def test_the_environments_that_count_are_there_for_the_metrics(read: Read, wareh
 
 
 def test_a_deployment_that_moved_to_a_page_already_read_is_found(
-    github: Store, read: Read, warehouse: Warehouse, meddler: Meddler
+    github: Store, read: Read, warehouse: Warehouse, meddler: Interceptor
 ) -> None:
     made = [
         github.add_deployment(REPOSITORY, "a" * 40, "production", ago(hours=n), [("success", ago(hours=n))])
@@ -174,7 +175,7 @@ def test_a_success_is_seen_however_late_it_comes(
 
 
 def test_a_deployment_that_is_gone_does_not_stop_the_others(
-    github: Store, read: Read, warehouse: Warehouse, meddler: Meddler
+    github: Store, read: Read, warehouse: Warehouse, meddler: Interceptor
 ) -> None:
     made = [github.add_deployment(REPOSITORY, "a" * 40, "production", ago(days=n)) for n in (1, 2, 3)]
     read()
@@ -189,7 +190,7 @@ def test_a_deployment_that_is_gone_does_not_stop_the_others(
 
 
 def test_a_success_that_the_webhook_stores_meanwhile_stays(
-    github: Store, read: Read, warehouse: Warehouse, meddler: Meddler
+    github: Store, read: Read, warehouse: Warehouse, meddler: Interceptor
 ) -> None:
     made = github.add_deployment(
         REPOSITORY, "a" * 40, "production", ago(days=3), [("in_progress", ago(days=3))]

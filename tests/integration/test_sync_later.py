@@ -11,13 +11,15 @@ from sandbox.instants import DAY, HOUR, Clock, to_datetime
 from sandbox.opsgenie import Store
 from sandbox.opsgenie.incidents import SORTS
 from sandbox.opsgenie.model import Incident
-from sync_expected import (
+from tests.support.accounts import Account, Accounts, advance, pages_of
+from tests.support.expected_tables import (
     catalogue_tables,
     differences,
     incident_row,
     incident_tables,
 )
-from sync_harness import Account, Accounts, Sync, Warehouse, advance, pages_of
+from tests.support.postgres import Warehouse
+from tests.support.sync import Sync, outcomes, total
 
 
 def in_history(store: Store, since: float = 90) -> list[Incident]:
@@ -45,7 +47,7 @@ def test_an_unchanged_account_costs_few_requests_and_touches_nothing(
     run = sync()
 
     assert warehouse.versions() == before
-    assert run.total("rows_changed") == 0
+    assert total(run, "rows_changed") == 0
     trailing = pages_of(len([one for one in in_history(account.store, 3)]))
     assert len(account.requests) <= len(account.store.schedules) + trailing + 15
     assert {request.method for request in account.requests} == {"GET"}
@@ -117,7 +119,7 @@ def test_without_the_feed_what_was_not_closed_is_followed_every_hour(
     sync: Sync, account: Account, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delitem(SORTS, "updatedAt")
-    sync(timelines=False)
+    sync()
     known = in_history(account.store)
     advance(account, hours=1)
     for one in of_age(account.store, "resolved", 3)[:3]:
@@ -125,9 +127,9 @@ def test_without_the_feed_what_was_not_closed_is_followed_every_hour(
     for one in of_age(account.store, "resolved", 3)[:3]:
         account.store.incidents.reopen(one.id)
 
-    sync(timelines=False)
+    sync()
 
-    assert differences(warehouse, incident_tables(known, timelines=False)) == []
+    assert differences(warehouse, incident_tables(known)) == []
 
 
 def test_ended_in_odd_ways(sync: Sync, account: Account, warehouse: Warehouse) -> None:
@@ -167,20 +169,20 @@ def test_last_page_of_a_timeline_with_a_next_offset(
 def test_what_is_found_late_by_the_search_is_found(
     sync: Sync, account: Account, warehouse: Warehouse
 ) -> None:
-    sync(timelines=False)
+    sync()
     known = in_history(account.store)
     account.store.incidents.index_lag_ms = 40_000
     late = account.store.incidents.add("indexed late", created_at=account.store.clock() - 5 * HOUR)
-    sync(timelines=False)
-    assert differences(warehouse, incident_tables(known, timelines=False)) == []
+    sync()
+    assert differences(warehouse, incident_tables(known)) == []
     advance(account, minutes=1)
-    sync(timelines=False)
-    assert differences(warehouse, incident_tables([*known, late], timelines=False)) == []
+    sync()
+    assert differences(warehouse, incident_tables([*known, late])) == []
 
 
 def test_services_teams_users_and_policies_follow(sync: Sync, account: Account, warehouse: Warehouse) -> None:
     store = account.store
-    sync(timelines=False)
+    sync()
     next(iter(store.services.values())).name = "renamed"
     next(iter(store.teams.values())).name = "Renamed"
     next(iter(store.users.values())).full_name = "Renamed Person"
@@ -188,7 +190,7 @@ def test_services_teams_users_and_policies_follow(sync: Sync, account: Account, 
     policy.rules = policy.rules[1:]
     policy.repeat = None
     store.drop_team(list(store.teams)[-1])
-    sync(timelines=False)
+    sync()
     assert differences(warehouse, catalogue_tables(store)) == []
 
 
@@ -200,7 +202,7 @@ def test_incidents_that_come_and_go_while_pages_are_read(
     for number in range(950):
         store.incidents.add(f"incident {number}", created_at=now - 3 * DAY + number * 60_000_000_000)
     account = accounts.add("opsgenie_default", store)
-    sync = Sync(warehouse, [account], monkeypatch)
+    sync = Sync([account], monkeypatch)
     oldest = store.incidents.all()[:2]
     meddled: list[Incident] = []
 
@@ -213,32 +215,32 @@ def test_incidents_that_come_and_go_while_pages_are_read(
                 if store.incidents.get(one.id):
                     store.incidents.delete(one.id)
 
-    account.meddler.hook = meddle
+    account.interceptor.hook = meddle
 
-    sync(timelines=False)
+    sync()
 
     assert len(meddled) == 4
     # The window ends where the run began: what is newer comes with the next run.
     listed = [one for one in store.incidents.all() if one.message != "new"]
-    assert differences(warehouse, incident_tables(listed, timelines=False)) == []
-    sync(timelines=False)
-    assert differences(warehouse, incident_tables(store.incidents.all(), timelines=False)) == []
+    assert differences(warehouse, incident_tables(listed)) == []
+    sync()
+    assert differences(warehouse, incident_tables(store.incidents.all())) == []
 
 
 def test_a_payload_that_cannot_be_read_is_kept_once_and_harms_no_other(
     sync: Sync, account: Account, warehouse: Warehouse
 ) -> None:
     store = account.store
-    sync(timelines=False)
+    sync()
     known = in_history(store)
-    tables = incident_tables(known, timelines=False)
+    tables = incident_tables(known)
     broken = known[-1]
     broken._json = broken.json().replace(b'"createdAt":"', b'"createdAt":"once, ')
     store.incidents.forget_results()
 
-    runs = [sync(timelines=False, full_refresh=full) for full in (True, False, True)]
+    runs = [sync(full_refresh=full) for full in (True, False, True)]
 
-    assert [run.outputs["incidents"][0]["rejected"] for run in runs] == [1, 1, 1]
+    assert [outcomes(run, "opsgenie_incidents")[0]["rejected"] for run in runs] == [1, 1, 1]
     [kept] = warehouse.table("rejected_payloads")
     assert (kept["account"], kept["stream"]) == ("opsgenie_default", "opsgenie_incidents")
     assert "createdAt" in kept["reason"]
@@ -259,12 +261,12 @@ def test_an_incident_counts_without_the_part_that_cannot_be_read(
         b'"tags":[', b'"tags":[{"name":"x"}' + (b"," if b'"tags":[]' not in good else b"")
     )
 
-    runs = [sync(timelines=False, full_refresh=full) for full in (False, True)]
+    runs = [sync(full_refresh=full) for full in (False, True)]
 
-    assert [run.outputs["incidents"][0]["rejected"] for run in runs] == [1, 1]
+    assert [outcomes(run, "opsgenie_incidents")[0]["rejected"] for run in runs] == [1, 1]
     [kept] = warehouse.table("rejected_payloads")
     assert kept["payload"] == {"id": odd.id, "tags": [{"name": "x"}]}
-    tables = incident_tables(known, timelines=False)
+    tables = incident_tables(known)
     tables["opsgenie_incidents"] = [
         row for row in tables["opsgenie_incidents"] if row["incident_id"] != odd.id
     ]
@@ -277,7 +279,7 @@ def test_an_incident_counts_without_the_part_that_cannot_be_read(
 
 
 def test_a_run_after_a_long_pause_misses_nothing(sync: Sync, account: Account, warehouse: Warehouse) -> None:
-    sync(timelines=False)
+    sync()
     known = in_history(account.store)
     warehouse.rows(
         "update staging.sync_state set last_success_at = now() + interval '10 days' "
@@ -289,10 +291,10 @@ def test_a_run_after_a_long_pause_misses_nothing(sync: Sync, account: Account, w
     advance(account, minutes=1)
 
     # No full read is due: the trailing window must reach back to the last run.
-    run = sync(timelines=False)
+    run = sync()
 
-    assert run.outputs["incidents"][0]["part_of"] is None
-    assert differences(warehouse, incident_tables(known, timelines=False)) == []
+    assert outcomes(run, "opsgenie_incidents")[0]["part_of"] is None
+    assert differences(warehouse, incident_tables(known)) == []
     watermark = warehouse.value(
         "select watermark_at from staging.sync_state where stream = 'opsgenie_incidents'"
     )

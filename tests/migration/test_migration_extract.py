@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from migration_harness import Migration
 
 from opsgenie_provider.api.errors import CrowdedSecondError
 from opsgenie_provider.operators.migration_keys import ValidateMigrationKeysOperator
@@ -14,7 +13,8 @@ from opsgenie_provider.operators.pagerduty import PagerdutyToPostgresOperator
 from sandbox import pagerduty
 from sandbox.instants import HOUR, to_datetime
 from sandbox.pagerduty.bulk import bulk
-from sync_harness import Warehouse
+from tests.migration.migration import Migration
+from tests.support.postgres import Warehouse
 
 
 def stored(warehouse: Warehouse) -> dict[str, tuple[Any, ...]]:
@@ -47,11 +47,11 @@ class TestLarge:
         return bulk(10_600, days=40)
 
     def test_more_than_ten_thousand(self, migration: Migration, source: pagerduty.Store) -> None:
-        outputs = migration(dry_run=True)
+        run = migration(dry_run=True)
         assert stored(migration.warehouse) == expected(source)
         requests = migration.source_app.log.counts["total"]
         assert requests < 0.08 * len(source.incidents)
-        assert f"**{len(migration.movable())} incidents**" in outputs["plan"]
+        assert f"**{len(migration.movable())} incidents**" in run.text
         migration.only_get()
 
 
@@ -84,7 +84,7 @@ def test_accounts_of_other_kinds(
     assert stored(migration.warehouse) == expected(source)
 
 
-def test_notes_that_the_log_does_not_tell_of(migration: Migration, source: pagerduty.Store) -> None:
+def test_notes_that_the_log_does_not_mention(migration: Migration, source: pagerduty.Store) -> None:
     for one in source.incidents.all():
         one.entries = [entry for entry in one.entries if entry.type != "annotate"]
     source.incidents._entries = None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from migration_harness import Migration
 
 from opsgenie_provider.api.errors import AuthenticationError, PlanError
 from opsgenie_provider.hooks.base import ConnectionSettingsError
 from sandbox.opsgenie.store import CONFIG, DELETE, IMPORT_KEY, READ, SYNC_KEY, WRITE, Key
 from sandbox.pagerduty.store import READ_KEY
+from tests.migration.migration import Migration
 
 OTHER = "00000000-0000-4000-8000-00000000000f"
 ENOUGH = Key("enough", frozenset({READ, WRITE, DELETE, CONFIG}))

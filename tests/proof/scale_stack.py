@@ -89,8 +89,8 @@ class Stack:
             "AIRFLOW__CELERY__BROKER_URL": f"redis://127.0.0.1:{self._redis}/0",
             "AIRFLOW__CELERY__RESULT_BACKEND": f"db+postgresql://postgres:@/airflow?host={server}",
             "AIRFLOW__CELERY__WORKER_CONCURRENCY": str(CONCURRENCY),
-            "AIRFLOW__CELERY__CELERY_CONFIG_OPTIONS": "scale_celery.CONFIG",
-            "PYTHONPATH": os.pathsep.join([str(HERE), *sys.path]),
+            "AIRFLOW__CELERY__CELERY_CONFIG_OPTIONS": "tests.proof.scale_celery.CONFIG",
+            "PYTHONPATH": str(ROOT),
             "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
             # A task without a sign of life is given up, and tried again, after seconds, not minutes.
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "8",

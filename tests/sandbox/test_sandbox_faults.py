@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from sandbox.faults import Faults
-from sandbox_client import Api
+from tests.sandbox.sandbox_client import Api
 
 
 def script(api: Api, *faults: str | None, **more: object) -> None:

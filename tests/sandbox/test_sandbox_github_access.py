@@ -7,7 +7,7 @@ import time
 import pytest
 
 from sandbox.github import Store, Token
-from sandbox_client import Reader
+from tests.sandbox.sandbox_client import Reader
 
 Gh = Reader[Store]
 PATH = "/repos/acme/ledger/deployments"

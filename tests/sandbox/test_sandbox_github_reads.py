@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sandbox.github import Store
-from sandbox_client import Reader
+from tests.sandbox.sandbox_client import Reader
 
 Gh = Reader[Store]
 PATH = "/repos/acme/ledger/deployments"

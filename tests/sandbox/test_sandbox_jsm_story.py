@@ -11,7 +11,7 @@ from sandbox import jsm
 from sandbox.instants import Clock
 from sandbox.jsm.seed import bulk
 from sandbox.world import World
-from sandbox_client import NOW, Api, Jsm
+from tests.sandbox.sandbox_client import NOW, Api, Jsm
 
 INCIDENTS = 'issuetype in ("[System] Incident", Incident) order by created asc'
 

@@ -14,7 +14,7 @@ from sandbox.opsgenie import Store
 from sandbox.opsgenie.rotations import Span, shifts
 from sandbox.opsgenie.staff import Participant, Rotation, Schedule
 from sandbox.opsgenie.store import NOBODY, team, user
-from sandbox_client import Api
+from tests.sandbox.sandbox_client import Api
 
 ADA, BOB, EVE = (Participant("user", name, f"{name}@example.com") for name in ("ada", "bob", "eve"))
 MONDAY = to_nanos("2024-06-10T00:00:00Z")

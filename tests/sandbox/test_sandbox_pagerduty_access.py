@@ -6,7 +6,7 @@ import pytest
 
 from sandbox.pagerduty import Key, Store
 from sandbox.pagerduty.store import FULL_KEY, READ_KEY
-from sandbox_client import Reader
+from tests.sandbox.sandbox_client import Reader
 
 Pd = Reader[Store]
 

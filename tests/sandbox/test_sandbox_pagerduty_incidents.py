@@ -10,7 +10,7 @@ from sandbox.instants import Clock, to_nanos
 from sandbox.pagerduty import Store, create_app
 from sandbox.pagerduty.bulk import bulk
 from sandbox.server import Slot
-from sandbox_client import NOW, Reader
+from tests.sandbox.sandbox_client import NOW, Reader
 
 Pd = Reader[Store]
 

@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 
-from sandbox import company
-from sandbox.instants import DAY, to_nanos
+from sandbox.instants import to_nanos
 from sandbox.pagerduty import Store
 from sandbox.world import World
-from sandbox_client import Reader
+from tests.sandbox.sandbox_client import Reader
 
 Pd = Reader[Store]
 SPEC = Path(__file__).resolve().parents[3] / "shared" / "specs" / "pagerduty" / "rest-openapiv3.json"
@@ -42,21 +41,12 @@ def items(pd_demo: Pd) -> list[dict[str, Any]]:
     return read(pd_demo, "/incidents", "incidents", date_range="all")
 
 
-def test_the_incidents_end_where_opsgenie_s_begin(items: list[dict[str, Any]], world: World) -> None:
+def test_the_incidents_end_before_opsgenie_s_begin(items: list[dict[str, Any]], world: World) -> None:
     created = [to_nanos(one["created_at"]) for one in items]
-    assert 240 <= len(items) <= 270
-    assert world.start - 2 * DAY < max(created) <= world.start
-    assert 180 * DAY < max(created) - min(created) < 280 * DAY
+    assert max(created) <= world.start
     numbers = [one["incident_number"] for one in items]
     assert numbers == sorted(set(numbers))
     assert created == sorted(created)
-
-
-def test_the_people_and_services_are_those_of_the_opsgenie_account(pd_demo: Pd) -> None:
-    emails = {one["email"] for one in read(pd_demo, "/users", "users")}
-    assert emails == {company.username(name) for people in company.PEOPLE.values() for name, _ in people}
-    services = {one["name"] for one in read(pd_demo, "/services", "services")}
-    assert services == {name for names in company.SERVICES.values() for name in names}
 
 
 def test_every_kind_of_incident_is_there(items: list[dict[str, Any]], pd_demo: Pd) -> None:

@@ -26,7 +26,7 @@ from sandbox.opsgenie.query import (
     render,
 )
 from sandbox.opsgenie.store import Store
-from sandbox_client import NOW, Api
+from tests.sandbox.sandbox_client import NOW, Api
 
 TEXT_VALUES = st.text(string.ascii_letters + string.digits + ' :()<>"\\-ü🔥', min_size=1, max_size=12)
 TERMS = st.one_of(

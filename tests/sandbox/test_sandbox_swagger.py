@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sandbox_client import Api
+from tests.sandbox.sandbox_client import Api
 
 SPEC = Path(__file__).resolve().parents[3] / "shared" / "specs" / "opsgenie" / "swagger.json"
 TYPES: dict[str, type | tuple[type, ...]] = {

@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from sandbox.opsgenie import Key
-from sandbox_client import READER, WRITER, Api
+from tests.sandbox.sandbox_client import READER, WRITER, Api
 
 
 def create(api: Api, **body: Any) -> str:

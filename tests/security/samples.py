@@ -13,8 +13,8 @@ from sandbox.instants import Clock
 from sandbox.opsgenie.store import SYNC_KEY
 from sandbox.pagerduty.store import READ_KEY
 from sandbox.world import World
-from webhook_senders import BODIES, GENERIC
-from worlds import world_until
+from tests.support.webhook_senders import BODIES, GENERIC
+from tests.support.worlds import world_until
 
 REPOSITORY = "acme/checkout-app"
 WEBHOOKS: Mapping[str, Any] = BODIES | {

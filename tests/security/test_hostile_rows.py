@@ -17,7 +17,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from hostile import EXAMPLES, NOISE, changed, damaged
 from opsgenie_provider.rows import configuration, pagerduty
 from opsgenie_provider.rows import tables as t
 from opsgenie_provider.rows.deployment_events import Event
@@ -31,7 +30,8 @@ from opsgenie_provider.warehouse.schema import upgrade
 from opsgenie_provider.warehouse.staged import Staged
 from opsgenie_provider.warehouse.state import keep_rejected
 from opsgenie_provider.warehouse.webhook import record
-from samples import REPOSITORY, WEBHOOKS, samples
+from tests.security.hostile import EXAMPLES, NOISE, changed, damaged
+from tests.security.samples import REPOSITORY, WEBHOOKS, samples
 
 Tables = list[tuple[t.Table, list[t.Row]]]
 SAMPLES: Mapping[str, Any] = samples(time.time_ns())

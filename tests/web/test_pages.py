@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from web_world import SCRIPT
+from tests.support.page_world import SCRIPT
 
 PATHS = ("", "incidents", "incidents.csv", "on-call", "escalations", "sync", "migration", "static/page.css")
 INCIDENT = {

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from sync_harness import Warehouse
+from tests.support.postgres import Warehouse
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 OPSGENIE_LISTS = (

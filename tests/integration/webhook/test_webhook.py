@@ -25,9 +25,18 @@ from opsgenie_provider.web import lanes, webhook
 from opsgenie_provider.web import requests as limits
 from opsgenie_provider.web.asset_events import mark_updated
 from sandbox.server import serve
-from sync_harness import Warehouse
-from webhook_harness import SECRET, Post, asset_events, at, made_app, queued, rows, status
-from webhook_senders import BODIES, GENERIC, GITHUB, GITLAB, signed
+from tests.integration.webhook.webhook_harness import (
+    SECRET,
+    Post,
+    asset_events,
+    at,
+    made_app,
+    queued,
+    rows,
+    status,
+)
+from tests.support.postgres import Warehouse
+from tests.support.webhook_senders import BODIES, GENERIC, GITHUB, GITLAB, signed
 
 
 @pytest.mark.parametrize("sender", BODIES)

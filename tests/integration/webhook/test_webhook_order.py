@@ -16,9 +16,9 @@ from opsgenie_provider.operators.deployments import GithubDeploymentsToPostgresO
 from sandbox.github import create_app
 from sandbox.github.store import SYNC_KEY, Store
 from sandbox.server import Slot, serve
-from sync_harness import Warehouse
-from webhook_harness import NOON, SECRET, Post, asset_events, made_app, rows, status
-from webhook_senders import GITHUB, GITLAB, signed
+from tests.integration.webhook.webhook_harness import NOON, SECRET, Post, asset_events, made_app, rows, status
+from tests.support.postgres import Warehouse
+from tests.support.webhook_senders import GITHUB, GITLAB, signed
 
 
 def test_the_same_delivery_twice(post: Post, tables: Warehouse) -> None:

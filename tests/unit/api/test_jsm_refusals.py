@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import requests
 import requests_mock as rm
-from jsm_site import API, JIRA, OPERATIONS, SITE, client_of
 
 from opsgenie_provider.api.errors import (
     ApiError,
@@ -26,6 +25,7 @@ from opsgenie_provider.api.errors import (
 )
 from opsgenie_provider.api.jsm import JsmClient
 from opsgenie_provider.api.jsm_transport import BasicAuth, cloud_id_of
+from tests.unit.api.jsm_site import API, JIRA, OPERATIONS, SITE, client_of
 
 ENOUGH = {"json": {"platformTeams": []}}
 

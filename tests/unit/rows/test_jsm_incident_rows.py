@@ -7,7 +7,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from jsm_payloads import (
+
+from opsgenie_provider.rows.fields import UnreadablePayloadError
+from opsgenie_provider.rows.jsm_site import SiteSettings, Statuses, UnknownFieldError, issue_fields
+from opsgenie_provider.rows.tables import INCIDENTS
+from tests.unit.rows.jsm_payloads import (
     ANN,
     BEN,
     CANCELED,
@@ -29,10 +33,6 @@ from jsm_payloads import (
     rules,
     status,
 )
-
-from opsgenie_provider.rows.fields import UnreadablePayloadError
-from opsgenie_provider.rows.jsm_site import SiteSettings, Statuses, UnknownFieldError, issue_fields
-from opsgenie_provider.rows.tables import INCIDENTS
 
 
 def incident(payload: Any, histories: Any = (), **settings: Any) -> dict[str, Any]:

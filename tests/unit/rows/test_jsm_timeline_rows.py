@@ -7,9 +7,21 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from jsm_payloads import ANN, CLOSED, COMPLETED, OPEN, PENDING, WORK, at, instant, issue, issue_rows_of, move
 
 from opsgenie_provider.rows.tables import INCIDENT_TIMELINE
+from tests.unit.rows.jsm_payloads import (
+    ANN,
+    CLOSED,
+    COMPLETED,
+    OPEN,
+    PENDING,
+    WORK,
+    at,
+    instant,
+    issue,
+    issue_rows_of,
+    move,
+)
 
 
 def timeline(histories: Any) -> list[dict[str, Any]]:

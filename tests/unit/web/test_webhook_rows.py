@@ -11,7 +11,6 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from webhook_bodies import GENERIC, GITHUB, GITLAB, changed
 
 from opsgenie_provider.rows.deployment_events import Deployment, Event, Known, merged
 from opsgenie_provider.rows.deployments import deployment_row
@@ -24,6 +23,7 @@ from opsgenie_provider.rows.webhook import (
     gitlab_event,
 )
 from opsgenie_provider.settings import Repository
+from tests.unit.web.webhook_bodies import GENERIC, GITHUB, GITLAB, changed
 
 NOON = datetime(2025, 3, 12, 12, tzinfo=UTC)
 FIVE = NOON + timedelta(minutes=5)

@@ -1,4 +1,4 @@
-"""Runs the tasks of dags/pagerduty_migration.py in its order, and knows what must come of them."""
+"""Runs ``pagerduty_migration`` between two stand-ins, and knows what must come of it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,6 @@ from typing import Any
 
 import pytest
 
-from opsgenie_provider.migration.options import Options
-from opsgenie_provider.operators.migration_import import ImportCanaryOperator, ImportIncidentsOperator
-from opsgenie_provider.operators.migration_keys import ValidateMigrationKeysOperator
-from opsgenie_provider.operators.migration_plan import PlanMigrationOperator
-from opsgenie_provider.operators.migration_undo import PlanUndoOperator, UndoMigrationOperator
-from opsgenie_provider.operators.migration_verify import VerifyMigrationOperator
-from opsgenie_provider.operators.pagerduty import PagerdutyToPostgresOperator
-from opsgenie_provider.operators.warehouse import PrepareWarehouseOperator
 from sandbox import opsgenie, pagerduty
 from sandbox.gateway import Gateway
 from sandbox.instants import to_datetime
@@ -27,44 +19,12 @@ from sandbox.opsgenie.store import IMPORT_KEY
 from sandbox.pagerduty.model import Incident as SourceIncident
 from sandbox.pagerduty.store import READ_KEY
 from sandbox.server import Slot
-from sync_harness import Meddler, Warehouse
+from tests.support.accounts import Interceptor
+from tests.support.dag_runs import DagRun, run_dag
+from tests.support.postgres import Warehouse
 
 SETTLE = 0.8
 ACCOUNT = "pagerduty_default"
-
-
-def run(**params: Any) -> dict[str, Any]:
-    """One run of the DAG, its approval given; the outputs by task, as XCom would carry them."""
-    outputs: dict[str, Any] = {}
-
-    def task(name: str, operator: Any, **arguments: Any) -> Any:
-        output = operator(task_id=name, **arguments).execute({})
-        outputs[name] = json.loads(json.dumps(output))
-        return outputs[name]
-
-    task("prepare", PrepareWarehouseOperator)
-    options = json.loads(json.dumps(Options.from_params(params).as_json()))
-    settings = {"options": options}
-    keys = task("validate_keys", ValidateMigrationKeysOperator, **settings)
-    writing = settings | {"limits": keys["limits"]}
-    if options["undo"]:
-        task("plan_undo", PlanUndoOperator, **settings)
-        if not options["dry_run"]:
-            task("undo", UndoMigrationOperator, **writing)
-        return outputs
-    task(
-        "extract",
-        PagerdutyToPostgresOperator,
-        since=options["since"],
-        until=options["until"],
-        with_notes=options["import_notes"],
-    )
-    task("plan", PlanMigrationOperator, **settings)
-    if not options["dry_run"]:
-        task("canary", ImportCanaryOperator, **writing)
-        task("import", ImportIncidentsOperator, **writing)
-        task("verify", VerifyMigrationOperator, **writing)
-    return outputs
 
 
 class Migration:
@@ -84,8 +44,8 @@ class Migration:
         (slot, self.source_url), (other, self.target_url) = slots
         self.source_app: Gateway = pagerduty.create_app(source)
         self.target_app: Gateway = opsgenie.create_app(target)
-        self.meddler = Meddler(self.target_app)
-        slot.app, other.app = self.source_app, self.meddler
+        self.interceptor = Interceptor(self.target_app)
+        slot.app, other.app = self.source_app, self.interceptor
         self.source_app.limiter.configure({})
         self.connect()
 
@@ -102,8 +62,13 @@ class Migration:
             value = {"conn_type": kind, "host": host, "password": key}
             self._monkeypatch.setenv(f"AIRFLOW_CONN_{name}", json.dumps(value))
 
-    def __call__(self, **params: Any) -> dict[str, Any]:
-        return run(**{"dry_run": False, **params})
+    def __call__(self, **params: Any) -> DagRun:
+        """One run, which nobody need approve; what it fails with is raised."""
+        run = run_dag("pagerduty_migration", **{"dry_run": False, "require_approval": False, **params})
+        if run.errors:
+            raise run.errors[0]
+        assert run.succeeded, run.tasks
+        return run
 
     # --- what there is
 

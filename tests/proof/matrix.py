@@ -34,15 +34,7 @@ TASKS = {
     "deployments_sync.own_deployments": "writes",
     "deployments_sync.publish": "computes",
     "deployments_sync.complete": "computes",
-    "dora_metrics.prepare": "builds",
     "dora_metrics.refresh": "builds",
-    "dora_metrics.checks.attribution_unique": "looks",
-    "dora_metrics.checks.change_failure_rate_in_bounds": "looks",
-    "dora_metrics.checks.incidents_accounted_for": "looks",
-    "dora_metrics.checks.matched_deployments_eligible": "looks",
-    "dora_metrics.checks.metrics_add_up": "looks",
-    "dora_metrics.checks.no_closer_deployment": "looks",
-    "dora_metrics.checks.offset_within_window": "looks",
     "pagerduty_migration.prepare": "builds",
     "pagerduty_migration.options": "computes",
     "pagerduty_migration.validate_keys": "asks",
@@ -60,15 +52,15 @@ TASKS = {
     "pagerduty_migration.approve_undo": "computes",
     "pagerduty_migration.undo": "asks and writes",
 }
-# The tasks that ask what time it is, by the name of the clock (``proof_airflow.CLOCKS``) that they ask.
+# The tasks that ask what time it is, with the module of the package that does (``clocks.CLOCKS``).
 CLOCK_OF = {
-    "opsgenie_sync.plan": "plan",
-    "opsgenie_sync.on_call": "on_call",
-    "deployments_sync.github": "github",
-    "pagerduty_migration.extract": "extract",
-    "pagerduty_migration.canary": "imported",
-    "pagerduty_migration.import": "imported",
-    "pagerduty_migration.verify": "imported",
+    "opsgenie_sync.plan": "operators.plan",
+    "opsgenie_sync.on_call": "operators.on_call",
+    "deployments_sync.github": "operators.deployments",
+    "pagerduty_migration.extract": "operators.pagerduty",
+    "pagerduty_migration.canary": "migration.search",
+    "pagerduty_migration.import": "migration.search",
+    "pagerduty_migration.verify": "migration.search",
 }
 
 

@@ -10,7 +10,7 @@ from sandbox.opsgenie import Store
 from sandbox.opsgenie.model import Entry, Incident
 from sandbox.opsgenie.oncall import lines, people
 from sandbox.opsgenie.rotations import Span
-from sync_harness import Row, Warehouse
+from tests.support.postgres import Row, Warehouse
 
 KEYS = {
     "opsgenie_incidents": ("account", "incident_id"),
