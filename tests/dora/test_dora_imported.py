@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dora_checkout import HOUR, NOON, Checkout
+from tests.dora.dora_checkout import HOUR, NOON, Checkout
 
 ORIGINAL: dict[str, Any] = {
     "account": "pd",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from dora_checkout import HOUR, MICROSECOND, NOON, Checkout
-from dora_world import Rules
+
+from tests.dora.dora_checkout import HOUR, MICROSECOND, NOON, Checkout
+from tests.dora.dora_world import Rules
 
 
 @pytest.mark.parametrize(
