@@ -209,7 +209,7 @@ def test_every_violation_of_an_own_relation_is_named_and_nothing_is_taken_over(
     assert warehouse.table("deployments") == []
 
 
-def test_a_relation_that_is_not_there_is_said_so(own: Callable[..., int], warehouse: Warehouse) -> None:
+def test_a_missing_relation_is_reported(own: Callable[..., int], warehouse: Warehouse) -> None:
     operator = OwnDeploymentsToPostgresOperator(task_id="own", relation="no.where; drop table x")
     with pytest.raises(OwnDeploymentsError, match="no such table or view"):
         operator.execute({})

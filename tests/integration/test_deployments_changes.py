@@ -211,7 +211,7 @@ def test_a_success_that_the_webhook_stores_meanwhile_stays(
     read(service="new")
     row = stored(warehouse)[str(made.id)]
     assert (row["status"], row["finished_at"], row["service"]) == ("success", NOW, "new")
-    # GitHub is asked again for what only the webhook told.
+    # GitHub is asked again for what only the webhook reported.
     meddler.hook = lambda path, count: None
     github.add_status(made.id, "success", ago(hours=1))
     read(service="new")

@@ -31,7 +31,7 @@ def deleted(warehouse: Warehouse) -> set[str]:
 
 
 def _team_key(account: Account) -> Key:
-    team = next(one for one in account.store.teams.values() if one.name == "Payments")
+    team = next(item for item in account.store.teams.values() if item.name == "Payments")
     key = account.store.keys[TEAM_KEY] = Key("team", frozenset({READ, CONFIG}), team=team.id)
     account.connect(key=TEAM_KEY)
     return key
@@ -42,13 +42,13 @@ def test_a_full_read_marks_what_is_gone(
 ) -> None:
     sync()
     gone = known[3], known[60], known[-1]
-    for one in gone:
-        account.store.incidents.delete(one.id)
+    for incident in gone:
+        account.store.incidents.delete(incident.id)
 
     run = sync(full_refresh=True)
 
     assert total(run, "deleted") == 3
-    assert deleted(warehouse) == {one.id for one in gone}
+    assert deleted(warehouse) == {incident.id for incident in gone}
     before = warehouse.versions()
     sync(full_refresh=True)
     assert warehouse.versions() == before
@@ -112,8 +112,8 @@ def test_a_list_that_lacks_what_is_there_marks_nothing(
     """A search index that lost some: the service still knows them by id."""
     sync()
     store = account.store
-    for one in known[:4]:
-        store.incidents._order.remove(one)
+    for incident in known[:4]:
+        store.incidents._order.remove(incident)
     store.incidents.forget_results()
     store.incidents.edit(known[0].id, message="changed")
 
@@ -129,12 +129,12 @@ def test_a_key_that_sees_less_marks_nothing_and_prunes_nothing(
     store = account.store
     sync()
     key = _team_key(account)
-    seen = [one for one in known if store.sees(key, one)]
+    seen = [incident for incident in known if store.sees(key, incident)]
     assert 10 < len(seen) < len(known)
-    unseen = next(one for one in known if one not in seen)
+    unseen = next(incident for incident in known if incident not in seen)
     # Gone for real: one that the team's key could see, and one that it could not.
-    for one in (seen[5], unseen):
-        store.incidents.delete(one.id)
+    for item in (seen[5], unseen):
+        store.incidents.delete(item.id)
     catalogue = catalogue_tables(store)
 
     sync(full_refresh=True)
@@ -182,8 +182,8 @@ def test_a_window_marks_only_what_lies_in_it(
     since = to_datetime(known[20].created_at)
     until = to_datetime(known[30].created_at) + timedelta(milliseconds=1)
     inside, outside = known[25], known[40]
-    for one in (inside, outside):
-        account.store.incidents.delete(one.id)
+    for item in (inside, outside):
+        account.store.incidents.delete(item.id)
     sync(since=since.isoformat(), until=until.isoformat())
     assert deleted(warehouse) == {inside.id}
 
@@ -201,7 +201,7 @@ def test_a_key_that_sees_less_keeps_the_timelines(
     sync()
     tables = incident_tables(known)
     key = _team_key(account)
-    unseen = {one.id for one in known if not store.sees(key, one)}
+    unseen = {incident.id for incident in known if not store.sees(key, incident)}
     account.interceptor.hook = lambda path, count: (
         refusal if path.endswith("/entries?limit=20") and path.split("/")[3] in unseen else None
     )
@@ -218,7 +218,7 @@ def test_a_key_that_sees_less_keeps_the_timelines(
     sync()
     assert _timelines_asked(account) == 0
 
-    changed = next(one for one in known if one.id in unseen and one.status == "resolved")
+    changed = next(incident for incident in known if incident.id in unseen and incident.status == "resolved")
     store.incidents.close(changed.id)
     account.interceptor.hook = lambda path, count: None
     account.connect()
@@ -233,10 +233,10 @@ def test_an_incident_that_a_teams_key_loses_sight_of_lives_on(
     store = account.store
     key = _team_key(account)
     sync()
-    seen = [one for one in known if store.sees(key, one)]
+    seen = [incident for incident in known if store.sees(key, incident)]
     other = next(id_ for id_ in store.teams if id_ != key.team)
-    for one in seen[:3]:
-        store.incidents.edit(one.id, services=[], responders=[{"type": "team", "id": other}])
+    for incident in seen[:3]:
+        store.incidents.edit(incident.id, services=[], responders=[{"type": "team", "id": other}])
 
     run = sync(full_refresh=True)
 
@@ -252,7 +252,7 @@ def test_a_service_that_lives_on_stays_when_another_goes_between_two_pages(
     for number in range(120):
         store.add_service(f"a service {number:03}", team)
     sync()
-    first = min(store.services.values(), key=lambda one: one.name)
+    first = min(store.services.values(), key=lambda service: service.name)
 
     def hook(path: str, count: int) -> None:
         if path.startswith("/v1/services") and "offset=100" in path and first.id in store.services:

@@ -31,7 +31,7 @@ def half_batches(warehouse: Warehouse, store: Store) -> list[str]:
     if "opsgenie_incidents" not in warehouse.tables():
         return []
     stored = {row["incident_id"] for row in warehouse.table("opsgenie_incidents")}
-    known = [one for one in store.incidents.all() if one.id in stored]
+    known = [incident for incident in store.incidents.all() if incident.id in stored]
     tables = incident_tables(known, timelines=False)
     del tables["opsgenie_incidents"]
     return differences(warehouse, tables)
@@ -94,9 +94,9 @@ def test_a_service_that_stays_broken_fails_the_run_clearly(
     fault: str,
 ) -> None:
     store = account.store
-    for one in account.history()[:-12]:
+    for incident in account.history()[:-12]:
         # A short history: it is about what fails, not about how much.
-        store.incidents.delete(one.id)
+        store.incidents.delete(incident.id)
     account.app.faults.configure(probabilities={fault: 1.0}, hang_seconds=0.3, path=path)
 
     with monkeypatch.context() as hurried:

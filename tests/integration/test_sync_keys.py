@@ -32,9 +32,9 @@ def notes(warehouse: Warehouse) -> str:
 
 
 def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _short(error: BaseException) -> str:
@@ -148,14 +148,14 @@ def test_bounds_that_cannot_be(sync: Sync, params: dict[str, str], remedy: str) 
 
 def test_a_team_key_brings_what_it_sees(sync: Sync, account: Account, warehouse: Warehouse) -> None:
     store = account.store
-    team = next(one for one in store.teams.values() if one.name == "Payments")
+    team = next(item for item in store.teams.values() if item.name == "Payments")
     key = store.keys[OTHER_KEY] = Key("team", frozenset({READ, CONFIG}), team=team.id)
     account.connect(key=OTHER_KEY)
 
     sync()
 
     assert "team" in notes(warehouse)
-    seen = [one for one in account.history() if store.sees(key, one)]
+    seen = [incident for incident in account.history() if store.sees(key, incident)]
     assert differences(warehouse, incident_tables(seen)) == []
     expected = catalogue_tables(store)
     for table in ("opsgenie_services", "opsgenie_schedules", "opsgenie_escalations"):
@@ -194,8 +194,8 @@ def test_accounts_side_by_side(
 ) -> None:
     """Both have the same incident ids: neither's rows are the other's."""
     other = _two(world, accounts, account)
-    for one in other.history()[:5]:
-        other.store.incidents.edit(one.id, message="of the other account")
+    for incident in other.history()[:5]:
+        other.store.incidents.edit(incident.id, message="of the other account")
     sync = Sync([account, other], monkeypatch)
     sync()
     for each in (account, other):

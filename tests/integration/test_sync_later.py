@@ -24,16 +24,18 @@ from tests.support.sync import Sync, outcomes, total
 
 def in_history(store: Store, since: float = 90) -> list[Incident]:
     """The incidents of the past days."""
-    return [one for one in store.incidents.all() if one.created_at >= store.clock() - since * DAY]
+    return [
+        incident for incident in store.incidents.all() if incident.created_at >= store.clock() - since * DAY
+    ]
 
 
 def of_age(store: Store, status: str, days: float, at_most: float = 89) -> list[Incident]:
     """Incidents in a state, from oldest to newest, between two ages."""
     now = store.clock()
     return [
-        one
-        for one in store.incidents.all()
-        if one.status == status and days * DAY <= now - one.created_at < at_most * DAY
+        incident
+        for incident in store.incidents.all()
+        if incident.status == status and days * DAY <= now - incident.created_at < at_most * DAY
     ]
 
 
@@ -48,7 +50,7 @@ def test_an_unchanged_account_costs_few_requests_and_touches_nothing(
 
     assert warehouse.versions() == before
     assert total(run, "rows_changed") == 0
-    trailing = pages_of(len([one for one in in_history(account.store, 3)]))
+    trailing = pages_of(len([incident for incident in in_history(account.store, 3)]))
     assert len(account.requests) <= len(account.store.schedules) + trailing + 15
     assert {request.method for request in account.requests} == {"GET"}
 
@@ -69,31 +71,33 @@ def _change_everything(store: Store) -> None:
         resolved = of_age(store, "resolved", days, at_most)
         closed = of_age(store, "closed", days, at_most)
         changes: list[Callable[[Incident], object]] = [
-            lambda one: incidents.edit(one.id, message="Édité – 変更 \\ \t 'x'", description=""),
-            lambda one: incidents.edit(one.id, tags=["new", 'a "b", {c}'], details={}),
-            lambda one: incidents.edit(one.id, services=[], responders=[]),
-            lambda one: incidents.edit(
-                one.id,
-                services=[next(iter(store.services)), *one.services[1:]],
-                responders=[*one.responders, {"type": "user", "id": next(iter(store.users))}],
+            lambda incident: incidents.edit(incident.id, message="Édité – 変更 \\ \t 'x'", description=""),
+            lambda incident: incidents.edit(incident.id, tags=["new", 'a "b", {c}'], details={}),
+            lambda incident: incidents.edit(incident.id, services=[], responders=[]),
+            lambda incident: incidents.edit(
+                incident.id,
+                services=[next(iter(store.services)), *incident.services[1:]],
+                responders=[*incident.responders, {"type": "user", "id": next(iter(store.users))}],
             ),
-            lambda one: incidents.reopen(one.id),
-            lambda one: incidents.edit(one.id, priority="P1", impact_start=one.created_at - HOUR),
-            lambda one: incidents.acknowledge(one.id, at=one.created_at + 1),
-            lambda one: incidents.edit(one.id, impact_end=one.created_at + 5),
+            lambda incident: incidents.reopen(incident.id),
+            lambda incident: incidents.edit(
+                incident.id, priority="P1", impact_start=incident.created_at - HOUR
+            ),
+            lambda incident: incidents.acknowledge(incident.id, at=incident.created_at + 1),
+            lambda incident: incidents.edit(incident.id, impact_end=incident.created_at + 5),
         ]
         # Ended before and after the last sync, and again after a reopen.
-        for one in resolved[:2]:
-            incidents.close(one.id)
-        for one in resolved[2:3]:
-            incidents.reopen(one.id)
-            incidents.resolve(one.id)
-        for one, change in zip([*resolved[3:5], *closed], changes, strict=False):
-            change(one)
-    for one in of_age(store, "open", 0)[:2]:
-        incidents.resolve(one.id)
-    for one in of_age(store, "open", 0)[:1]:
-        incidents.close(one.id)
+        for item in resolved[:2]:
+            incidents.close(item.id)
+        for item in resolved[2:3]:
+            incidents.reopen(item.id)
+            incidents.resolve(item.id)
+        for item, change in zip([*resolved[3:5], *closed], changes, strict=False):
+            change(item)
+    for incident in of_age(store, "open", 0)[:2]:
+        incidents.resolve(incident.id)
+    for incident in of_age(store, "open", 0)[:1]:
+        incidents.close(incident.id)
 
 
 @pytest.mark.parametrize("feed", [True, False], ids=["sorts by updatedAt", "does not sort by updatedAt"])
@@ -122,10 +126,10 @@ def test_without_the_feed_what_was_not_closed_is_followed_every_hour(
     sync()
     known = in_history(account.store)
     advance(account, hours=1)
-    for one in of_age(account.store, "resolved", 3)[:3]:
-        account.store.incidents.close(one.id)
-    for one in of_age(account.store, "resolved", 3)[:3]:
-        account.store.incidents.reopen(one.id)
+    for incident in of_age(account.store, "resolved", 3)[:3]:
+        account.store.incidents.close(incident.id)
+    for incident in of_age(account.store, "resolved", 3)[:3]:
+        account.store.incidents.reopen(incident.id)
 
     sync()
 
@@ -138,22 +142,28 @@ def test_ended_in_odd_ways(sync: Sync, account: Account, warehouse: Warehouse) -
     sync()
     rows = {row["incident_id"]: row for row in warehouse.table("opsgenie_incidents")}
     cases = {
-        "closed without a resolve": lambda one: one.status == "closed" and one.impact_end is None,
-        "stale end of a reopened one": lambda one: one.status == "open" and one.impact_end is not None,
-        "more timeline entries than two pages": lambda one: len(one.entries) > 40,
+        "closed without a resolve": lambda incident: (
+            incident.status == "closed" and incident.impact_end is None
+        ),
+        "stale end of a reopened one": lambda incident: (
+            incident.status == "open" and incident.impact_end is not None
+        ),
+        "more timeline entries than two pages": lambda incident: len(incident.entries) > 40,
     }
     for name, is_one in cases.items():
-        found = [one for one in in_history(store) if is_one(one)]
+        found = [incident for incident in in_history(store) if is_one(incident)]
         assert found, name
-        for one in found:
-            row = rows[one.id]
-            assert row["resolved_at"] is None or one.status != "open"
-            assert row["resolved_at"] == incident_row(one, account.name)["resolved_at"]
+        for item in found:
+            row = rows[item.id]
+            assert row["resolved_at"] is None or item.status != "open"
+            assert row["resolved_at"] == incident_row(item, account.name)["resolved_at"]
             entries = warehouse.value(
-                "select count(*) from staging.opsgenie_incident_timeline where incident_id = %s", one.id
+                "select count(*) from staging.opsgenie_incident_timeline where incident_id = %s", item.id
             )
-            assert entries == len(one.entries)
-    closed_only = next(one for one in in_history(store) if cases["closed without a resolve"](one))
+            assert entries == len(item.entries)
+    closed_only = next(
+        incident for incident in in_history(store) if cases["closed without a resolve"](incident)
+    )
     assert rows[closed_only.id]["closed_at"] is not None
     assert rows[closed_only.id]["resolved_at_source"] is None
 
@@ -211,9 +221,9 @@ def test_incidents_that_come_and_go_while_pages_are_read(
         if "offset=400" in path and len(meddled) < 4:
             meddled.append(store.incidents.add("backfilled", created_at=now - 3 * DAY + len(meddled)))
             meddled.append(store.incidents.add("new"))
-            for one in oldest:
-                if store.incidents.get(one.id):
-                    store.incidents.delete(one.id)
+            for item in oldest:
+                if store.incidents.get(item.id):
+                    store.incidents.delete(item.id)
 
     account.interceptor.hook = meddle
 
@@ -221,7 +231,7 @@ def test_incidents_that_come_and_go_while_pages_are_read(
 
     assert len(meddled) == 4
     # The window ends where the run began: what is newer comes with the next run.
-    listed = [one for one in store.incidents.all() if one.message != "new"]
+    listed = [incident for incident in store.incidents.all() if incident.message != "new"]
     assert differences(warehouse, incident_tables(listed)) == []
     sync()
     assert differences(warehouse, incident_tables(store.incidents.all())) == []

@@ -30,7 +30,9 @@ def watermark(warehouse: Warehouse) -> datetime | None:
 
 def not_as_in(store: Store, warehouse: Warehouse, since: datetime, until: datetime) -> list[str]:
     """How what is stored differs from the incidents created in [since, until)."""
-    wanted = [one for one in store.incidents.all() if since <= to_datetime(one.created_at) < until]
+    wanted = [
+        incident for incident in store.incidents.all() if since <= to_datetime(incident.created_at) < until
+    ]
     return differences(warehouse, incident_tables(wanted))
 
 
@@ -138,9 +140,9 @@ def test_a_part_of_the_history_moves_no_watermark_past_older_changes(
     before = watermark(warehouse)
     now = to_datetime(store.clock())
     old = next(
-        one
-        for one in store.incidents.all()
-        if one.status == "closed" and 20 * DAY < store.clock() - one.created_at < 80 * DAY
+        incident
+        for incident in store.incidents.all()
+        if incident.status == "closed" and 20 * DAY < store.clock() - incident.created_at < 80 * DAY
     )
     advance(account, minutes=10)
     store.incidents.edit(old.id, message="edited")
@@ -198,7 +200,7 @@ def test_25000_incidents_of_which_120_share_a_second(
     assert len(pages) <= 25_000 / 100 + len({query for query, _ in pages})
     assert {request.method for request in account.requests} == {"GET"}
     sample = store.incidents.all()[::500]
-    ids = {one.id for one in sample}
+    ids = {item.id for item in sample}
     warehouse.rows(
         "delete from staging.opsgenie_incidents where not incident_id = any(%s) returning 1", list(ids)
     )

@@ -41,11 +41,11 @@ def test_the_trend_does_not_move(migration: Migration, monkeypatch: pytest.Monke
 
     # Some are there, one of them still open.
     migration(limit=9)
-    one = next(iter(migration.imported().values()))
-    migration.target.incidents.edit(one.id, status="open", impact_end=None)
+    incident = next(iter(migration.imported().values()))
+    migration.target.incidents.edit(incident.id, status="open", impact_end=None)
     sync()
     assert dora(migration, full=False) == before
-    migration.target.incidents.resolve(one.id)
+    migration.target.incidents.resolve(incident.id)
 
     migration()
     sync()

@@ -28,16 +28,16 @@ def expected(source: pagerduty.Store) -> dict[str, tuple[Any, ...]]:
         return None if instant is None else to_datetime(instant)
 
     return {
-        one.id: (
-            one.title,
-            one.status,
-            one.urgency,
-            at(one.created_at),
-            at(min((entry.at for entry in one.entries if entry.type == "acknowledge"), default=None)),
-            at(one.resolved_at if one.status == "resolved" else None),
-            one.merged_into,
+        incident.id: (
+            incident.title,
+            incident.status,
+            incident.urgency,
+            at(incident.created_at),
+            at(min((entry.at for entry in incident.entries if entry.type == "acknowledge"), default=None)),
+            at(incident.resolved_at if incident.status == "resolved" else None),
+            incident.merged_into,
         )
-        for one in source.incidents.all()
+        for incident in source.incidents.all()
     }
 
 
@@ -85,24 +85,24 @@ def test_accounts_of_other_kinds(
 
 
 def test_notes_that_the_log_does_not_mention(migration: Migration, source: pagerduty.Store) -> None:
-    for one in source.incidents.all():
-        one.entries = [entry for entry in one.entries if entry.type != "annotate"]
+    for incident in source.incidents.all():
+        incident.entries = [entry for entry in incident.entries if entry.type != "annotate"]
     source.incidents._entries = None
     migration(dry_run=True)
-    notes = sum(len(one.notes) for one in source.incidents.all())
+    notes = sum(len(incident.notes) for incident in source.incidents.all())
     assert migration.warehouse.value("select count(*) from staging.pagerduty_notes") == notes > 0
 
 
 def test_what_changed_is_read_again(migration: Migration, source: pagerduty.Store) -> None:
     migration(dry_run=True)
-    one, other = (each for each in list(migration.movable().values())[:2])
-    later = (one.resolved_at or 0) + HOUR
-    source.incidents.reopen(one.id, later)
+    incident, other = (each for each in list(migration.movable().values())[:2])
+    later = (incident.resolved_at or 0) + HOUR
+    source.incidents.reopen(incident.id, later)
     late = other.updated_at + HOUR
     source.incidents.add_note(other.id, "Afterthought", late, user=next(iter(source.users)))
     migration(dry_run=True)
     assert stored(migration.warehouse) == expected(source)
-    assert migration.row(one.id)["reason"] == "not resolved (triggered)"
+    assert migration.row(incident.id)["reason"] == "not resolved (triggered)"
     assert any("Afterthought" in note for note in migration.row(other.id)["payload"]["notes"])
 
 

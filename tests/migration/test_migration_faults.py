@@ -226,7 +226,9 @@ class TestPace:
         migration()
         log = migration.target_app.log.snapshot()
         sent = [
-            one.at for one in log if one.path.endswith(("/create", "/resolve")) or "/requests/" in one.path
+            item.at
+            for item in log
+            if item.path.endswith(("/create", "/resolve")) or "/requests/" in item.path
         ]
         assert migration.target_app.log.counts["status:429"] <= 0.02 * len(sent)
         # Without the canary, whose requests come one by one, and the end, when few are left.

@@ -15,13 +15,13 @@ ENOUGH = Key("enough", frozenset({READ, WRITE, DELETE, CONFIG}))
 
 
 def unwritten(migration: Migration) -> bool:
-    """Nothing stands in OpsGenie, and no request that could have written was accepted."""
+    """Nothing exists in OpsGenie, and no request that could have written was accepted."""
     accepted = migration.target_app.log.counts["status:202"]
     return not migration.target.incidents.all() and not migration.target.pages and not accepted
 
 
 @pytest.mark.parametrize(
-    ("key", "told"),
+    ("key", "reason"),
     [
         (Key("reader", frozenset({READ, CONFIG})), "may not write"),
         (Key("blind", frozenset({WRITE, CONFIG})), "needs Read"),
@@ -29,9 +29,9 @@ def unwritten(migration: Migration) -> bool:
         (Key("a team's", frozenset({READ, WRITE}), team="T1"), "belongs to a team"),
     ],
 )
-def test_an_import_key_that_lacks_something(migration: Migration, key: Key, told: str) -> None:
+def test_an_import_key_that_lacks_something(migration: Migration, key: Key, reason: str) -> None:
     migration.target.keys = {IMPORT_KEY: key}
-    with pytest.raises(ConnectionSettingsError, match=told):
+    with pytest.raises(ConnectionSettingsError, match=reason):
         migration()
     assert unwritten(migration)
 

@@ -1,4 +1,4 @@
-"""Many OpsGenie accounts behind one server, told apart by their keys; and what tables must hold of them."""
+"""Many OpsGenie accounts behind one server, one for each key; and what tables must hold of them."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ class Stack:
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_SEC": "2",
             "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
-            # What a worker had fetched and not begun when it was killed is queued anew. No more is
+            # What a worker had fetched and not begun when it was killed is queued again. No more is
             # queued than the workers can take, so that nothing else waits for long.
             "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "15",
             "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": "2",
@@ -134,7 +134,7 @@ class Stack:
         self._begin(name, [*command, "--without-mingle", "--queues", "idle" if idle else "default"])
 
     def employ(self, name: str) -> bool:
-        """Let an idle worker take tasks; whether it is there to be told."""
+        """Let an idle worker take tasks; whether it is there to be asked."""
         with Celery(broker=self.environment["AIRFLOW__CELERY__BROKER_URL"]) as app:
             return bool(app.control.add_consumer("default", destination=[f"{name}@proof"], reply=True))
 

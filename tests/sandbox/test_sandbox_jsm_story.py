@@ -29,7 +29,7 @@ def issues(jira_demo: Jsm) -> list[dict[str, Any]]:
         params["nextPageToken"] = body["nextPageToken"]
 
 
-def test_the_same_world_is_told_in_the_same_words(world: World, jira_demo: Jsm) -> None:
+def test_the_same_world_makes_the_same_site(world: World, jira_demo: Jsm) -> None:
     again = jsm.load(world, jsm.Store(clock=Clock(NOW), seed=world.seed))
     assert again.issues.all()[7].histories == jira_demo.store.issues.all()[7].histories
     assert list(again.accounts.values()) == list(jira_demo.store.accounts.values())

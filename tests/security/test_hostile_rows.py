@@ -1,4 +1,4 @@
-"""Whatever a service sends: rows that PostgreSQL stores, or a payload set aside with a reason."""
+"""Whatever a service sends: rows that PostgreSQL stores, or a payload rejected with a reason."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def store(database: Connection, tables: Tables) -> list[tuple[Any, ...]]:
 @pytest.mark.parametrize("kind", READERS)
 @EXAMPLES
 @given(data=st.data())
-def test_stored_or_set_aside(kind: str, database: Connection, data: st.DataObject) -> None:
+def test_stored_or_rejected(kind: str, database: Connection, data: st.DataObject) -> None:
     payload = data.draw(damaged(SAMPLES[kind]))
     with database.transaction(force_rollback=True):
         try:
@@ -193,7 +193,7 @@ def test_deliveries_are_stored_or_refused(sender: str, database: Connection, dat
         ("escalation", ("rules", 0, "delay", "timeAmount"), b"9223372036854775808"),
     ],
 )  # fmt: skip
-def test_what_postgresql_cannot_hold_is_set_aside(
+def test_what_postgresql_cannot_hold_is_rejected(
     database: Connection, kind: str, path: tuple[Any, ...], fragment: bytes
 ) -> None:
     raw = Raw(changed(SAMPLES[kind], {path: fragment}))

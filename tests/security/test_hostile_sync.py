@@ -1,4 +1,4 @@
-"""Whole syncs from services that damage every fourth object: what was listed is stored, or set aside."""
+"""Whole syncs from services that damage every fourth object: what was listed is stored, or rejected."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def reasons(warehouse: Warehouse, stream: str | None = None) -> list[str]:
-    """Why payloads were set aside, each once."""
+    """Why payloads were rejected, each once."""
     query = "select reason from staging.rejected_payloads where stream = %s or %s"
     found = [row["reason"] for row in warehouse.rows(query, stream, stream is None)]
     assert all(found)
@@ -58,7 +58,7 @@ def test_opsgenie(seed: int, account: Account, sync: Sync, warehouse: Warehouse)
     assert vandal.damaged > 20
     nothing_is_lost()
     assert total(run, "rejected") == len(reasons(warehouse)) > 0
-    # What was set aside is known by now.
+    # What was rejected is known by now.
     sync(full_refresh=True)
     nothing_is_lost()
     assert refresh_metrics()["incidents"] == len(warehouse.table("opsgenie_incidents"))
@@ -90,7 +90,7 @@ def test_pagerduty(
         stored = {row["raw"]["id"] for row in warehouse.table(f"pagerduty_{name}")}
         aside = reasons(warehouse, f"pagerduty_{name}")
         assert len(stored) + len(aside) == len(vandal.listed[f"/{name}"]), name
-    # Of the incidents that are stored, every entry; an entry that was set aside may be of any.
+    # Of the incidents that are stored, every entry; an entry that was rejected may be of any.
     entries = {row["raw"]["id"] for row in warehouse.table("pagerduty_log_entries")}
     assert entries <= vandal.listed[r"(/incidents/[^/]+)?/log_entries"]
     assert outcome["rejected"] == len(reasons(warehouse)) > 0

@@ -40,7 +40,7 @@ def alive(warehouse: Warehouse) -> bool:
 
 @pytest.mark.parametrize("name", ODD)
 def test_a_relation_and_its_columns_may_be_called_anything(victim: Warehouse, name: str) -> None:
-    # What stands before the first point is the schema.
+    # What comes before the first point is the schema.
     schema, _, table = f"own.{name}".partition(".")
     columns = {column: f"{name} {column}" for column in REQUIRED}
     select = sql.SQL("create schema own; create view {} as select {}").format(
@@ -62,7 +62,7 @@ def test_a_relation_and_its_columns_may_be_called_anything(victim: Warehouse, na
 
 
 @pytest.mark.parametrize("name", [*ODD, *IMPOSSIBLE])
-def test_what_there_is_not_is_said_so(victim: Warehouse, name: str) -> None:
+def test_a_missing_relation_or_column_is_reported(victim: Warehouse, name: str) -> None:
     with pytest.raises(OwnDeploymentsError, match="there is no such table or view"):
         read_own_deployments(name, {})
     victim.execute("create view own as select 1 as n")

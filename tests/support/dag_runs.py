@@ -6,6 +6,7 @@ may be cut in another way: they ask for errors, outputs and logs, whichever task
 
 from __future__ import annotations
 
+import copy
 import logging
 import warnings
 from collections.abc import Iterator
@@ -127,8 +128,14 @@ def run_dag(dag_id: str, *, at: datetime | None = None, **params: Any) -> DagRun
     from airflow.utils.session import create_session
     from sqlalchemy import select
 
-    with _recorded_tasks() as recorded, _dags_parsed_once():
-        run = dag(dag_id).test(logical_date=at, run_conf=params)
+    found = dag(dag_id)
+    # Airflow writes a run's params into the DAG, which elsewhere ends with its process.
+    defaults = copy.deepcopy(found.params)
+    try:
+        with _recorded_tasks() as recorded, _dags_parsed_once():
+            run = found.test(logical_date=at, run_conf=params)
+    finally:
+        found.params = defaults
     instances = {(each.task_id, each.map_index): str(each.state) for each in run.get_task_instances()}
     with create_session() as session:
         handed_on = session.scalars(select(XComModel).where(XComModel.run_id == run.run_id))

@@ -137,8 +137,9 @@ def imported(store: opsgenie.Store) -> list[Any]:
     """What an account holds, but for the ids and times that it gives itself."""
     return sorted(
         (
-            one.message, one.status, one.priority, sorted(one.tags), sorted(one.details.items()),
-            [note.text for note in one.notes],
+            incident.message, incident.status, incident.priority, sorted(incident.tags),
+            sorted(incident.details.items()),
+            [note.text for note in incident.notes],
         )
-        for one in store.incidents.all()
+        for incident in store.incidents.all()
     )  # fmt: skip

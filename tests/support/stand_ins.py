@@ -29,7 +29,7 @@ REPOSITORY = "acme/checkout"
 
 
 class Services:
-    """The stand-ins, each at its address; what stands there may be exchanged."""
+    """The stand-ins, each at its address; what answers there may be replaced."""
 
     def __init__(self, stack: ExitStack) -> None:
         story = world_until(seed=5, days=30)

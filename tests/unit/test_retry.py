@@ -43,7 +43,7 @@ def decide(error: BaseException) -> Any:
         psycopg.errors.UndefinedTable("no"),
     ],
 )
-def test_what_a_person_must_mend_fails_at_once(error: Exception) -> None:
+def test_permanent_errors_fail_at_once(error: Exception) -> None:
     assert decide(error).action is RetryAction.FAIL
 
 

@@ -40,7 +40,7 @@ from tests.support.webhook_senders import BODIES, GENERIC, GITHUB, GITLAB, signe
 
 
 @pytest.mark.parametrize("sender", BODIES)
-def test_a_good_delivery_is_stored_and_dora_metrics_is_told(
+def test_a_good_delivery_is_stored_and_dora_metrics_is_notified(
     sender: str, post: Post, tables: Warehouse
 ) -> None:
     answer = post(sender)
@@ -86,7 +86,7 @@ def test_without_a_secret_the_webhook_is_off(
     assert answer.json()["error"]["code"] == "not_configured"
 
 
-def test_wrong_settings_are_not_told_to_the_world(
+def test_wrong_settings_are_not_shown_to_the_sender(
     client: TestClient, secret: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPSGENIE_PROVIDER__DIRECTION", "sideways")

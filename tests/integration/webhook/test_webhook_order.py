@@ -155,14 +155,14 @@ def test_the_sync_goes_on_where_the_webhook_was(post: Post, tables: Warehouse, s
     assert (sync(), sync()) == (1, 0)
     [read] = rows(tables)
     assert (read["status"], read["finished_at"]) == ("success", start + timedelta(hours=1))
-    # The webhook tells the same, later, and changes nothing.
+    # The webhook reports the same, later, and changes nothing.
     body["deployment_status"] |= {"state": "success", "created_at": done, "log_url": read["url"]}
     assert post("github", body).json()["status"] == "unchanged"
     names = set(read) - {"event_at"}
     assert {name: rows(tables)[0][name] for name in names} == {name: read[name] for name in names}
 
 
-def test_the_sync_adds_the_pull_request_to_what_the_webhook_told(
+def test_the_sync_adds_the_pull_request_to_what_the_webhook_reported(
     post: Post, tables: Warehouse, store: Store
 ) -> None:
     begun = (datetime.now(UTC).replace(microsecond=0) - timedelta(days=5)).isoformat()

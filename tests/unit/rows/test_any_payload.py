@@ -1,4 +1,4 @@
-"""Whatever the service sends: rows that their tables can hold, or a payload set aside with its reason."""
+"""Whatever the service sends: rows that their tables can hold, or a payload rejected with its reason."""
 
 from __future__ import annotations
 

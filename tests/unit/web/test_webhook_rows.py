@@ -325,7 +325,7 @@ def test_an_older_event_fills_gaps_only() -> None:
     assert both.at == known.at
 
 
-def test_a_row_whose_time_nobody_told_gives_way() -> None:
+def test_a_row_without_a_time_gives_way() -> None:
     known = Known(deployment("failure", 2), None)
     assert merged(known, event("running", 1)).deployment.status == "running"
     known = Known(deployment("success", 2, finished_at=None), None)
