@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
 
+from opsgenie_provider.dora import refresh as dora_refresh
 from opsgenie_provider.warehouse.connection import Connection, Warehouse
 from opsgenie_provider.warehouse.schema import upgrade
 from tests.dora.dora_checkout import Checkout
+from tests.support import ROOT
 from tests.support.postgres import embedded_postgres
 
 TEMPLATE = "dora_template"
@@ -56,3 +60,12 @@ def connection(warehouse: Warehouse) -> Iterator[Connection]:
 @pytest.fixture
 def world(connection: Connection) -> Checkout:
     return Checkout(connection)
+
+
+@pytest.fixture
+def own_sql(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of include/sql that refreshes use in place of the shipped files, to be changed by the test."""
+    copy = tmp_path / "sql"
+    shutil.copytree(ROOT / "include" / "sql", copy)
+    monkeypatch.setattr(dora_refresh, "sql_directory", lambda name: copy / name)
+    return copy

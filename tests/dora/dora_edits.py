@@ -165,7 +165,8 @@ class Editor:
             "staging.opsgenie_services",
             account=pick(ACCOUNTS),
             service_id=pick(SERVICES),
-            name=pick([*NAMES, None]),
+            # No deployment is of "idle".
+            name=pick([*NAMES, "idle", None]),
         )
 
     def override(self) -> None:

@@ -280,7 +280,7 @@ create table dora.deployment_coverage (
     deployments bigint not null,
     first_triggered_at timestamptz not null,
     last_triggered_at timestamptz not null,
-    covered_seconds double precision not null
+    covered_seconds numeric not null
 );
 
 create table dora.match_quality (
@@ -583,3 +583,66 @@ where
     period.start_at <= now()
     and period.end_at > now()
     and schedule.enabled is not false;
+
+-- What each holds
+
+comment on table dora.pagerduty_priorities is
+'The migration''s mapping: what the priorities of a PagerDuty account are called here. One row per account and priority.';
+comment on table dora.service_map is
+'Filled by users: which deployments'' service a service of OpsGenie or PagerDuty meets. One row per account and service.';
+comment on table dora.attribution_overrides is
+'Filled by users: which deployment caused an incident; both deployment columns null: none did. One row per incident and service; of several that spell the service differently the latest decision wins.';
+comment on table dora.incidents is
+'One row per real-world incident; an imported one is the PagerDuty incident.';
+comment on table dora.eligible_deployments is
+'One row per deployment that counts: it succeeded, in an environment that counts.';
+comment on table dora.deployed_services is
+'One row per service with any deployment, eligible or not.';
+comment on table dora.incident_attribution is
+'One row per incident and service, '''' where the incident has none: the deployment it is attributed to.';
+comment on table dora.deployment_outcomes is
+'One row per eligible deployment: what became of it.';
+comment on table dora.metrics is
+'One row per grain (UTC day, week from Monday, month), period and service; service '''' is all services together.';
+comment on table dora.deployment_coverage is
+'One row per service with eligible deployments: for how much time an incident would have one in its window.';
+comment on table dora.match_quality is
+'One row per service that has incidents or eligible deployments: how much its matches are worth.';
+comment on table dora.refreshes is
+'One row per refresh, with the settings that its tables were made with.';
+comment on table dora.touched_incidents_queue is
+'Incidents touched since the last refresh.';
+comment on table dora.touched_services_queue is
+'Services renamed, mapped or no longer listed since the last refresh.';
+comment on table dora.touched_deployments_queue is
+'Deployments touched since the last refresh, under the name of their service before and after.';
+comment on table dora.full_refresh_queue is
+'What cannot be said by key, and so asks for a full refresh.';
+comment on view dora.service_metrics is
+'dora.metrics by service.';
+comment on view dora.overall_metrics is
+'dora.metrics of all services together.';
+comment on view dora.current_refresh is
+'The refresh that is running or, seen from outside, the last one. A deployment of [opened_at - reach_before, opened_at + reach_after], both ends included, may have caused an incident.';
+comment on view dora.eligible_environments is
+'The environments that count, in lower case: those of repository '''', or of a repository that has its own.';
+comment on view dora.imported_incidents is
+'One row per imported PagerDuty incident: its OpsGenie copy, the first by account and id should there be several.';
+comment on view dora.incident_history is
+'One row per incident and service: its deployment, that deployment''s pull request, and who was on call for the service''s team.';
+comment on view dora.on_call_now is
+'One row per rotation and recipient on call at this moment, of schedules that are enabled.';
+comment on column dora.refreshes.checks is
+'The data checks that ran, each with the number of rows it found: 0 where it passed.';
+comment on column dora.refreshes.error is
+'Why the refresh failed and changed nothing; null where it did not fail.';
+comment on column dora.metrics.matched_following is
+'Of the incidents that opened in the period, those matched to a deployment that came before them.';
+comment on column dora.metrics.matched_preceding is
+'Likewise, those matched to a deployment that came after them.';
+comment on column dora.metrics.unmatched is
+'Likewise, those with no deployment in the window.';
+comment on column dora.match_quality.caused_share is
+'The share of the matched incidents that their deployment caused, estimated from how many follow it rather than precede it; caused_share_low and caused_share_high are its Wilson interval at 90 %. Null where the windows before and after differ.';
+comment on column dora.match_quality.expected_chance_match_rate is
+'How often an incident that has nothing to do with any deployment would match anyway.';
