@@ -22,7 +22,7 @@ from tests.support.postgres import Warehouse
 CANARY = "cafebabe-dead-4bee-8fee-000000c0ffee"
 
 
-pytestmark = pytest.mark.usefixtures("airflow_database", "warehouse")
+pytestmark = pytest.mark.usefixtures("warehouse")
 
 
 @pytest.fixture

@@ -129,7 +129,6 @@ def test_killed_at_any_moment_loses_and_doubles_nothing(
     warehouse: Warehouse,
     accounts: Accounts,
     processes: ProcessPool,
-    airflow_database: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Runs in a process of its own that gets SIGKILL, again and again; then a run in peace."""

@@ -32,7 +32,6 @@ def source(world: World) -> pagerduty.Store:
 @pytest.fixture
 def migration(
     warehouse: Warehouse,
-    airflow_database: None,
     slots: list[tuple[Slot, str]],
     source: pagerduty.Store,
     monkeypatch: pytest.MonkeyPatch,

@@ -39,7 +39,6 @@ async def parrot(scope: Scope, receive: Receive, send: Send) -> None:
 
 @pytest.fixture
 def canaries(
-    airflow_database: None,
     connections: None,
     warehouse: Warehouse,
     monkeypatch: pytest.MonkeyPatch,

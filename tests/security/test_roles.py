@@ -36,7 +36,6 @@ def roles(postgres: str) -> Iterator[Roles]:
 @pytest.fixture
 def filled(
     roles: Roles,
-    airflow_database: None,
     services: Services,
     connections: None,
     monkeypatch: pytest.MonkeyPatch,

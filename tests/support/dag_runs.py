@@ -6,7 +6,6 @@ may be cut in another way: they ask for errors, outputs and logs, whichever task
 
 from __future__ import annotations
 
-import copy
 import logging
 import warnings
 from collections.abc import Iterator
@@ -95,6 +94,11 @@ def _objects(value: Any) -> Iterator[dict[str, Any]]:
 
 @cache
 def dag(dag_id: str) -> Any:
+    """The DAG, for those who only look at it."""
+    return load_dag(dag_id)
+
+
+def load_dag(dag_id: str) -> Any:
     """The DAG as the DAG processor finds it; its tasks are tried once."""
     from airflow.dag_processing.dagbag import DagBag
 
@@ -108,8 +112,8 @@ def dag(dag_id: str) -> Any:
     return bag.dags[dag_id]
 
 
-@pytest.fixture(scope="session")
-def airflow_database() -> None:
+@cache
+def create_airflow_database() -> None:
     """Airflow's own database, in the home of the tests."""
     from airflow.utils.db import upgradedb
 
@@ -118,8 +122,14 @@ def airflow_database() -> None:
         upgradedb()
 
 
+@pytest.fixture(scope="session")
+def airflow_database() -> None:
+    """For tests that run no DAG, or ask Airflow before they do."""
+    create_airflow_database()
+
+
 def run_dag(dag_id: str, *, at: datetime | None = None, **params: Any) -> DagRun:
-    """A run by hand with these params; it needs ``airflow_database``.
+    """A run by hand with these params.
 
     :param at: its logical date; by default it has none.
     """
@@ -128,14 +138,11 @@ def run_dag(dag_id: str, *, at: datetime | None = None, **params: Any) -> DagRun
     from airflow.utils.session import create_session
     from sqlalchemy import select
 
-    found = dag(dag_id)
-    # Airflow writes a run's params into the DAG, which elsewhere ends with its process.
-    defaults = copy.deepcopy(found.params)
-    try:
-        with _recorded_tasks() as recorded, _dags_parsed_once():
-            run = found.test(logical_date=at, run_conf=params)
-    finally:
-        found.params = defaults
+    create_airflow_database()
+    # Of its own, for Airflow writes a run's params into the DAG, which elsewhere ends with its process.
+    found = load_dag(dag_id)
+    with _recorded_tasks() as recorded, _dags_parsed_once():
+        run = found.test(logical_date=at, run_conf=params)
     instances = {(each.task_id, each.map_index): str(each.state) for each in run.get_task_instances()}
     with create_session() as session:
         handed_on = session.scalars(select(XComModel).where(XComModel.run_id == run.run_id))

@@ -45,8 +45,6 @@ def outcomes(run: DagRun, stream: str) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def sync(
-    warehouse: Warehouse, account: Account, airflow_database: None, monkeypatch: pytest.MonkeyPatch
-) -> Sync:
+def sync(warehouse: Warehouse, account: Account, monkeypatch: pytest.MonkeyPatch) -> Sync:
     """Runs the DAG for ``account``."""
     return Sync([account], monkeypatch)

@@ -64,7 +64,7 @@ def services(
 
 
 @pytest.fixture
-def sync(services: Canned, airflow_database: None, account: Account, monkeypatch: pytest.MonkeyPatch) -> Sync:
+def sync(services: Canned, account: Account, monkeypatch: pytest.MonkeyPatch) -> Sync:
     return Sync([account], monkeypatch)
 
 
