@@ -8,7 +8,6 @@ from datetime import timedelta
 
 import pytest
 
-from deployments_harness import NOW, REPOSITORY, Read, ago, stored
 from opsgenie_provider.api.errors import AuthenticationError, NotFoundError, RateLimitError
 from opsgenie_provider.hooks.warehouse import warehouse as open_warehouse
 from opsgenie_provider.operators.own_deployments import OwnDeploymentsToPostgresOperator
@@ -17,7 +16,8 @@ from opsgenie_provider.warehouse.schema import upgrade
 from sandbox.gateway import Gateway
 from sandbox.github.store import Store
 from sandbox.server import Slot
-from sync_harness import Warehouse
+from tests.integration.deployments import NOW, REPOSITORY, Read, ago, stored
+from tests.support.postgres import Warehouse
 
 
 def test_a_deployment_that_ever_succeeded_is_a_success(
@@ -209,7 +209,7 @@ def test_every_violation_of_an_own_relation_is_named_and_nothing_is_taken_over(
     assert warehouse.table("deployments") == []
 
 
-def test_a_relation_that_is_not_there_is_said_so(own: Callable[..., int], warehouse: Warehouse) -> None:
+def test_a_missing_relation_is_reported(own: Callable[..., int], warehouse: Warehouse) -> None:
     operator = OwnDeploymentsToPostgresOperator(task_id="own", relation="no.where; drop table x")
     with pytest.raises(OwnDeploymentsError, match="no such table or view"):
         operator.execute({})

@@ -7,7 +7,7 @@ from pathlib import Path
 from opsgenie_provider.hooks.warehouse import warehouse as open_warehouse
 from opsgenie_provider.warehouse.schema import upgrade
 from sandbox.tables import described, markdown
-from sync_harness import Warehouse
+from tests.support.postgres import Warehouse
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "tables.md"
 

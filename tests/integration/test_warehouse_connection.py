@@ -12,7 +12,7 @@ from opsgenie_provider.hooks import warehouse as hook
 from opsgenie_provider.retry import ApiRetryPolicy
 from opsgenie_provider.warehouse import connection as module
 from opsgenie_provider.warehouse.connection import SESSION_SETTINGS, LockWaitError
-from sync_harness import Warehouse
+from tests.support.postgres import Warehouse
 
 
 @pytest.fixture

@@ -14,11 +14,11 @@ from hypothesis.strategies import SearchStrategy
 from schemathesis import Case, GenerationMode
 from schemathesis.checks import not_a_server_error
 
-from deliveries import signed
-from hostile import EXAMPLES
-from hostile_page import check
 from opsgenie_provider.rows import webhook
-from samples import WEBHOOKS
+from tests.security.deliveries import signed
+from tests.security.hostile import EXAMPLES
+from tests.security.hostile_page import check
+from tests.security.samples import WEBHOOKS
 
 # The webhook reads its bodies itself, so that FastAPI cannot describe them.
 MODELS = {

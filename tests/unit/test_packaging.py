@@ -55,7 +55,7 @@ def environment(python: str) -> dict[str, str]:
 
 
 def locked(name: str, python: str) -> dict[str, str]:
-    """Name -> version of what a lock installs for a Python; each name stands there once."""
+    """Name -> version of what a lock installs for a Python; each name is there once."""
     versions: dict[str, str] = {}
     for pin in pins(read(name)):
         if pin.marker is not None and not pin.marker.evaluate(environment(python)):

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from web_world import SCRIPT
+from tests.support.page_world import SCRIPT
 
 PATHS = ("", "incidents", "incidents.csv", "on-call", "escalations", "sync", "migration", "static/page.css")
 INCIDENT = {
@@ -102,7 +102,7 @@ def override_events(site: Any) -> int:
     return int(row[0])
 
 
-def test_an_override_is_saved_with_its_author_and_dora_metrics_is_told(site: Any) -> None:
+def test_an_override_is_saved_with_its_author_and_dora_metrics_is_notified(site: Any) -> None:
     session = site.session("user")
     # Other tests save overrides, too.
     before = override_events(site)

@@ -150,7 +150,7 @@ def test_lists_longer_than_the_service_reaches_are_not_called_complete() -> None
     assert max(reads_of(account, "feed")) + PAGE_SIZE == 19_900
 
 
-def test_nothing_is_nothing() -> None:
+def test_no_changes_are_an_empty_list() -> None:
     assert changes(Account([])) == (set(), {"open", "resolved"})
 
 

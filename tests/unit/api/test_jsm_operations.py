@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import requests_mock as rm
-from jsm_site import API, CLOUD, EMAIL, OPERATIONS, SERVICES, TOKEN, client_of
 
 from opsgenie_provider.api.errors import (
     InvalidResponseError,
@@ -16,6 +15,7 @@ from opsgenie_provider.api.errors import (
     UnknownShapeError,
 )
 from opsgenie_provider.api.jsm import JsmClient
+from tests.unit.api.jsm_site import API, CLOUD, EMAIL, OPERATIONS, SERVICES, TOKEN, client_of
 
 START = datetime(2026, 3, 29, 2, 30, tzinfo=timezone(timedelta(hours=2)))
 

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import requests
 import requests_mock as rm
-from jsm_site import API, JIRA, OPERATIONS, SITE, client_of
 
 from opsgenie_provider.api.errors import (
     ApiError,
@@ -26,6 +25,7 @@ from opsgenie_provider.api.errors import (
 )
 from opsgenie_provider.api.jsm import JsmClient
 from opsgenie_provider.api.jsm_transport import BasicAuth, cloud_id_of
+from tests.unit.api.jsm_site import API, JIRA, OPERATIONS, SITE, client_of
 
 ENOUGH = {"json": {"platformTeams": []}}
 
@@ -138,7 +138,9 @@ def test_any_error_body_is_read(client: JsmClient, requests_mock: rm.Mocker, bod
         client.operations.teams()
 
 
-def test_a_burst_is_waited_for_as_told(client: JsmClient, clock: Any, requests_mock: rm.Mocker) -> None:
+def test_a_burst_waits_as_long_as_retry_after_says(
+    client: JsmClient, clock: Any, requests_mock: rm.Mocker
+) -> None:
     refusal = {"status_code": 429, "headers": {"Retry-After": "7", "RateLimit-Reason": "jira-burst-based"}}
     requests_mock.get(f"{OPERATIONS}/teams", [refusal, ENOUGH])
     assert client.operations.teams() == []
@@ -240,7 +242,7 @@ def test_a_site_that_does_not_answer_now_is_a_site(clock: Any, requests_mock: rm
 
 
 @pytest.mark.parametrize("token", ["", "a\nb", "tökén"])
-def test_a_token_that_cannot_be_one_is_said(token: str) -> None:
+def test_a_malformed_token_is_reported(token: str) -> None:
     with pytest.raises(ValueError, match="copy it again"):
         BasicAuth("ann@example.com", token)
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import requests_mock as rm
-from jsm_site import JIRA, client_of
 from msgspec import Raw
 
 from opsgenie_provider.api.errors import InvalidResponseError, NotFoundError, UnknownShapeError
@@ -16,6 +15,7 @@ from opsgenie_provider.api.jsm import JsmClient, JsmIncidents
 from opsgenie_provider.api.jsm_jira import whole_changelog
 from opsgenie_provider.api.jsm_jql import NoIncidentTypeError, incident_jql, incident_types_jql, without_order
 from opsgenie_provider.rows.jsm_site import UnknownFieldError
+from tests.unit.api.jsm_site import JIRA, client_of
 
 TYPES = [
     {"id": "10010", "name": "[System] Incident"},

@@ -129,7 +129,7 @@ def test_learns_nothing_where_nothing_can_be_known(
     assert most_within(send(limiter, clock, "incident", 50), 1.0) == 50
 
 
-def test_what_is_known_is_not_learned_anew(clock: Any) -> None:
+def test_known_limits_are_not_learned_again(clock: Any) -> None:
     limiter = RateLimiter({"incident": [(20, 1.0)]})
     send(limiter, clock, "incident", 3)
     limiter.pause_after_refusal("incident", wait=1.0, period=1.0)

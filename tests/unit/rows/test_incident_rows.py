@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from payloads import INCIDENT, TIMELINE_ENTRY, raw, without
 
 from opsgenie_provider.rows.fields import UnreadablePayloadError
 from opsgenie_provider.rows.incidents import IncidentRows, incident_rows, timeline_row
 from opsgenie_provider.rows.tables import INCIDENT_RESPONDERS, INCIDENT_SERVICES, INCIDENT_TIMELINE, INCIDENTS
+from tests.unit.rows.payloads import INCIDENT, TIMELINE_ENTRY, raw, without
 
 
 def read(payload: Any) -> IncidentRows:

@@ -1,4 +1,4 @@
-"""Runs the tasks of dags/pagerduty_migration.py in its order, and knows what must come of them."""
+"""Runs ``pagerduty_migration`` between two stand-ins, and knows what must come of it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,6 @@ from typing import Any
 
 import pytest
 
-from opsgenie_provider.migration.options import Options
-from opsgenie_provider.operators.migration_import import ImportCanaryOperator, ImportIncidentsOperator
-from opsgenie_provider.operators.migration_keys import ValidateMigrationKeysOperator
-from opsgenie_provider.operators.migration_plan import PlanMigrationOperator
-from opsgenie_provider.operators.migration_undo import PlanUndoOperator, UndoMigrationOperator
-from opsgenie_provider.operators.migration_verify import VerifyMigrationOperator
-from opsgenie_provider.operators.pagerduty import PagerdutyToPostgresOperator
-from opsgenie_provider.operators.warehouse import PrepareWarehouseOperator
 from sandbox import opsgenie, pagerduty
 from sandbox.gateway import Gateway
 from sandbox.instants import to_datetime
@@ -27,44 +19,12 @@ from sandbox.opsgenie.store import IMPORT_KEY
 from sandbox.pagerduty.model import Incident as SourceIncident
 from sandbox.pagerduty.store import READ_KEY
 from sandbox.server import Slot
-from sync_harness import Meddler, Warehouse
+from tests.support.accounts import Interceptor
+from tests.support.dag_runs import DagRun, run_dag
+from tests.support.postgres import Warehouse
 
 SETTLE = 0.8
 ACCOUNT = "pagerduty_default"
-
-
-def run(**params: Any) -> dict[str, Any]:
-    """One run of the DAG, its approval given; the outputs by task, as XCom would carry them."""
-    outputs: dict[str, Any] = {}
-
-    def task(name: str, operator: Any, **arguments: Any) -> Any:
-        output = operator(task_id=name, **arguments).execute({})
-        outputs[name] = json.loads(json.dumps(output))
-        return outputs[name]
-
-    task("prepare", PrepareWarehouseOperator)
-    options = json.loads(json.dumps(Options.from_params(params).as_json()))
-    settings = {"options": options}
-    keys = task("validate_keys", ValidateMigrationKeysOperator, **settings)
-    writing = settings | {"limits": keys["limits"]}
-    if options["undo"]:
-        task("plan_undo", PlanUndoOperator, **settings)
-        if not options["dry_run"]:
-            task("undo", UndoMigrationOperator, **writing)
-        return outputs
-    task(
-        "extract",
-        PagerdutyToPostgresOperator,
-        since=options["since"],
-        until=options["until"],
-        with_notes=options["import_notes"],
-    )
-    task("plan", PlanMigrationOperator, **settings)
-    if not options["dry_run"]:
-        task("canary", ImportCanaryOperator, **writing)
-        task("import", ImportIncidentsOperator, **writing)
-        task("verify", VerifyMigrationOperator, **writing)
-    return outputs
 
 
 class Migration:
@@ -84,8 +44,8 @@ class Migration:
         (slot, self.source_url), (other, self.target_url) = slots
         self.source_app: Gateway = pagerduty.create_app(source)
         self.target_app: Gateway = opsgenie.create_app(target)
-        self.meddler = Meddler(self.target_app)
-        slot.app, other.app = self.source_app, self.meddler
+        self.interceptor = Interceptor(self.target_app)
+        slot.app, other.app = self.source_app, self.interceptor
         self.source_app.limiter.configure({})
         self.connect()
 
@@ -102,24 +62,29 @@ class Migration:
             value = {"conn_type": kind, "host": host, "password": key}
             self._monkeypatch.setenv(f"AIRFLOW_CONN_{name}", json.dumps(value))
 
-    def __call__(self, **params: Any) -> dict[str, Any]:
-        return run(**{"dry_run": False, **params})
+    def __call__(self, **params: Any) -> DagRun:
+        """One run, which nobody need approve; what it fails with is raised."""
+        run = run_dag("pagerduty_migration", **{"dry_run": False, "require_approval": False, **params})
+        if run.errors:
+            raise run.errors[0]
+        assert run.succeeded, run.tasks
+        return run
 
     # --- what there is
 
     def imported(self) -> dict[str, Incident]:
         """OpsGenie's imported incidents by their PagerDuty id, which no two share."""
-        found = [one for one in self.target.incidents.all() if "pagerduty-import" in one.tags]
-        by_id = {one.details["pagerduty_id"]: one for one in found}
+        found = [incident for incident in self.target.incidents.all() if "pagerduty-import" in incident.tags]
+        by_id = {item.details["pagerduty_id"]: item for item in found}
         assert len(by_id) == len(found)
         return by_id
 
     def movable(self, *, include_open: bool = False) -> dict[str, SourceIncident]:
         """PagerDuty's incidents that must be moved."""
         return {
-            one.id: one
-            for one in self.source.incidents.all()
-            if one.merged_into is None and (include_open or one.status == "resolved")
+            incident.id: incident
+            for incident in self.source.incidents.all()
+            if incident.merged_into is None and (include_open or incident.status == "resolved")
         }
 
     def states(self) -> Counter[str]:
@@ -137,10 +102,12 @@ class Migration:
         expected = self.movable(include_open=include_open)
         imported = self.imported()
         assert imported.keys() == expected.keys() - but
-        for id_, one in imported.items():
-            self._assert_same(expected[id_], one)
+        for id_, incident in imported.items():
+            self._assert_same(expected[id_], incident)
         rows = self.warehouse.rows("select * from migration.ledger")
-        assert {row["pagerduty_id"] for row in rows} == {one.id for one in self.source.incidents.all()}
+        assert {row["pagerduty_id"] for row in rows} == {
+            incident.id for incident in self.source.incidents.all()
+        }
         for row in rows:
             is_moved = row["pagerduty_id"] in imported
             assert row["state"] == "done" if is_moved else row["state"] in ("skipped", "failed")
@@ -153,25 +120,27 @@ class Migration:
         if not but:
             self.assert_parity(expected)
 
-    def _assert_same(self, source: SourceIncident, one: Incident) -> None:
-        assert one.status == ("resolved" if source.status == "resolved" else "open")
-        assert set(one.tags) == {"pagerduty-import", f"pd:{source.id}"}
-        assert one.responders == one.services == []
-        assert datetime.fromisoformat(one.details["pagerduty_created_at"]) == to_datetime(source.created_at)
+    def _assert_same(self, source: SourceIncident, incident: Incident) -> None:
+        assert incident.status == ("resolved" if source.status == "resolved" else "open")
+        assert set(incident.tags) == {"pagerduty-import", f"pd:{source.id}"}
+        assert incident.responders == incident.services == []
+        assert datetime.fromisoformat(incident.details["pagerduty_created_at"]) == to_datetime(
+            source.created_at
+        )
         acks = [entry.at for entry in source.entries if entry.type == "acknowledge"]
         for name, at in (
             ("pagerduty_resolved_at", source.resolved_at),
             ("pagerduty_acknowledged_at", min(acks, default=None)),
         ):
-            said = one.details.get(name)
+            said = incident.details.get(name)
             assert (said and datetime.fromisoformat(said)) == (at and to_datetime(at))
-        assert one.details["pagerduty_number"] == str(source.number)
-        assert one.details["pagerduty_account"] == ACCOUNT
+        assert incident.details["pagerduty_number"] == str(source.number)
+        assert incident.details["pagerduty_account"] == ACCOUNT
         expected = seconds(source)
-        assert one.details.get("seconds_to_recover") == (None if expected is None else str(expected))
+        assert incident.details.get("seconds_to_recover") == (None if expected is None else str(expected))
         notes = sorted(source.notes, key=lambda note: note.at)
-        assert len(one.notes) == len(notes)
-        for note, written in zip(notes, one.notes, strict=True):
+        assert len(incident.notes) == len(notes)
+        for note, written in zip(notes, incident.notes, strict=True):
             author = self.source.users[note.user].name if note.user else note.bot
             at = to_datetime(note.at).isoformat().replace("+00:00", "Z")
             assert written.text == f"[{at} · {author}] {note.content}"
@@ -180,10 +149,10 @@ class Migration:
         """The view has the months, counts and sums of PagerDuty on all three sides."""
         counts: Counter[Any] = Counter()
         sums: Counter[Any] = Counter()
-        for one in expected.values():
-            month = to_datetime(one.created_at).date().replace(day=1)
+        for item in expected.values():
+            month = to_datetime(item.created_at).date().replace(day=1)
             counts[month] += 1
-            sums[month] += seconds(one) or 0
+            sums[month] += seconds(item) or 0
         rows = {row["month"]: row for row in self.warehouse.rows("select * from migration.parity")}
         assert rows.keys() == counts.keys()
         for month, row in rows.items():
@@ -198,10 +167,14 @@ class Migration:
         assert methods <= {"method:GET"}
 
 
-def seconds(one: SourceIncident) -> Decimal | None:
-    if one.resolved_at is None or one.resolved_at < one.created_at:
+def seconds(source_incident: SourceIncident) -> Decimal | None:
+    if source_incident.resolved_at is None or source_incident.resolved_at < source_incident.created_at:
         return None
-    return (Decimal(one.resolved_at - one.created_at) / 10**9).normalize().quantize(Decimal(1))
+    return (
+        (Decimal(source_incident.resolved_at - source_incident.created_at) / 10**9)
+        .normalize()
+        .quantize(Decimal(1))
+    )
 
 
 def requests_of(app: Gateway, path: str) -> Iterator[Any]:

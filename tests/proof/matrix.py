@@ -52,15 +52,15 @@ TASKS = {
     "pagerduty_migration.approve_undo": "computes",
     "pagerduty_migration.undo": "asks and writes",
 }
-# The tasks that ask what time it is, by the name of the clock (``proof_airflow.CLOCKS``) that they ask.
+# The tasks that ask what time it is, with the module of the package that does (``clocks.CLOCKS``).
 CLOCK_OF = {
-    "opsgenie_sync.plan": "plan",
-    "opsgenie_sync.on_call": "on_call",
-    "deployments_sync.github": "github",
-    "pagerduty_migration.extract": "extract",
-    "pagerduty_migration.canary": "imported",
-    "pagerduty_migration.import": "imported",
-    "pagerduty_migration.verify": "imported",
+    "opsgenie_sync.plan": "operators.plan",
+    "opsgenie_sync.on_call": "operators.on_call",
+    "deployments_sync.github": "operators.deployments",
+    "pagerduty_migration.extract": "operators.pagerduty",
+    "pagerduty_migration.canary": "migration.search",
+    "pagerduty_migration.import": "migration.search",
+    "pagerduty_migration.verify": "migration.search",
 }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sync_harness import Warehouse
+from tests.support.postgres import Warehouse
 
 REPOSITORY = "acme/checkout-app"
 NOW = datetime.now(UTC).replace(microsecond=0)

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from proof_server import Server
 from sandbox import github, opsgenie, pagerduty
 from sandbox.gateway import Gateway
 from sandbox.github.store import SYNC_KEY as GITHUB_KEY
@@ -18,7 +17,8 @@ from sandbox.instants import Clock, to_nanos
 from sandbox.opsgenie.store import IMPORT_KEY, SYNC_KEY
 from sandbox.pagerduty.store import READ_KEY
 from sandbox.server import Slot
-from worlds import world_until
+from tests.proof.server import Server
+from tests.support.worlds import world_until
 
 SERVICES = ("opsgenie", "github", "pagerduty", "target")
 # Noon: ten minutes more or less are the same day, at whose end on-call reads stop.
@@ -137,8 +137,9 @@ def imported(store: opsgenie.Store) -> list[Any]:
     """What an account holds, but for the ids and times that it gives itself."""
     return sorted(
         (
-            one.message, one.status, one.priority, sorted(one.tags), sorted(one.details.items()),
-            [note.text for note in one.notes],
+            incident.message, incident.status, incident.priority, sorted(incident.tags),
+            sorted(incident.details.items()),
+            [note.text for note in incident.notes],
         )
-        for one in store.incidents.all()
+        for incident in store.incidents.all()
     )  # fmt: skip

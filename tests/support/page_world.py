@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import psycopg
-
 from opsgenie_provider.dora.refresh import refresh
 from opsgenie_provider.settings import Settings
 from opsgenie_provider.warehouse.connection import Warehouse
@@ -82,10 +80,6 @@ values ('pagerduty_default', 'P1', 'planned', null, now()), ('pagerduty_default'
 """
 
 
-def warehouse_of(host: str, name: str) -> Warehouse:
-    return Warehouse(lambda: psycopg.connect(host=host, user="postgres", dbname=name), name)
-
-
 def fill(warehouse: Warehouse) -> None:
     """Create the tables, put the company in, and compute the metrics."""
     upgrade(warehouse)
@@ -95,6 +89,6 @@ def fill(warehouse: Warehouse) -> None:
 
 
 def follow(warehouse: Warehouse) -> None:
-    """What dora_metrics does when it is told."""
+    """What a run of dora_metrics does."""
     with warehouse.connection() as connection:
         refresh(connection, Settings())

@@ -12,7 +12,7 @@ from sandbox import github, opsgenie, pagerduty
 from sandbox.github.store import Token
 from sandbox.opsgenie.store import CONFIG, READ
 from sandbox.server import Slot, serve
-from worlds import world_until
+from tests.support.worlds import world_until
 
 # Each of the form that its service gives its keys.
 OPSGENIE_KEY = "ca9a4e00-5ec2-4e75-8bad-0c0ffee0feed"
@@ -29,7 +29,7 @@ REPOSITORY = "acme/checkout"
 
 
 class Services:
-    """The stand-ins, each at its address; what stands there may be exchanged."""
+    """The stand-ins, each at its address; what answers there may be replaced."""
 
     def __init__(self, stack: ExitStack) -> None:
         story = world_until(seed=5, days=30)

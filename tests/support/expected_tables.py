@@ -10,7 +10,7 @@ from sandbox.opsgenie import Store
 from sandbox.opsgenie.model import Entry, Incident
 from sandbox.opsgenie.oncall import lines, people
 from sandbox.opsgenie.rotations import Span
-from sync_harness import Row, Warehouse
+from tests.support.postgres import Row, Warehouse
 
 KEYS = {
     "opsgenie_incidents": ("account", "incident_id"),
@@ -33,7 +33,7 @@ UNCOMPARED = {"synced_at", "key_reach"}
 def differences(
     warehouse: Warehouse, expected: Mapping[str, Iterable[Row]], *, account: str = "opsgenie_default"
 ) -> list[str]:
-    """Every column of every row that is not as expected, in words; rows of other accounts left aside."""
+    """Every column of every row that is not as expected, in words; rows of other accounts ignored."""
     found = []
     for table, rows in expected.items():
         key = KEYS[table]
@@ -43,21 +43,23 @@ def differences(
             for row in warehouse.table(table)
             if row["account"] == account
         }
-        found += [f"{table}: {one} is missing" for one in wanted.keys() - stored.keys()]
-        found += [f"{table}: {one} is too many" for one in stored.keys() - wanted.keys()]
-        for one in wanted.keys() & stored.keys():
-            columns = stored[one].keys() - UNCOMPARED
+        found += [f"{table}: {item} is missing" for item in wanted.keys() - stored.keys()]
+        found += [f"{table}: {item} is too many" for item in stored.keys() - wanted.keys()]
+        for item in wanted.keys() & stored.keys():
+            columns = stored[item].keys() - UNCOMPARED
             if table == "opsgenie_on_call_periods":
                 # A row may stand for several periods of the source.
                 columns -= {"raw"}
-            found += [f"{table}: nothing expected for column {name}" for name in columns - wanted[one].keys()]
             found += [
-                f"{table}: {one} {name} is {stored[one][name]!r}, not {wanted[one][name]!r}"
-                for name in sorted(columns & wanted[one].keys())
-                if stored[one][name] != wanted[one][name]
+                f"{table}: nothing expected for column {name}" for name in columns - wanted[item].keys()
             ]
-            if stored[one]["synced_at"] is None:
-                found.append(f"{table}: {one} has no synced_at")
+            found += [
+                f"{table}: {item} {name} is {stored[item][name]!r}, not {wanted[item][name]!r}"
+                for name in sorted(columns & wanted[item].keys())
+                if stored[item][name] != wanted[item][name]
+            ]
+            if stored[item]["synced_at"] is None:
+                found.append(f"{table}: {item} has no synced_at")
     return sorted(found)
 
 
@@ -70,7 +72,9 @@ def whole_account(
 ) -> dict[str, list[Row]]:
     """All tables after a first sync. ``windows``: which part of each schedule's timeline was read."""
     incidents = [
-        one for one in store.incidents.all() if since is None or to_datetime(one.created_at) >= since
+        incident
+        for incident in store.incidents.all()
+        if since is None or to_datetime(incident.created_at) >= since
     ]
     return {
         **incident_tables(incidents, account=account),
@@ -89,70 +93,72 @@ def incident_tables(
     """The four tables of some incidents. ``timelines``: they have been read."""
     incidents = list(incidents)
     tables: dict[str, list[Row]] = {
-        "opsgenie_incidents": [incident_row(one, account, timelines) for one in incidents],
+        "opsgenie_incidents": [incident_row(incident, account, timelines) for incident in incidents],
         "opsgenie_incident_services": [
-            {"account": account, "incident_id": one.id, "service_id": id_, "raw": id_}
-            for one in incidents
-            for id_ in one.services
+            {"account": account, "incident_id": incident.id, "service_id": id_, "raw": id_}
+            for incident in incidents
+            for id_ in incident.services
         ],
         "opsgenie_incident_responders": [
             {
                 "account": account,
-                "incident_id": one.id,
+                "incident_id": incident.id,
                 "responder_type": who["type"],
                 "responder_id": who["id"],
                 "raw": who,
             }
-            for one in incidents
-            for who in one.responders
+            for incident in incidents
+            for who in incident.responders
         ],
     }
     if timelines:
         tables["opsgenie_incident_timeline"] = [
-            _entry_row(one, entry, account) for one in incidents for entry in one.entries
+            _entry_row(incident, entry, account) for incident in incidents for entry in incident.entries
         ]
     return tables
 
 
-def incident_row(one: Incident, account: str, timelines: bool = True) -> Row:
+def incident_row(incident: Incident, account: str, timelines: bool = True) -> Row:
     at = {
-        type_: sorted(entry.at for entry in one.entries if entry.type == type_ and timelines)
+        type_: sorted(entry.at for entry in incident.entries if entry.type == type_ and timelines)
         for type_ in ("ResponderAlertAcked", "IncidentResolved", "IncidentClosed")
     }
     resolved, source = None, None
-    if one.status in ("resolved", "closed"):
-        if one.impact_end is not None:
-            resolved, source = one.impact_end, "impact_end"
+    if incident.status in ("resolved", "closed"):
+        if incident.impact_end is not None:
+            resolved, source = incident.impact_end, "impact_end"
         elif at["IncidentResolved"]:
             resolved, source = at["IncidentResolved"][-1], "timeline"
     return {
         "account": account,
-        "incident_id": one.id,
-        "tiny_id": one.tiny_id,
-        "message": one.message,
-        "description": one.description or None,
-        "status": one.status,
-        "priority": one.priority,
-        "created_at": _at(one.created_at),
-        "updated_at": _at(one.updated_at),
-        "impact_start_at": _at(one.created_at if one.impact_start is None else one.impact_start),
-        "impact_end_at": _at(one.impact_end),
+        "incident_id": incident.id,
+        "tiny_id": incident.tiny_id,
+        "message": incident.message,
+        "description": incident.description or None,
+        "status": incident.status,
+        "priority": incident.priority,
+        "created_at": _at(incident.created_at),
+        "updated_at": _at(incident.updated_at),
+        "impact_start_at": _at(
+            incident.created_at if incident.impact_start is None else incident.impact_start
+        ),
+        "impact_end_at": _at(incident.impact_end),
         "acknowledged_at": _at(min(at["ResponderAlertAcked"], default=None)),
         "resolved_at": _at(resolved),
-        "closed_at": _at(max(at["IncidentClosed"], default=None)) if one.status == "closed" else None,
+        "closed_at": _at(max(at["IncidentClosed"], default=None)) if incident.status == "closed" else None,
         "resolved_at_source": source,
-        "tags": list(one.tags),
-        "details": dict(one.details),
-        "web_url": f"https://acme.app.opsgenie.com/incident/detail/{one.id}",
+        "tags": list(incident.tags),
+        "details": dict(incident.details),
+        "web_url": f"https://acme.app.opsgenie.com/incident/detail/{incident.id}",
         "deleted_at": None,
-        "raw": one.payload(),
+        "raw": incident.payload(),
     }
 
 
-def _entry_row(one: Incident, entry: Entry, account: str) -> Row:
+def _entry_row(incident: Incident, entry: Entry, account: str) -> Row:
     return {
         "account": account,
-        "incident_id": one.id,
+        "incident_id": incident.id,
         "entry_id": entry.id,
         "entry_type": entry.type,
         "event_at": _at(entry.at),
@@ -171,33 +177,43 @@ def catalogue_tables(store: Store, *, account: str = "opsgenie_default") -> dict
 
     tables: dict[str, list[Row]] = {
         "opsgenie_services": [
-            {"service_id": one.id, "name": one.name, "team_id": one.team_id, "raw": one.payload()}
-            for one in store.services.values()
+            {
+                "service_id": service.id,
+                "name": service.name,
+                "team_id": service.team_id,
+                "raw": service.payload(),
+            }
+            for service in store.services.values()
         ],
         "opsgenie_teams": [
-            {"team_id": one.id, "name": one.name, "raw": one.payload()} for one in store.teams.values()
+            {"team_id": item.id, "name": item.name, "raw": item.payload()} for item in store.teams.values()
         ],
         "opsgenie_users": [
-            {"user_id": one.id, "username": one.username, "full_name": one.full_name, "raw": one.payload()}
-            for one in store.users.values()
+            {
+                "user_id": user.id,
+                "username": user.username,
+                "full_name": user.full_name,
+                "raw": user.payload(),
+            }
+            for user in store.users.values()
         ],
         "opsgenie_schedules": [
             {
-                "schedule_id": one.id,
-                "name": one.name,
-                "timezone": one.timezone,
-                "enabled": one.enabled,
-                "team_id": one.team_id,
-                "raw": one.meta()
-                | {"description": one.description, "timezone": one.timezone}
-                | owner(one.team_id)
-                | {"rotations": [rotation.payload() for rotation in one.rotations]},
+                "schedule_id": schedule.id,
+                "name": schedule.name,
+                "timezone": schedule.timezone,
+                "enabled": schedule.enabled,
+                "team_id": schedule.team_id,
+                "raw": schedule.meta()
+                | {"description": schedule.description, "timezone": schedule.timezone}
+                | owner(schedule.team_id)
+                | {"rotations": [rotation.payload() for rotation in schedule.rotations]},
             }
-            for one in store.schedules.values()
+            for schedule in store.schedules.values()
         ],
         "opsgenie_rotations": [
             {
-                "schedule_id": one.id,
+                "schedule_id": schedule.id,
                 "rotation_id": rotation.id,
                 "name": rotation.name,
                 "rotation_type": rotation.type,
@@ -208,26 +224,26 @@ def catalogue_tables(store: Store, *, account: str = "opsgenie_default") -> dict
                 "time_restriction": rotation.restriction,
                 "raw": rotation.payload(),
             }
-            for one in store.schedules.values()
-            for rotation in one.rotations
+            for schedule in store.schedules.values()
+            for rotation in schedule.rotations
         ],
         "opsgenie_escalations": [
             {
-                "escalation_id": one.id,
-                "name": one.name,
-                "team_id": one.team_id,
-                "repeat_count": one.repeat["count"] if one.repeat else None,
-                "repeat_wait_seconds": one.repeat["waitInterval"] * 60 if one.repeat else None,
-                "raw": {"id": one.id, "name": one.name, "description": one.description}
-                | owner(one.team_id)
-                | {"rules": [rule.payload() for rule in one.rules]}
-                | ({"repeat": one.repeat} if one.repeat else {}),
+                "escalation_id": escalation.id,
+                "name": escalation.name,
+                "team_id": escalation.team_id,
+                "repeat_count": escalation.repeat["count"] if escalation.repeat else None,
+                "repeat_wait_seconds": escalation.repeat["waitInterval"] * 60 if escalation.repeat else None,
+                "raw": {"id": escalation.id, "name": escalation.name, "description": escalation.description}
+                | owner(escalation.team_id)
+                | {"rules": [rule.payload() for rule in escalation.rules]}
+                | ({"repeat": escalation.repeat} if escalation.repeat else {}),
             }
-            for one in store.escalations.values()
+            for escalation in store.escalations.values()
         ],
         "opsgenie_escalation_rules": [
             {
-                "escalation_id": one.id,
+                "escalation_id": escalation.id,
                 "step": step,
                 "condition": rule.condition,
                 "notify_type": rule.notify_type,
@@ -237,8 +253,8 @@ def catalogue_tables(store: Store, *, account: str = "opsgenie_default") -> dict
                 "recipient_name": rule.recipient.name,
                 "raw": rule.payload(),
             }
-            for one in store.escalations.values()
-            for step, rule in enumerate(one.rules, start=1)
+            for escalation in store.escalations.values()
+            for step, rule in enumerate(escalation.rules, start=1)
         ],
     }
     return {name: [{"account": account, **row} for row in rows] for name, rows in tables.items()}
@@ -255,13 +271,13 @@ def on_call_rows(
         for period in line.final:
             if period.who is None:
                 continue
-            # The service tells of the past who the people were, and says "historical".
+            # The service says of the past who the people were, and says "historical".
             for span, past in ((Span(period.span.start, min(period.span.end, now)), True),
                                (Span(max(period.span.start, now), period.span.end), False)):  # fmt: skip
                 who = people(store, period.who) if past else [period.who]
                 pieces += [
-                    (line.rotation.id, one.id, span, one, "historical" if past else period.type)
-                    for one in who
+                    (line.rotation.id, item.id, span, item, "historical" if past else period.type)
+                    for item in who
                     if span.start < span.end
                 ]
     rows: list[Row] = []
