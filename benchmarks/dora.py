@@ -30,7 +30,8 @@ sys.path.insert(0, str(ROOT / "plugins"))
 
 from opsgenie_provider.settings import Settings  # noqa: E402
 from opsgenie_provider.warehouse.connection import Connection, Warehouse  # noqa: E402
-from opsgenie_provider.warehouse.dora import Summary, refresh  # noqa: E402
+from opsgenie_provider.dora.refresh import refresh
+from opsgenie_provider.dora.summary import Summary  # noqa: E402
 from opsgenie_provider.warehouse.schema import upgrade  # noqa: E402
 
 SQL = ROOT / "include" / "sql"
@@ -98,7 +99,7 @@ where (source, deployment_id) in (
 PLAIN_TABLES: LiteralString = """
 create schema plain;
 create table plain.incidents as
-select source, account, incident_id, service, opened_at from dora.incident_facts;
+select source, account, incident_id, service, opened_at from dora.incident_attribution;
 create table plain.deployments as select * from dora.eligible_deployments;
 create index on plain.deployments (service, triggered_at, deployment_source, deployment_id);
 create table plain.attribution (

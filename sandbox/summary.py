@@ -16,7 +16,7 @@ with deployed as (
 ),
 recovered as (
     select service, avg(seconds_to_recover)::float / 60 as minutes
-    from dora.incident_facts where deployment_id is not null and recovered_at is not null group by service
+    from dora.incident_attribution where deployment_id is not null and recovered_at is not null group by service
 )
 select service, deployments, failures, failures::float / nullif(deployments, 0), minutes
 from deployed full join recovered using (service) order by service

@@ -10,7 +10,8 @@ from dora_model import Model
 from dora_world import SQL_DIRECTORY, Rules, World, stored
 
 from opsgenie_provider.warehouse.connection import Connection
-from opsgenie_provider.warehouse.dora import Summary, refresh
+from opsgenie_provider.dora.refresh import refresh
+from opsgenie_provider.dora.summary import Summary
 
 NOON = datetime(2025, 3, 12, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -56,7 +57,8 @@ class Checkout(World):
         self.connection.commit()
         rules = rules or Rules()
         summary = refresh(self.connection, SQL_DIRECTORY, rules.settings(), full=full)
-        assert differences(stored(self.connection), Model(self, rules).tables()) == []
+        found = differences(stored(self.connection), Model(self, rules).tables())
+        assert not found, found
         return summary
 
     def refresh_only(self) -> None:

@@ -10,7 +10,9 @@ from dora_world import Rules, World
 
 # A Tuesday at the turn of a year: days, a Monday and a month's end are near.
 BASE = datetime(2024, 12, 31, 20, tzinfo=UTC)
-NAMES = ["checkout", " Checkout ", "CHECKOUT", "search", "Search", "s1", "S1"]
+# White space that is not a blank, and letters that are not ASCII.
+NAMES = ["checkout", "\t Checkout\u00a0", "CHECKOUT\n", "sük", "SÜK", "\u2009Sük", "s1", "S1"]
+REPOSITORIES = ["example/app", "Example/App", "example/site", None]
 ACCOUNTS = ["us", "eu"]
 INCIDENTS = [f"i{n}" for n in range(1, 9)]
 SERVICES = ["s1", "s2", "s3"]
@@ -60,6 +62,13 @@ class Editor:
             after=pick([4, 4, 2, 0]) * HOUR,
             direction=pick(["both", "both", "before_only"]),
             environments=pick([("production", "prod"), ("production", "prod"), ("PROD", "Staging")]),
+            repositories=pick(
+                [
+                    (),
+                    (("example/app", ()),),
+                    (("Example/app", ("Staging",)), ("example/app", ("PROD",)), ("example/site", ())),
+                ]
+            ),
         )
 
     def moment(self) -> datetime:
@@ -129,6 +138,7 @@ class Editor:
             status=pick(["success"] * 6 + ["failure", "running"]),
             triggered_at=self.moment(),
             commit_sha=self.maybe("abc"),
+            repository=pick(REPOSITORIES),
             pr_number=self.maybe(7),
         )
 
@@ -175,6 +185,7 @@ class Editor:
             service=pick([*NAMES, "s2", ""]),
             deployment_source=named[0],
             deployment_id=named[1],
+            decided_at=self.maybe(self.moment()),
         )
 
     def mapping(self) -> None:

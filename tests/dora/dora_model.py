@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -35,8 +36,8 @@ class Incident:
 
 
 def name_of(text: str | None) -> str | None:
-    """A service's name in lower case without outer blanks."""
-    return ((text or "").strip(" ").lower()) or None
+    """A service's name in lower case without outer white space."""
+    return ((text or "").strip().lower()) or None
 
 
 class Model:
@@ -46,17 +47,22 @@ class Model:
         self.world = world
         self.before = rules.before
         self.after = timedelta(0) if rules.direction == "before_only" else rules.after
+        self.symmetric = rules.direction == "both" and rules.before == rules.after
         self.mapped = {
             (r["account"], r["service_id"]): name_of(r["service"]) for r in world.rows("dora.service_map")
         }
-        environments = {each.lower() for each in rules.environments}
+        self.environments = {each.lower() for each in rules.environments}
+        self.environments_of: dict[str, set[str]] = defaultdict(set)
+        for repository, environments in rules.repositories:
+            if environments:
+                self.environments_of[repository.lower()] |= {each.lower() for each in environments}
         deployments = world.rows("staging.deployments")
         self.deployments = {(d["source"], d["deployment_id"]): d for d in deployments}
         self.names = {name_of(d["service"]) for d in deployments}
         self.eligible = {
             key: d
             for key, d in self.deployments.items()
-            if d["status"] == "success" and d["environment"].lower() in environments
+            if d["status"] == "success" and d["environment"].lower() in self._environments(d["repository"])
         }
         self.by_service: dict[str, list[Row]] = defaultdict(list)
         for deployment in self.eligible.values():
@@ -67,6 +73,9 @@ class Model:
             for key, incident in self.incidents.items()
             for service, is_mapped in incident.services.items()
         }
+
+    def _environments(self, repository: str | None) -> set[str]:
+        return self.environments_of.get((repository or "").lower(), self.environments)
 
     def tables(self) -> dict[str, Rows]:
         return {
@@ -107,13 +116,24 @@ class Model:
                 yield ("opsgenie", row["account"], row["incident_id"]), self._opsgenie(row)
             else:
                 copies[original].append(row)
+        copied = {
+            key: self._imported(min(rows, key=lambda r: (r["account"], r["incident_id"])))
+            for key, rows in copies.items()
+        }
         for key, row in pagerduty.items():
             if row["merged_into"] is None:
-                yield ("pagerduty", *key), self._pagerduty(row)
-        for key, rows in copies.items():
+                incident = self._pagerduty(row)
+                copy = copied.get(key)
+                # It went on in OpsGenie.
+                if incident.status == "open" and copy and copy.status != "open":
+                    incident.status = copy.status
+                    incident.recovered = copy.recovered or row["resolved_at"]
+                    incident.closed = copy.closed
+                    incident.acknowledged = incident.acknowledged or copy.acknowledged
+                yield ("pagerduty", *key), incident
+        for key, copy in copied.items():
             if key not in pagerduty:
-                first = min(rows, key=lambda r: (r["account"], r["incident_id"]))
-                yield ("pagerduty", *key), self._imported(first)
+                yield ("pagerduty", *key), copy
 
     def _opsgenie(self, row: Row) -> Incident:
         status = row["status"] if row["status"] in ("resolved", "closed") else "open"
@@ -190,15 +210,22 @@ class Model:
             if incident.opened - self.before <= d["triggered_at"] <= incident.opened + self.after
         ]
         count = len(candidates)
-        for override in sorted(
-            self.world.rows("dora.attribution_overrides"), key=lambda o: str(o["service"])
-        ):
-            names = (override["service"], name_of(override["service"]) or "")
-            if (override["source"], override["account"], override["incident_id"]) == key and service in names:
-                named = (override["deployment_source"], override["deployment_id"])
-                deployment = self.deployments.get(named)
-                offset = deployment and (incident.opened - deployment["triggered_at"]).total_seconds()
-                return ("overridden", *named, offset, count)
+        said = [
+            override
+            for override in self.world.rows("dora.attribution_overrides")
+            if (override["source"], override["account"], override["incident_id"]) == key
+            and name_of(override["service"]) == name_of(service)
+        ]
+        if said:
+            # The latest decision; of several at once, and of those without a time, the first spelling.
+            last = min(
+                said,
+                key=lambda o: (-o["decided_at"].timestamp() if o["decided_at"] else math.inf, o["service"]),
+            )
+            named = (last["deployment_source"], last["deployment_id"])
+            deployment = self.deployments.get(named)
+            offset = deployment and (incident.opened - deployment["triggered_at"]).total_seconds()
+            return ("overridden", *named, offset, count)
         if not service:
             return ("no_service", None, None, None, 0)
         if not candidates:
@@ -275,8 +302,27 @@ class Model:
                 len(times) / (span / 86400) if span else None,
                 matched / total if total else None,
                 self._covered(times, min(moments), max(moments)) / span if span else None,
+                *self._caused(
+                    [
+                        row[3]
+                        for key, row in self.attribution.items()
+                        if key[3] == service and row[0] == "matched"
+                    ]
+                ),
             )
         return found
+
+    def _caused(self, offsets: list[float]) -> tuple[int, int, float | None, float | None, float | None]:
+        """matched_following, matched_preceding, and caused_share with its Wilson interval at 90 %."""
+        following, n = sum(offset >= 0 for offset in offsets), len(offsets)
+        if not n or not self.symmetric:
+            return following, n - following, None, None, None
+        p, z = following / n, 1.6448536269514722
+        middle = p + z * z / (2 * n)
+        margin = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+        shares = (p, (middle - margin) / (1 + z * z / n), (middle + margin) / (1 + z * z / n))
+        share, low, high = (min(1.0, max(0.0, 2 * each - 1)) for each in shares)
+        return following, n - following, share, low, high
 
     def _covered(self, times: list[datetime], start: datetime, end: datetime) -> float:
         """Seconds of the span within the window of some deployment: where an incident would match it."""

@@ -10,7 +10,7 @@ from typing import Any
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from opsgenie_provider.settings import Settings
+from opsgenie_provider.settings import Repository, Settings
 from opsgenie_provider.warehouse.connection import Connection
 
 Row = dict[str, Any]
@@ -26,7 +26,7 @@ TABLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "staging.opsgenie_incident_services": (("account", "incident_id", "service_id"), ()),
     "staging.opsgenie_services": (("account", "service_id"), ("name", "team_id")),
     "staging.opsgenie_teams": (("account", "team_id"), ("name",)),
-    "staging.opsgenie_schedules": (("account", "schedule_id"), ("name", "team_id")),
+    "staging.opsgenie_schedules": (("account", "schedule_id"), ("name", "team_id", "enabled")),
     "staging.opsgenie_rotations": (("account", "schedule_id", "rotation_id"), ("name",)),
     "staging.opsgenie_on_call_periods": (
         ("account", "schedule_id", "rotation_id", "start_at", "recipient_id"), ("recipient_name", "end_at"),
@@ -45,7 +45,7 @@ TABLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "dora.service_map": (("account", "service_id"), ("service",)),
     "dora.attribution_overrides": (
-        ("source", "account", "incident_id", "service"), ("deployment_source", "deployment_id", "reason"),
+        ("source", "account", "incident_id", "service"), ("deployment_source", "deployment_id", "reason", "decided_at"),
     ),
     "dora.pagerduty_priorities": (("account", "pagerduty_priority"), ("priority",)),
 }  # fmt: skip
@@ -82,7 +82,11 @@ CONTRACT: dict[str, tuple[int, str]] = {
         "open_incidents mttr_mean_seconds mttr_median_seconds mttr_p90_seconds mttr_all_mean_seconds "
         "mttr_all_median_seconds",
     ),
-    "match_quality": (1, "service deployments_per_day matched_share expected_chance_match_rate"),
+    "match_quality": (
+        1,
+        "service deployments_per_day matched_share expected_chance_match_rate matched_following "
+        "matched_preceding caused_share caused_share_low caused_share_high",
+    ),
 }
 
 
@@ -94,6 +98,8 @@ class Rules:
     after: timedelta = timedelta(hours=4)
     direction: str = "both"
     environments: tuple[str, ...] = ("production", "prod")
+    # (repository, the environments that its entry names)
+    repositories: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     def settings(self) -> Settings:
         return Settings().model_copy(
@@ -102,6 +108,10 @@ class Rules:
                 "window_after_hours": self.after / timedelta(hours=1),
                 "direction": self.direction,
                 "environments": list(self.environments),
+                "github_repositories": [
+                    Repository(repository=name, environments=list(environments) or None)
+                    for name, environments in self.repositories
+                ],
             }
         )
 

@@ -235,7 +235,9 @@ def test_match_quality_knows_what_chance_does(world: Checkout) -> None:
     world.deployment("c", NOON + 47 * HOUR)
     world.refresh()
     # 10 hours around a and b together, 5 around c as the span ends one hour after it.
-    assert world.one("select * from dora.match_quality") == ("checkout", 1.5, 0.5, 15 / 48)
+    assert world.one("select * from dora.match_quality") == (
+        "checkout", 1.5, 0.5, 15 / 48, 0, 1, 0, 0, 0
+    )
 
 
 def test_match_quality_of_a_service_that_is_deployed_all_day(world: Checkout) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from psycopg import sql
 
 from opsgenie_provider.warehouse.connection import Connection, Warehouse
-from opsgenie_provider.warehouse.dora import refresh
+from opsgenie_provider.dora.refresh import refresh
 
 
 def empty(connection: Connection) -> World:

@@ -13,7 +13,8 @@ from dora_world import SQL_DIRECTORY, Rules, stored
 from psycopg import sql
 
 from opsgenie_provider.warehouse.connection import Connection, Warehouse
-from opsgenie_provider.warehouse.dora import DataCheckError, refresh
+from opsgenie_provider.dora.checks import DataCheckError
+from opsgenie_provider.dora.refresh import refresh
 
 QUEUES = "touched_incidents touched_services touched_deployments full_refresh"
 
@@ -41,7 +42,7 @@ def test_an_empty_warehouse_says_so(connection: Connection) -> None:
 def test_without_incidents_or_deployments_it_says_so(world: Checkout) -> None:
     world.deployment("d", NOON)
     assert "There are no incidents" in world.refresh().lines()[-1]
-    assert world.one("select * from dora.match_quality") == ("checkout", None, None, None)
+    assert world.one("select * from dora.match_quality") == ("checkout", None, None, None, 0, 0, None, None, None)
     world.drop("staging.deployments", "github", "d")
     world.incident()
     assert any("no eligible deployments" in line for line in world.refresh().lines())
@@ -84,13 +85,13 @@ def test_full_mends_what_someone_broke(world: Checkout, connection: Connection) 
     before = stored(connection)
     for statement in (
         "update dora.incidents set title = 'wrong'",
-        "delete from dora.service_metrics where grain = 'week'",
-        "update dora.overall_metrics set deployments = 9",
-        "insert into dora.match_quality values ('stray', 1, 1, 1)",
+        "delete from dora.metrics where grain = 'week'",
+        "update dora.metrics set deployments = 9 where service = ''",
+        "insert into dora.match_quality values ('stray', 1, 1, 1, 0, 0)",
         "insert into dora.deployment_outcomes (deployment_source, deployment_id, service, environment, triggered_at, "
         "is_change_failure, incident_count) values ('stray', '1', 'stray', 'production', now(), false, 0)",
-        "insert into dora.incident_attribution (source, account, incident_id, service, match_status, candidate_count) "
-        "values ('opsgenie', 'us', 'stray', '', 'no_service', 0)",
+        "insert into dora.incident_attribution (source, account, incident_id, service, match_status, candidate_count, "
+        "opened_at, status) values ('opsgenie', 'us', 'stray', '', 'no_service', 0, now(), 'open')",
         "delete from dora.eligible_deployments",
     ):
         connection.execute(statement)  # type: ignore[arg-type]

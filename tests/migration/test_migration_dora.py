@@ -13,7 +13,7 @@ from opsgenie_provider.operators.incidents import OpsgenieIncidentsToPostgresOpe
 from opsgenie_provider.operators.key import OpsgenieValidateKeyOperator
 from opsgenie_provider.operators.plan import plan_accounts
 from opsgenie_provider.settings import load_settings
-from opsgenie_provider.warehouse.dora import refresh
+from opsgenie_provider.dora.refresh import refresh
 from sandbox.opsgenie.store import SYNC_KEY
 from sync_harness import INCLUDE
 

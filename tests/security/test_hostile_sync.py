@@ -9,7 +9,7 @@ from opsgenie_provider.hooks.warehouse import warehouse as open_warehouse
 from opsgenie_provider.operators.deployments import GithubDeploymentsToPostgresOperator
 from opsgenie_provider.operators.pagerduty import PagerdutyToPostgresOperator
 from opsgenie_provider.settings import Settings
-from opsgenie_provider.warehouse.dora import refresh
+from opsgenie_provider.dora.refresh import refresh
 from opsgenie_provider.warehouse.schema import upgrade
 from stand_ins import REPOSITORY, Services
 from sync_harness import INCLUDE, Account, Sync, Warehouse

@@ -11,7 +11,7 @@ from psycopg import sql
 from opsgenie_provider.hooks.warehouse import warehouse as open_warehouse
 from opsgenie_provider.operators.own_deployments import OwnDeploymentsToPostgresOperator
 from opsgenie_provider.settings import Settings
-from opsgenie_provider.warehouse.dora import refresh
+from opsgenie_provider.dora.refresh import refresh
 from opsgenie_provider.warehouse.own_deployments import REQUIRED, OwnDeploymentsError
 from opsgenie_provider.warehouse.schema import upgrade
 from sync_harness import INCLUDE, Warehouse

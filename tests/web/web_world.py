@@ -8,7 +8,7 @@ import psycopg
 
 from opsgenie_provider.settings import Settings
 from opsgenie_provider.warehouse.connection import Warehouse
-from opsgenie_provider.warehouse.dora import refresh
+from opsgenie_provider.dora.refresh import refresh
 from opsgenie_provider.warehouse.schema import upgrade
 
 SQL = Path(__file__).resolve().parents[2] / "include" / "sql"

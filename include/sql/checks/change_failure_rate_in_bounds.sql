@@ -7,7 +7,7 @@ select
     deployments,
     change_failures,
     change_failure_rate
-from dora.all_metrics
+from dora.metrics
 where
     change_failure_rate < 0
     or change_failure_rate > 1

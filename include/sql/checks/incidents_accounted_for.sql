@@ -1,30 +1,35 @@
 -- Every incident has its attribution rows, and nothing else has. Returns incidents without any, rows without an
 -- incident, and incidents that have both a service and none.
+with
+attributed as (
+    select
+        attribution.source,
+        attribution.account,
+        attribution.incident_id,
+        bool_or(attribution.service = '') and bool_or(attribution.service <> '') as has_both
+    from touched_incidents
+    inner join dora.incident_attribution as attribution using (source, account, incident_id)
+    group by attribution.incident_id, attribution.account, attribution.source
+),
+
+known as (
+    select
+        incident.source,
+        incident.account,
+        incident.incident_id
+    from touched_incidents
+    inner join dora.incidents as incident using (source, account, incident_id)
+)
+
 select
     source,
     account,
     incident_id,
     case
-        when attribution.incident_id is null then 'no attribution'
-        else 'no incident'
+        when attributed.incident_id is null then 'no attribution'
+        when known.incident_id is null then 'no incident'
+        else 'services and none'
     end as problem
-from dora.incidents as incident
-full outer join dora.incident_attribution as attribution using (incident_id, account, source)
-where attribution.incident_id is null or incident.incident_id is null
-union all
-select
-    blank.source,
-    blank.account,
-    blank.incident_id,
-    'services and none' as problem
-from dora.incident_attribution as blank
-where
-    blank.service = ''
-    and exists (
-        select from dora.incident_attribution as named
-        where
-            named.incident_id = blank.incident_id
-            and named.account = blank.account
-            and named.source = blank.source
-            and named.service <> ''
-    )
+from known
+full outer join attributed using (incident_id, account, source)
+where known.incident_id is null or attributed.incident_id is null or attributed.has_both

@@ -7,14 +7,13 @@ select
     attribution.service,
     attribution.deployment_source,
     attribution.deployment_id
-from dora.incident_attribution as attribution
+from touched_incidents
+inner join dora.incident_attribution as attribution using (source, account, incident_id)
+left join dora.deployment_outcomes as outcome
+    on
+        attribution.deployment_source = outcome.deployment_source
+        and attribution.deployment_id = outcome.deployment_id
+        and attribution.service = outcome.service
 where
     attribution.match_status = 'matched'
-    and not exists (
-        select from dora.deployment_outcomes as outcome
-        where
-            outcome.deployment_source = attribution.deployment_source
-            and outcome.deployment_id = attribution.deployment_id
-            and outcome.service = attribution.service
-            and outcome.is_change_failure
-    )
+    and outcome.is_change_failure is not true

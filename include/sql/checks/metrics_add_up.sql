@@ -13,8 +13,8 @@ cross join lateral (
         coalesce(sum(incidents), 0) as summed_incidents,
         coalesce(sum(open_incidents), 0) as summed_open_incidents,
         coalesce(sum(recovered_incidents), 0) as summed_recovered_incidents
-    from dora.overall_metrics
-    where overall_metrics.grain = grain.name
+    from dora.metrics
+    where metrics.grain = grain.name and metrics.service = ''
 ) as summed
 cross join (
     select

@@ -1,19 +1,16 @@
 -- No eligible deployment of the service is closer to an incident than the one it is attributed to, which lies
 -- where the offset says, and none is within the window of an incident that matched none; looked up one by one,
--- for about 500 incidents. Returns the attribution rows of the sample that are wrong, and what belongs there.
+-- for about 500 of the incidents. Returns the attribution rows of the sample that are wrong, and what belongs there.
 with
 sampled as (
-    select
-        attribution.*,
-        incident.opened_at
-    from dora.incident_attribution as attribution
-    inner join dora.incidents as incident using (source, account, incident_id)
+    select attribution.*
+    from touched_incidents
+    inner join dora.incident_attribution as attribution using (source, account, incident_id)
     where
         attribution.match_status in ('matched', 'no_deployment_in_window', 'service_unmapped')
         -- The same incidents for the same tables: a failure can be looked into.
-        and hashtext(attribution.incident_id) % greatest(
-            1, (select (sum(counts.incidents) / 500)::bigint from dora.match_counts as counts)
-        ) = 0
+        and hashtext(attribution.incident_id)
+        % greatest(1, (select count(*) / 500 from touched_incidents as touched)) = 0
 )
 
 select

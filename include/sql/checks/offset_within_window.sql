@@ -7,7 +7,8 @@ select
     attribution.service,
     attribution.match_status,
     attribution.offset_seconds
-from dora.incident_attribution as attribution
+from touched_incidents
+inner join dora.incident_attribution as attribution using (source, account, incident_id)
 cross join dora.current_refresh as refresh
 where
     (

@@ -9,7 +9,7 @@ page as (
         fact.service,
         fact.match_status,
         fact.deployment_source
-    from dora.incident_facts as fact
+    from dora.incident_attribution as fact
     where {filters}
     order by
         fact.opened_at {direction},

@@ -25,7 +25,7 @@ union all
         fact.incident_id as id,
         incident.title,
         fact.deployment_id is not null as is_bad
-    from dora.incident_facts as fact
+    from dora.incident_attribution as fact
     inner join dora.incidents as incident using (source, account, incident_id)
     where
         fact.service = %(service)s

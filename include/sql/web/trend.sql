@@ -12,7 +12,7 @@ select
     mttr_p90_seconds,
     mttr_all_mean_seconds,
     mttr_all_median_seconds
-from dora.all_metrics
+from dora.metrics
 where grain = %(grain)s and service = coalesce(%(service)s, '')
 order by period_start desc
 limit %(periods)s

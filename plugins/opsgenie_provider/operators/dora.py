@@ -9,17 +9,18 @@ from typing import Any
 
 from airflow.sdk import BaseOperator, Context
 
+from opsgenie_provider.dora.refresh import refresh
 from opsgenie_provider.hooks.warehouse import warehouse
 from opsgenie_provider.settings import load_settings
-from opsgenie_provider.warehouse.dora import refresh
+from opsgenie_provider.warehouse.schema import upgrade
 
 
 class RefreshDoraOperator(BaseOperator):
-    """Runs include/sql/transform and include/sql/checks in one transaction.
+    """Creates or upgrades the tables, then refreshes those of dora, with their data checks, in one transaction.
 
     :param include_dir: the deployment's ``include`` directory, with its settings and SQL.
     :param full_refresh: compute everything again, not only what was touched.
-    :returns: what the refresh did, as ``warehouse.dora.Summary``.
+    :returns: what the refresh did, as ``dora.summary.Summary``.
     """
 
     template_fields: Sequence[str] = ("include_dir", "full_refresh")
@@ -35,5 +36,7 @@ class RefreshDoraOperator(BaseOperator):
         settings = load_settings(include / "settings.yaml")
         # A template renders to a text.
         full = str(self.full_refresh).lower() == "true"
-        with warehouse(settings.postgres_conn_id).connection() as connection:
+        database = warehouse(settings.postgres_conn_id)
+        upgrade(database, include / "sql" / "schema")
+        with database.connection() as connection:
             return dataclasses.asdict(refresh(connection, include / "sql", settings, full))

@@ -1,4 +1,4 @@
-"""Creates and upgrades the warehouse's tables from the numbered files in include/sql/schema."""
+"""Creates and upgrades the warehouse's tables from the files in include/sql/schema."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from opsgenie_provider.warehouse.connection import Warehouse
 
 log = logging.getLogger(__name__)
 
+# Each of these rests on the ones before it. Files with other names come first.
+_ORDER = ("staging", "dora", "migration")
+
 
 def upgrade(warehouse: Warehouse, directory: Path) -> list[str]:
-    """Apply the files that this warehouse lacks, in the order of their names.
+    """Apply the files that this warehouse lacks, in order.
 
     Safe to run from several tasks at once, under an advisory lock, and to be killed: a file and the
     note that it was applied are one transaction. (Migration libraries that keep that note in a
@@ -28,7 +31,7 @@ def upgrade(warehouse: Warehouse, directory: Path) -> list[str]:
             "(file text primary key, applied_at timestamptz not null default now())"
         )
         known = {file for (file,) in connection.execute("select file from schema_history.applied")}
-        for file in sorted(directory.glob("*.sql")):
+        for file in sorted(directory.glob("*.sql"), key=_order):
             if file.stem in known:
                 continue
             with connection.transaction():
@@ -37,3 +40,7 @@ def upgrade(warehouse: Warehouse, directory: Path) -> list[str]:
             applied.append(file.stem)
     log.info("Schema: %s.", f"applied {', '.join(applied)}" if applied else "up to date")
     return applied
+
+
+def _order(file: Path) -> tuple[int, str]:
+    return (_ORDER.index(file.stem) if file.stem in _ORDER else -1, file.stem)

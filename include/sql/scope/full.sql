@@ -1,0 +1,42 @@
+-- Everything that staging has. What the dora tables hold of anything else is deleted by the refresh itself.
+
+delete from dora.touched_incidents_queue;
+delete from dora.touched_services_queue;
+delete from dora.touched_deployments_queue;
+delete from dora.full_refresh_queue;
+
+-- An imported incident is the PagerDuty incident.
+insert into touched_incidents (source, account, incident_id)
+select
+    'opsgenie',
+    account,
+    incident_id
+from staging.opsgenie_incidents
+where details ->> 'pagerduty_account' is null or details ->> 'pagerduty_id' is null
+union all
+select
+    'pagerduty',
+    account,
+    incident_id
+from staging.pagerduty_incidents
+union all
+select
+    'pagerduty',
+    pagerduty_account,
+    pagerduty_id
+from dora.imported_incidents as imported
+where
+    not exists (
+        select from staging.pagerduty_incidents as original
+        where original.account = imported.pagerduty_account and original.incident_id = imported.pagerduty_id
+    );
+
+insert into touched_deployments (deployment_source, deployment_id)
+select
+    source,
+    deployment_id
+from staging.deployments;
+
+insert into touched_services (service)
+select distinct coalesce(dora.service_key(named.service), '')
+from (select distinct service from staging.deployments) as named;
