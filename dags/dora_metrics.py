@@ -1,6 +1,6 @@
 """Join incidents to deployments: change failure rate, MTTR and an incident history.
 
-Runs when a sync has changed the staging tables or an override was saved, or by hand.
+Runs when a sync has changed the staging tables or somebody decided on the page, or by hand.
 
 **refresh** checks the settings, creates or upgrades the tables, and brings the tables of `dora` up to date, in
 one transaction: what was touched since the last run, or everything where that was asked for, on the first
@@ -24,6 +24,7 @@ from opsgenie_provider.assets import (
     DORA,
     OPSGENIE_STAGING,
     PAGERDUTY_STAGING,
+    SERVICE_MAP,
 )
 from opsgenie_provider.operators.dora import RefreshDoraOperator
 from opsgenie_provider.retry import ApiRetryPolicy
@@ -34,7 +35,7 @@ with DAG(
     dag_id="dora_metrics",
     description="Change failure rate, MTTR and incident history from the staging tables",
     doc_md=__doc__,
-    schedule=OPSGENIE_STAGING | DEPLOYMENTS_STAGING | PAGERDUTY_STAGING | ATTRIBUTION_OVERRIDES,
+    schedule=OPSGENIE_STAGING | DEPLOYMENTS_STAGING | PAGERDUTY_STAGING | ATTRIBUTION_OVERRIDES | SERVICE_MAP,
     catchup=False,
     max_active_runs=1,
     tags=["dora"],

@@ -68,12 +68,15 @@ def caused_incident(chooser: random.Random, deployments: list[datetime]) -> date
     while True:
         deployed = chooser.choice(deployments)
         opened = deployed + chooser.expovariate(2) * HOUR
-        if opened - deployed <= 4 * HOUR and min(abs(opened - each) for each in deployments) == opened - deployed:
+        if (
+            opened - deployed <= 4 * HOUR
+            and min(abs(opened - each) for each in deployments) == opened - deployed
+        ):
             return opened
 
 
 def store(connection: Connection, made: list[History]) -> None:
-    raw = '{}', START
+    raw = "{}", START
     with connection.cursor() as cursor:
         with cursor.copy(
             "copy staging.opsgenie_services (account, service_id, name, raw, synced_at) from stdin"
@@ -85,7 +88,9 @@ def store(connection: Connection, made: list[History]) -> None:
         ) as copy:
             for each in made:
                 for number, at in enumerate(each.deployments):
-                    copy.write_row(("ci", f"{each.service}-{number}", each.service, "production", "success", at))
+                    copy.write_row(
+                        ("ci", f"{each.service}-{number}", each.service, "production", "success", at)
+                    )
         for table, columns in (
             ("opsgenie_incidents", "account, incident_id, status, created_at, raw, synced_at"),
             ("opsgenie_incident_services", "account, incident_id, service_id, raw, synced_at"),

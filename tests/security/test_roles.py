@@ -17,9 +17,21 @@ from documented_roles import ROLES, Connection, Roles, blocks, documented_roles
 from page_client import page_client
 from stand_ins import Services
 
-PAGES = ("", "incidents", "incidents.csv", "on-call", "escalations", "sync", "migration")
+PAGES = (
+    "",
+    "trust",
+    "what-if",
+    "services",
+    "incidents",
+    "incidents.csv",
+    "on-call",
+    "escalations",
+    "sync",
+    "migration",
+)
 WRITES = {
     "attribution_overrides": {"INSERT", "UPDATE", "DELETE"},
+    "service_map": {"INSERT", "UPDATE", "DELETE"},
     "webhook_deliveries": {"INSERT", "UPDATE", "DELETE"},
     "deployments": {"INSERT", "UPDATE"},
 }

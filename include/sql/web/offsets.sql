@@ -1,0 +1,22 @@
+-- How many matched incidents of each service opened in each eighth of the longer window before and after their
+-- deployment: bucket -8 is the earliest, 0 begins with the deployment.
+select
+    attribution.service,
+    (
+        case
+            when attribution.offset_seconds < 0 then greatest(-8, floor(attribution.offset_seconds / eighth.seconds))
+            else least(7, floor(attribution.offset_seconds / eighth.seconds))
+        end
+    )::integer as bucket,
+    count(*) as matches
+from dora.incident_attribution as attribution
+cross join (
+    select extract(epoch from greatest(reach_before, reach_after) / 8)::double precision as seconds
+    from dora.current_refresh
+) as eighth
+where
+    attribution.match_status = 'matched'
+    and (%(service)s::text is null or attribution.service = %(service)s)
+    and eighth.seconds > 0
+group by 1, 2
+order by 1, 2
