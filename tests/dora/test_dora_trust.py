@@ -12,6 +12,8 @@ from dora_checkout import HOUR, NOON, Checkout
 from dora_world import SQL_DIRECTORY, Rules
 
 from opsgenie_provider.dora.refresh import refresh
+from opsgenie_provider.report.numbers import read
+from opsgenie_provider.report.period import Period
 from opsgenie_provider.warehouse.connection import Connection
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
@@ -187,3 +189,61 @@ def test_what_if_counts_deployments_and_incidents_of_its_time_only(world: Checko
         f"from dora.what_if('{NOON}', '{NOON + 2 * HOUR}') "
         "where service = 'checkout' and window_hours = 4 and direction = 'both'"
     ) == (1, 1, 1, 0)
+
+
+def test_a_report_of_a_week_says_what_the_metrics_of_that_week_say(world: Checkout) -> None:
+    chooser = random.Random(4)
+    world.put("staging.opsgenie_services", account="us", service_id="search", name="search")
+    for number in range(40):
+        world.deployment(
+            f"d{number}",
+            NOON + chooser.randrange(-200, 200) * HOUR,
+            service=chooser.choice(["checkout", "search", ""]),
+        )
+        opened = NOON + chooser.randrange(-200, 200) * HOUR
+        world.incident(
+            f"i{number}",
+            opened,
+            services=chooser.choice([("svc",), ("svc", "search"), ()]),
+            **({"status": "resolved", "resolved_at": opened + number * HOUR} if number % 3 else {}),
+        )
+    world.put(
+        "dora.attribution_overrides", source="opsgenie", account="us", incident_id="i1", service="checkout",
+        deployment_source="github", deployment_id="d1",
+    )  # fmt: skip
+    world.refresh()
+    assert world.connection is not None
+    monday = datetime(2025, 3, 10, tzinfo=UTC)
+    columns = [
+        "deployments",
+        "change_failures",
+        "change_failure_rate",
+        "incidents",
+        "open_incidents",
+        "recovered_incidents",
+        "mttr_mean_seconds",
+        "mttr_median_seconds",
+        "mttr_all_mean_seconds",
+    ]
+    expected = {
+        service: tuple(values)
+        for service, *values in world.connection.execute(
+            f"select service, {', '.join(columns)} from dora.metrics where grain = 'week' and period_start = %s",
+            (monday.date(),),
+        )
+    }
+    assert {"", "checkout", "search"} <= expected.keys()
+    found = read(world.connection, SQL_DIRECTORY / "web", Period(monday, monday + timedelta(days=7)))
+    rows = {row["service"]: row for row in found.services} | {"": found.total}
+    assert {name: pytest.approx(tuple(row[c] for c in columns)) for name, row in rows.items()} == expected
+    assert {row["opened_at"] for row in found.incidents} == {
+        opened
+        for (opened,) in world.connection.execute(
+            "select opened_at from dora.incidents where opened_at >= %s and opened_at < %s", found.period
+        )
+    }
+    assert sum(found.offsets[""].values()) == found.matches[""].total > 0
+    assert (
+        sum(count for bucket, count in found.offsets[""].items() if bucket >= 0)
+        == found.matches[""].following
+    )

@@ -27,7 +27,7 @@ from opsgenie_provider.api.transport import Throttle
 from opsgenie_provider.operators.migration_import import ImportOperator
 
 ROOT = Path(__file__).resolve().parents[2]
-DAGS = ("opsgenie_sync", "deployments_sync", "dora_metrics", "pagerduty_migration")
+DAGS = ("opsgenie_sync", "deployments_sync", "dora_metrics", "pagerduty_migration", "dora_report")
 # Where the package asks what time it is; a test may give one of them another answer.
 CLOCKS = {
     "plan": "opsgenie_provider.operators.plan",
@@ -120,7 +120,8 @@ def execute(dag_id: str, task_id: str, outputs: Outputs, params: Mapping[str, An
 def _instances(task: Any, outputs: Outputs) -> int:
     value = task._get_specified_expand_input().value
     [source] = value.values() if isinstance(value, dict) else [value]
-    return len(outputs[source.operator.task_id])
+    output = outputs[source.operator.task_id]
+    return len(output if source.key == "return_value" else output[source.key])
 
 
 def _execute(task: Any, ti: _TaskInstance, params: Mapping[str, Any]) -> Any:

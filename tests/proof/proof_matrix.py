@@ -43,6 +43,8 @@ TASKS = {
     "dora_metrics.checks.metrics_add_up": "looks",
     "dora_metrics.checks.no_closer_deployment": "looks",
     "dora_metrics.checks.offset_within_window": "looks",
+    "dora_report.report": "looks",
+    "dora_report.notify": "computes",
     "pagerduty_migration.prepare": "builds",
     "pagerduty_migration.options": "computes",
     "pagerduty_migration.validate_keys": "asks",

@@ -84,6 +84,7 @@ class Story:
         self._go_on("live")
         for dag_id, params in zip(proof_airflow.DAGS, (FULL, DEPLOYMENTS, {}), strict=False):
             self._record(dag_id, params, "live")
+        self._record("dora_report", {}, "live")
         self._go_on("migrated")
         tasks = [one for one in proof_airflow.order("pagerduty_migration") if one not in UNDOING]
         self._record("pagerduty_migration", MIGRATION, "migrated", tasks)

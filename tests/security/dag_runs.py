@@ -18,6 +18,7 @@ RUNS: dict[str, dict[str, Any]] = {
     "deployments_sync": {},
     "pagerduty_migration": {"dry_run": False, "require_approval": False, "limit": 2},
     "dora_metrics": {},
+    "dora_report": {},
 }
 
 

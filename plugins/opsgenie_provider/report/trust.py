@@ -19,7 +19,7 @@ _WORDS = (
     (0.15, "about a tenth"),
     (0.22, "about a fifth"),
     (0.29, "about a quarter"),
-    (0.42, "about a third"),
+    (0.4, "about a third"),
     (0.58, "about half"),
     (0.71, "about two thirds"),
     (0.85, "about three quarters"),
@@ -123,8 +123,8 @@ def caused_rate(row: Mapping[str, Any], decided: int, matches: Matches) -> Cause
 
 
 def caused_rate_in_words(row: Mapping[str, Any], decided: int, matches: Matches) -> str:
-    """What stands beside a change failure rate."""
-    if not row["deployments"]:
+    """What is said beside a change failure rate."""
+    if not row["change_failures"]:
         return ""
     rate = caused_rate(row, decided, matches)
     if rate is not None:

@@ -1,8 +1,8 @@
 """What the forms of the page that write have in common: who may send them, and that nobody else's page does.
 
-Who may run dora_metrics may decide. Airflow's cookie is sent along with a form of any site that gets the browser
+Who may run dora_metrics may decide. Airflow's cookie is sent along with a form of any site that gets the
 browser to post it, so a form carries a token that only our page has (OWASP, Cross-Site Request Forgery
-Prevention: signed double submit), signed with Airflow's own secret for this user and for what the form is about.
+Prevention: signed double submit), signed with Airflow's own secret for this user and what the form is about.
 """
 
 from __future__ import annotations
