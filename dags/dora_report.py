@@ -42,9 +42,4 @@ with DAG(
         since="{{ params.since or '' }}",
         until="{{ params.until or '' }}",
     )
-    NotifyOperator.partial(
-        task_id="notify",
-        include_dir=str(INCLUDE),
-        summary=report.output_of("summary"),
-        report=report.output_of("report"),
-    ).expand(notifier=report.output_of("notifiers"))
+    NotifyOperator.partial(task_id="notify", include_dir=str(INCLUDE)).expand_kwargs(report.output)

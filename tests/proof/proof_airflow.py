@@ -120,8 +120,7 @@ def execute(dag_id: str, task_id: str, outputs: Outputs, params: Mapping[str, An
 def _instances(task: Any, outputs: Outputs) -> int:
     value = task._get_specified_expand_input().value
     [source] = value.values() if isinstance(value, dict) else [value]
-    output = outputs[source.operator.task_id]
-    return len(output if source.key == "return_value" else output[source.key])
+    return len(outputs[source.operator.task_id])
 
 
 def _execute(task: Any, ti: _TaskInstance, params: Mapping[str, Any]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from html import unescape
@@ -90,8 +91,6 @@ def test_what_if_changes_nothing_and_says_what_would_be(site: Any) -> None:
 
 
 def test_what_if_of_more_than_can_be_tried_is_a_sample(client: Any, site: Any, monkeypatch: Any) -> None:
-    import json
-
     found = {"conn_type": "postgres", "host": site.host, "login": "postgres", "schema": "warehouse"}
     monkeypatch.setenv("AIRFLOW_CONN_POSTGRES_DEFAULT", json.dumps(found))
     assert "this is a sample" not in client.get("/what-if").text

@@ -592,40 +592,53 @@ returns table (
 language sql stable parallel safe
 begin atomic
 with
--- The nearest deployment on each side, within the longest window. A deployment may be hit from outside of the time.
-incidents as materialized (
+-- Incidents and deployments on one time line, which is read once in each direction; at one instant the deployments
+-- come first. A deployment may be hit by an incident from outside of the time, up to the longest window away.
+events as (
     select
-        attribution.service,
-        attribution.opened_at >= since and attribution.opened_at < until as is_counted,
-        earlier.triggered_at as earlier_at,
-        later.triggered_at as later_at,
-        attribution.opened_at - earlier.triggered_at as after_earlier,
-        later.triggered_at - attribution.opened_at as before_later
+        attribution.service collate "C" as service,
+        attribution.opened_at as happened_at,
+        true as is_incident,
+        attribution.opened_at >= since and attribution.opened_at < until as is_counted
     from dora.incident_attribution as attribution
-    left join lateral (
-        select eligible.triggered_at
-        from dora.eligible_deployments as eligible
-        where
-            eligible.service = attribution.service
-            and eligible.triggered_at >= attribution.opened_at - interval '8 hours'
-            and eligible.triggered_at <= attribution.opened_at
-        order by eligible.triggered_at desc
-        limit 1
-    ) as earlier on true
-    left join lateral (
-        select eligible.triggered_at
-        from dora.eligible_deployments as eligible
-        where
-            eligible.service = attribution.service
-            and eligible.triggered_at > attribution.opened_at
-            and eligible.triggered_at <= attribution.opened_at + interval '8 hours'
-        order by eligible.triggered_at
-        limit 1
-    ) as later on true
     where
         attribution.match_status in ('matched', 'no_deployment_in_window')
         and attribution.opened_at >= since - interval '8 hours'
         and attribution.opened_at < until + interval '8 hours'
+    union all
+    select
+        outcome.service collate "C" as service,
+        outcome.triggered_at as happened_at,
+        false as is_incident,
+        false as is_counted
+    from dora.deployment_outcomes as outcome
+    where
+        outcome.triggered_at >= since - interval '16 hours'
+        and outcome.triggered_at < until + interval '16 hours'
+),
+
+located as (
+    select
+        events.*,
+        max(happened_at) filter (where not is_incident)
+            over (partition by service order by happened_at, is_incident rows unbounded preceding)
+            as earlier_at,
+        min(happened_at) filter (where not is_incident)
+            over (partition by service order by happened_at desc, is_incident desc rows unbounded preceding)
+            as later_at
+    from events
+),
+
+incidents as materialized (
+    select
+        service,
+        is_counted,
+        earlier_at,
+        later_at,
+        happened_at - earlier_at as after_earlier,
+        later_at - happened_at as before_later
+    from located
+    where is_incident
 ),
 
 -- A tie goes to the deployment before the incident.

@@ -1,5 +1,5 @@
 -- How many matched incidents of each service opened in each eighth of the longer window before and after their
--- deployment: bucket -8 is the earliest, 0 begins with the deployment.
+-- deployment: bucket -8 is the earliest, 0 begins with the deployment. Of the latest matches only, if there are many.
 select
     attribution.service,
     (
@@ -18,5 +18,18 @@ where
     attribution.match_status = 'matched'
     and (%(service)s::text is null or attribution.service = %(service)s)
     and eighth.seconds > 0
+    and attribution.opened_at >= coalesce(
+        (
+            select latest.opened_at
+            from dora.incident_attribution as latest
+            where
+                latest.match_status = 'matched'
+                and (%(service)s::text is null or latest.service = %(service)s)
+            order by latest.opened_at desc
+            offset %(matches)s
+            limit 1
+        ),
+        '-infinity'
+    )
 group by 1, 2
 order by 1, 2

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from airflow.sdk import BaseNotifier, BaseOperator, Context, ObjectStoragePath
-from airflow.sdk.definitions.xcom_arg import PlainXComArg
 from airflow.sdk.exceptions import AirflowSkipException
 
 from opsgenie_provider.hooks.warehouse import warehouse
@@ -25,8 +24,7 @@ class WriteReportOperator(BaseOperator):
     :param include_dir: the deployment's ``include`` directory, with its settings and SQL.
     :param since: from when on, ISO 8601.
     :param until: up to, and without, when; with neither, the last whole week.
-    :returns: the ``summary`` as text, the address of the ``report`` (None without ``report_path``), and the
-        numbers of the ``notifiers``; each also under its own XCom key.
+    :returns: for each notifier of the settings the arguments of its ``NotifyOperator``.
     :raises ValueError: ``since`` and ``until`` are no period.
     """
 
@@ -36,16 +34,12 @@ class WriteReportOperator(BaseOperator):
     def __init__(
         self, *, include_dir: str, since: str | None = None, until: str | None = None, **kwargs: Any
     ) -> None:
-        super().__init__(**{"multiple_outputs": True, **kwargs})
+        super().__init__(**kwargs)
         self.include_dir = include_dir
         self.since = since
         self.until = until
 
-    def output_of(self, name: str) -> Any:
-        """A part of what it returns, for a task further down."""
-        return cast(PlainXComArg, self.output)[name]
-
-    def execute(self, context: Context) -> dict[str, Any]:
+    def execute(self, context: Context) -> list[dict[str, Any]]:
         include = Path(self.include_dir)
         settings = load_settings(include / "settings.yaml")
         if settings.report_path is None and not settings.notifiers:
@@ -68,7 +62,10 @@ class WriteReportOperator(BaseOperator):
             self.log.info("The report of %s is at %s.", period.title, report)
         text = summary(numbers)
         self.log.info("%s", text)
-        return {"summary": text, "report": report, "notifiers": list(range(len(settings.notifiers)))}
+        return [
+            {"notifier": number, "summary": text, "report": report}
+            for number in range(len(settings.notifiers))
+        ]
 
 
 class NotifyOperator(BaseOperator):

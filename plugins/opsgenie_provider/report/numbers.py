@@ -19,6 +19,8 @@ Row = dict[str, Any]
 WEEKS = 26
 # More rows than these are no longer read, but counted.
 SERVICES = 200
+# Of how many matches, the latest, the pictures are.
+MATCHES = 100_000
 INCIDENTS = 500
 _NOTHING: Row = {
     "deployments": 0,
@@ -100,7 +102,7 @@ def read(connection: Connection, directory: Path, period: Period) -> Numbers:
             incidents=rows("report_incidents", **period._asdict(), limit=INCIDENTS),
             matches={service: Matches.of(row) for service, row in quality.items()},
             quality=quality,
-            offsets=by_service(rows("offsets", service=None)),
+            offsets=by_service(rows("offsets", service=None, matches=MATCHES)),
             rule=next(iter(rows("rule")), None),
         )
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
 from opsgenie_provider.report import charts
-from opsgenie_provider.report.numbers import by_service
+from opsgenie_provider.report.numbers import MATCHES, by_service
 from opsgenie_provider.report.trust import EXPLANATION, Matches, sentence
 from opsgenie_provider.web.lanes import PAGES
 from opsgenie_provider.web.pages import SERVICES, asked_service, templates
@@ -20,8 +20,8 @@ router = APIRouter(default_response_class=HTMLResponse)
 WINDOWS = (1, 2, 4, 8)
 DAYS = (30, 90, 180, 365)
 # What can be tried in a few seconds, whatever else the warehouse does.
-MOST_INCIDENTS = 200_000
-MOST_DEPLOYMENTS = 500_000
+MOST_INCIDENTS = 100_000
+MOST_DEPLOYMENTS = 250_000
 
 Service = Annotated[str | None, Query(max_length=500)]
 
@@ -33,7 +33,7 @@ def trust(request: Request, service: Service = None) -> Response:
     with reading() as reader:
         service = asked_service(reader, service)
         rows = reader.rows("match_quality", service=service)
-        offsets = by_service(reader.rows("offsets", service=service))
+        offsets = by_service(reader.rows("offsets", service=service, matches=MATCHES))
         hours = window_hours(reader)
         names = [row["service"] for row in reader.rows("service_names")]
     overall = next((row for row in rows if row["service"] == ""), None)
@@ -48,6 +48,9 @@ def trust(request: Request, service: Service = None) -> Response:
             "services": services[:SERVICES],
             "more_services": len(services) > SERVICES,
             "explanation": EXPLANATION,
+            "pictured": MATCHES
+            if sum(Matches.of(row).total for row in rows if row["service"]) > MATCHES
+            else None,
         },
     )
 
