@@ -40,7 +40,7 @@ ROOT = Path(__file__).resolve().parents[1]
 WEBHOOK_SECRET = "sandbox-webhook-secret"  # noqa: S105
 RUN = ROOT / ".run"
 COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
-DAGS = ("opsgenie_sync", "deployments_sync", "dora_metrics", "pagerduty_migration")
+DAGS = ("opsgenie_sync", "deployments_sync", "dora_metrics", "dora_report", "pagerduty_migration")
 START_SECONDS, RUN_SECONDS = 120.0, 3600.0
 
 
@@ -251,6 +251,7 @@ def start(stack: ExitStack) -> tuple[Airflow, dict[str, str]]:
     env |= connections(socket_dir, json.loads(ports.read_text()))
     if "OPSGENIE_API_KEY" not in os.environ:
         env.setdefault("OPSGENIE_PROVIDER__GITHUB_REPOSITORIES", json.dumps(repositories()))
+    env.setdefault("OPSGENIE_PROVIDER__REPORT_PATH", (RUN / "reports").as_uri())
     executable = shutil.which("airflow", path=env["PATH"]) or "airflow"
     report("Airflow's own database ...")
     migrate = subprocess.run(  # noqa: S603
@@ -296,6 +297,7 @@ def main() -> int:
                 report(f"Failed: {', '.join(failed)}. The task logs are in {RUN / 'airflow' / 'logs'}.")
             report(f"Airflow: {airflow.url} (admin / admin)")
             report(f"The page: {airflow.url}/plugin/opsgenie_provider")
+            report(f"The report: {env['OPSGENIE_PROVIDER__REPORT_PATH']}")
             if not once:
                 report("Press Ctrl-C to stop.")
                 signal.pause()

@@ -85,6 +85,7 @@ class CleanRun:
         world.change_own("live")
         for dag_id, params in zip(DAGS, (FULL, DEPLOYMENTS, {}), strict=False):
             self._record_dag(dag_id, params, "live")
+        self._record_dag("dora_report", {}, "live")
         self._record_dag("pagerduty_migration", MIGRATION, "migrated")
         self._record_dag("pagerduty_migration", UNDO, "migrated")
 

@@ -35,6 +35,8 @@ TASKS = {
     "deployments_sync.publish": "computes",
     "deployments_sync.complete": "computes",
     "dora_metrics.refresh": "builds",
+    "dora_report.report": "looks",
+    "dora_report.notify": "computes",
     "pagerduty_migration.prepare": "builds",
     "pagerduty_migration.options": "computes",
     "pagerduty_migration.validate_keys": "asks",

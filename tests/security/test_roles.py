@@ -18,10 +18,22 @@ from tests.support.dag_runs import DAGS, run_dag
 from tests.support.page_client import page_client
 from tests.support.stand_ins import Services
 
-PAGES = ("", "incidents", "incidents.csv", "on-call", "escalations", "sync", "migration")
+PAGES = (
+    "",
+    "trust",
+    "what-if",
+    "services",
+    "incidents",
+    "incidents.csv",
+    "on-call",
+    "escalations",
+    "sync",
+    "migration",
+)
 MIGRATE_SOME = {"dry_run": False, "require_approval": False, "limit": 2}
 WRITES = {
     "attribution_overrides": {"INSERT", "UPDATE", "DELETE"},
+    "service_map": {"INSERT", "UPDATE", "DELETE"},
     "webhook_deliveries": {"INSERT", "UPDATE", "DELETE"},
     "deployments": {"INSERT", "UPDATE"},
 }

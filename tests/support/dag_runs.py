@@ -20,7 +20,7 @@ import structlog
 
 from tests.support import ROOT
 
-DAGS = ("opsgenie_sync", "deployments_sync", "dora_metrics", "pagerduty_migration")
+DAGS = ("opsgenie_sync", "deployments_sync", "dora_metrics", "pagerduty_migration", "dora_report")
 
 
 @dataclass(frozen=True)

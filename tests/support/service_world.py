@@ -96,6 +96,7 @@ class World:
         return found | {
             "OPSGENIE_PROVIDER__GITHUB_REPOSITORIES": json.dumps(REPOSITORIES),
             "OPSGENIE_PROVIDER__DEPLOYMENTS_RELATION": "own.deploys",
+            "OPSGENIE_PROVIDER__REPORT_PATH": "memory://reports",
         }
 
     def create(self, database: str) -> None:

@@ -29,7 +29,17 @@ ARGUMENTS = (
     "--disable-sync",
 )
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs the Debian package chromium")
-PATHS = ("", "incidents", "on-call", "escalations", "sync", "migration")
+PATHS = (
+    "",
+    "trust",
+    "what-if",
+    "services",
+    "incidents",
+    "on-call",
+    "escalations",
+    "sync",
+    "migration",
+)
 Open = Callable[..., Page]
 
 

@@ -17,7 +17,18 @@ from opsgenie_provider.web import reader
 from tests.support.postgres import warehouse_of
 
 NAME = "web_empty"
-PATHS = ("", "incidents", "incidents.csv", "on-call", "escalations", "sync", "migration")
+PATHS = (
+    "",
+    "trust",
+    "what-if",
+    "services",
+    "incidents",
+    "incidents.csv",
+    "on-call",
+    "escalations",
+    "sync",
+    "migration",
+)
 
 
 @pytest.fixture

@@ -12,7 +12,19 @@ import requests
 
 from tests.support.page_world import SCRIPT
 
-PATHS = ("", "incidents", "incidents.csv", "on-call", "escalations", "sync", "migration", "static/page.css")
+PATHS = (
+    "",
+    "trust",
+    "what-if",
+    "services",
+    "incidents",
+    "incidents.csv",
+    "on-call",
+    "escalations",
+    "sync",
+    "migration",
+    "static/page.css",
+)
 INCIDENT = {
     "source": "opsgenie",
     "account": "opsgenie_default",

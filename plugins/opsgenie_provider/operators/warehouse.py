@@ -34,4 +34,5 @@ class PrepareWarehouseOperator(BaseOperator):
         upgrade(store)
         with store.connection() as connection:
             apply_repositories(connection, settings.github_conn_id, settings.github_repositories)
-        return settings.model_dump(mode="json")
+        # The arguments of notifiers may hold a secret of theirs.
+        return settings.model_dump(mode="json", exclude={"notifiers"})

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from opsgenie_provider.web import display
+from opsgenie_provider import display
 from opsgenie_provider.web.history import Filters, decode, encode
 from opsgenie_provider.web.tiers import DAY, HOUR, WEEK, rate_tier, recovery_tier
 
