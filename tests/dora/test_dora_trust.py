@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import pytest
-from dora_checkout import HOUR, NOON, Checkout
-from dora_world import SQL_DIRECTORY, Rules
 
 from opsgenie_provider.dora.refresh import refresh
 from opsgenie_provider.report.numbers import read
 from opsgenie_provider.report.period import Period
 from opsgenie_provider.warehouse.connection import Connection
+from tests.dora.dora_checkout import HOUR, NOON, Checkout
+from tests.dora.dora_world import Rules
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 DAYS = 40
@@ -108,7 +108,7 @@ def store(connection: Connection, made: list[History]) -> None:
 def test_the_interval_holds_the_truth_in_about_nine_of_ten_histories(connection: Connection) -> None:
     made = list(histories(random.Random(17)))
     store(connection, made)
-    refresh(connection, SQL_DIRECTORY, Rules().settings())
+    refresh(connection, Rules().settings())
     bounds = {
         service: (low, high)
         for service, low, high in connection.execute(
@@ -233,7 +233,7 @@ def test_a_report_of_a_week_says_what_the_metrics_of_that_week_say(world: Checko
         )
     }
     assert {"", "checkout", "search"} <= expected.keys()
-    found = read(world.connection, SQL_DIRECTORY / "web", Period(monday, monday + timedelta(days=7)))
+    found = read(world.connection, Period(monday, monday + timedelta(days=7)))
     rows = {row["service"]: row for row in found.services} | {"": found.total}
     assert {name: pytest.approx(tuple(row[c] for c in columns)) for name, row in rows.items()} == expected
     assert {row["opened_at"] for row in found.incidents} == {

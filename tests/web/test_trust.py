@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 import requests
-from web_world import follow
+
+from tests.support.page_world import follow
 
 # Incidents of "checkout-svc", whose deployments are those of "checkout".
 MORE = """

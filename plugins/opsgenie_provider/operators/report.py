@@ -37,7 +37,6 @@ class WriteReportOperator(ProviderOperator):
         from opsgenie_provider.report.numbers import read, warehouse_now
         from opsgenie_provider.report.period import report_period
         from opsgenie_provider.report.render import html, summary
-        from opsgenie_provider.resources import sql_directory
         from opsgenie_provider.settings import ENV_PREFIX, load_settings
 
         settings = load_settings()
@@ -50,7 +49,7 @@ class WriteReportOperator(ProviderOperator):
         since, until = parse_instant(self.since, "since"), parse_instant(self.until, "until")
         with warehouse(settings.postgres_conn_id).connection() as connection:
             period = report_period(_run_at(context) or warehouse_now(connection), since, until)
-            numbers = read(connection, sql_directory("web"), period)
+            numbers = read(connection, period)
         report = None
         if settings.report_path is not None:
             directory = ObjectStoragePath(settings.report_path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from psycopg import IsolationLevel
@@ -12,6 +11,7 @@ from psycopg.rows import dict_row
 
 from opsgenie_provider.report.period import Period
 from opsgenie_provider.report.trust import Matches
+from opsgenie_provider.resources import sql_directory
 from opsgenie_provider.warehouse.connection import Connection
 
 Row = dict[str, Any]
@@ -72,17 +72,14 @@ def warehouse_now(connection: Connection) -> datetime:
     return now
 
 
-def read(connection: Connection, directory: Path, period: Period) -> Numbers:
-    """Read the numbers of a period, in a transaction that only reads.
-
-    :param directory: ``include/sql/web``.
-    """
+def read(connection: Connection, period: Period) -> Numbers:
+    """Read the numbers of a period, in a transaction that only reads."""
     connection.rollback()
     connection.read_only = True
     connection.isolation_level = IsolationLevel.REPEATABLE_READ
 
     def rows(name: str, **values: Any) -> list[Row]:
-        query = (directory / f"{name}.sql").read_text(encoding="utf-8")
+        query = (sql_directory("web") / f"{name}.sql").read_text(encoding="utf-8")
         with connection.cursor(row_factory=dict_row) as cursor:
             return cursor.execute(query, values).fetchall()
 
