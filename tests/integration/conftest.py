@@ -130,9 +130,9 @@ def read(app: Gateway, warehouse: Warehouse) -> Read:
     """Runs what deployments_sync runs for the repository, on a warehouse with tables."""
     upgrade(open_warehouse("postgres_default"))
 
-    def run(**arguments: Any) -> dict[str, Any]:
+    def run(since: str | None = None, until: str | None = None, **entry: Any) -> dict[str, Any]:
         operator = GithubDeploymentsToPostgresOperator(
-            task_id="github", **{"repository": REPOSITORY, **arguments}
+            task_id="github", repositories=[{"repository": REPOSITORY, **entry}], since=since, until=until
         )
         return dict(operator.execute({}))
 

@@ -98,11 +98,11 @@ class Case:
 
     # --- tries
 
-    def attempt(self) -> Any:
-        """A try of the task; returns its output."""
-        return proof_airflow.execute(
-            self.step.dag_id, self.step.task_id, copy.deepcopy(self.step.outputs), self.step.params
-        )
+    def attempt(self, outputs: Outputs | None = None) -> Any:
+        """A try of the task; returns its output. What else it hands on is added to ``outputs``."""
+        if outputs is None:
+            outputs = copy.deepcopy(self.step.outputs)
+        return proof_airflow.execute(self.step.dag_id, self.step.task_id, outputs, self.step.params)
 
     def failure(self) -> BaseException | None:
         """Why a try failed, if it did."""
@@ -136,10 +136,10 @@ class Case:
 
     def recover(self) -> None:
         """Another try, in peace: it succeeds, and nothing differs from the clean run."""
-        output = self.attempt()
+        outputs = copy.deepcopy(self.step.outputs)
+        output = outputs[self.step.task_id] = self.attempt(outputs)
         if not self._following:
             assert _made(output) == _made(self.step.output)
-        outputs: Outputs = {**copy.deepcopy(self.step.outputs), self.step.task_id: output}
         proof_airflow.run(
             self.step.dag_id, self.step.params, self._following, outputs
         ) if self._following else None

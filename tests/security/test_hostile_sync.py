@@ -122,7 +122,9 @@ def test_github(
     details = Vandal(deployments, {STATUSES: (), PULLS: ()}, seed)
     services.slots["github"].app = details
 
-    outcome = GithubDeploymentsToPostgresOperator(task_id="github", repository=REPOSITORY).execute({})
+    outcome = GithubDeploymentsToPostgresOperator(
+        task_id="github", repositories=[{"repository": REPOSITORY}]
+    ).execute({})
 
     assert deployments.damaged > 2
     assert details.damaged > 5

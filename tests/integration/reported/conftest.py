@@ -16,7 +16,7 @@ from opsgenie_provider.hooks.warehouse import warehouse as open_warehouse
 from opsgenie_provider.operators.deployments import GithubDeploymentsToPostgresOperator
 from opsgenie_provider.operators.pagerduty import PagerdutyToPostgresOperator
 from opsgenie_provider.settings import load_settings
-from opsgenie_provider.warehouse.dora import refresh
+from opsgenie_provider.dora.refresh import refresh
 from opsgenie_provider.warehouse.schema import upgrade
 from sandbox.instants import Clock
 from sandbox.opsgenie import Store
@@ -84,9 +84,8 @@ def deployments(services: Canned, monkeypatch: pytest.MonkeyPatch) -> Callable[.
 
     def read(*repositories: Any) -> None:
         monkeypatch.setenv("OPSGENIE_PROVIDER__GITHUB_REPOSITORIES", json.dumps(repositories))
-        for repository in load_settings().github_repositories:
-            arguments: dict[str, Any] = repository.model_dump()
-            GithubDeploymentsToPostgresOperator(task_id="github", **arguments).execute({})
+        entries = [entry.model_dump() for entry in load_settings().github_repositories]
+        GithubDeploymentsToPostgresOperator(task_id="github", repositories=entries).execute({})
 
     return read
 
