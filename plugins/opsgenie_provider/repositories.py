@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 # How many repositories are read at once, each over a connection to the warehouse of its own.
 SIDE_BY_SIDE = 4
-# A task costs seconds of its own, and repositories are read fast: so few tasks, of this size where they are few.
+# A task costs seconds of its own, whatever it does: few tasks, each of this size or more.
 _REPOSITORIES_PER_TASK = 50
 _MOST_TASKS = 4
 # Of a token, all tasks together: GitHub allows 900 points a minute, and a GET costs one (rate limits for the

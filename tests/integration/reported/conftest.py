@@ -12,11 +12,11 @@ import tenacity.nap
 from canned import NOW, Canned
 
 from opsgenie_provider.api import limits
+from opsgenie_provider.dora.refresh import refresh
 from opsgenie_provider.hooks.warehouse import warehouse as open_warehouse
 from opsgenie_provider.operators.deployments import GithubDeploymentsToPostgresOperator
 from opsgenie_provider.operators.pagerduty import PagerdutyToPostgresOperator
 from opsgenie_provider.settings import load_settings
-from opsgenie_provider.dora.refresh import refresh
 from opsgenie_provider.warehouse.schema import upgrade
 from sandbox.instants import Clock
 from sandbox.opsgenie import Store
