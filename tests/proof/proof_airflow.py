@@ -33,7 +33,7 @@ CLOCKS = {
     "plan": "opsgenie_provider.operators.plan",
     "on_call": "opsgenie_provider.operators.on_call",
     "github": "opsgenie_provider.operators.deployments",
-    "extract": "opsgenie_provider.operators.pagerduty",
+    "extract": "opsgenie_provider.pagerduty_reader",
     "imported": "opsgenie_provider.migration.search",
 }
 Outputs = dict[str, Any]

@@ -13,7 +13,7 @@ import pytest
 from canned import Canned, ago, page_of, values
 
 from opsgenie_provider.hooks.warehouse import warehouse as open_warehouse
-from opsgenie_provider.operators.migration_base import options_of
+from opsgenie_provider.migration.options import Options
 from opsgenie_provider.operators.migration_plan import PlanMigrationOperator
 from opsgenie_provider.rows.webhook import gitlab_event
 from opsgenie_provider.warehouse.schema import upgrade
@@ -98,7 +98,7 @@ def test_notes_of_any_kind_are_planned_and_those_without_content_are_not(
         for number, (content, author) in enumerate(notes)
     ]
     pages()
-    PlanMigrationOperator(task_id="plan", options=options_of({})).execute({})
+    PlanMigrationOperator(task_id="plan", options=Options.from_params({}).as_json()).execute({})
 
     [(state, message, planned)] = values(
         tables,
