@@ -8,7 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from opsgenie_provider.api.errors import AuthenticationError, NotFoundError, RateLimitError
+from opsgenie_provider.api.errors import AuthenticationError, RateLimitError
+from opsgenie_provider.compat import AirflowFailException
 from opsgenie_provider.hooks.warehouse import warehouse as open_warehouse
 from opsgenie_provider.operators.own_deployments import OwnDeploymentsToPostgresOperator
 from opsgenie_provider.warehouse.own_deployments import OwnDeploymentsError
@@ -136,7 +137,7 @@ def test_a_run_that_ran_out_of_requests_says_when_to_go_on(app: Gateway, github:
 def test_a_wrong_token_and_a_wrong_repository_say_what_to_do(
     read: Read, app: Gateway, slots: list[tuple[Slot, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(NotFoundError, match="owner/name"):
+    with pytest.raises(AirflowFailException, match=r"1 of 1 failed.*acme/nothing.*owner/name"):
         read(repository="acme/nothing")
     connection = {"conn_type": "http", "host": slots[0][1], "password": "wrong"}
     monkeypatch.setenv("AIRFLOW_CONN_GITHUB_DEFAULT", json.dumps(connection))

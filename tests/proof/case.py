@@ -48,10 +48,11 @@ class Case:
 
     # --- tries
 
-    def attempt(self) -> Any:
-        """A try of the task; returns its output."""
+    def attempt(self, outputs: Outputs | None = None) -> Any:
+        """A try of the task; returns its output. What else it hands on is added to ``outputs``."""
         step = self.step
-        return tasks.execute(step.dag_id, step.task_id, copy.deepcopy(step.outputs), step.params)
+        outputs = copy.deepcopy(step.outputs) if outputs is None else outputs
+        return tasks.execute(step.dag_id, step.task_id, outputs, step.params)
 
     def failure(self) -> BaseException | None:
         """Why a try failed, if it did."""
@@ -85,10 +86,10 @@ class Case:
     def recover(self) -> None:
         """Another try, in peace: it succeeds, and nothing differs from the clean run."""
         step = self.step
-        output = self.attempt()
+        outputs: Outputs = copy.deepcopy(step.outputs)
+        output = outputs[step.task_id] = self.attempt(outputs)
         if not self._following:
             assert _made(output) == _made(step.output)
-        outputs: Outputs = {**copy.deepcopy(step.outputs), step.task_id: output}
         for task_id in self._following:
             outputs[task_id] = tasks.execute(step.dag_id, task_id, outputs, step.params)
         assert differences(self.world.server.dump(self.database), self._expected.after) == []

@@ -29,7 +29,6 @@ TASKS = {
     "opsgenie_sync.publish": "computes",
     "opsgenie_sync.complete": "writes",
     "deployments_sync.prepare": "builds",
-    "deployments_sync.repositories": "computes",
     "deployments_sync.github": "loads",
     "deployments_sync.own_deployments": "writes",
     "deployments_sync.publish": "computes",

@@ -5,15 +5,22 @@ For tests of what is read, which need no run of a whole DAG around it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
-def read_github(repository: str, **arguments: Any) -> dict[str, Any]:
+def read_github(
+    repository: str, *, since: str | None = None, until: str | None = None, **entry: Any
+) -> dict[str, Any]:
     """Read a repository's deployments into the warehouse; returns what was done."""
+    return read_github_entries([{"repository": repository, **entry}], since=since, until=until)
+
+
+def read_github_entries(entries: Sequence[Mapping[str, Any]], **bounds: str | None) -> dict[str, Any]:
+    """Read the deployments of entries of the settings, as one task does."""
     from opsgenie_provider.operators.deployments import GithubDeploymentsToPostgresOperator
 
-    operator = GithubDeploymentsToPostgresOperator(task_id="github", repository=repository, **arguments)
+    operator = GithubDeploymentsToPostgresOperator(task_id="github", repositories=entries, **bounds)
     return dict(operator.execute({}))
 
 

@@ -52,10 +52,15 @@ class _TaskInstance:
 
     dag_id, run_id = "dag", "run"
 
-    def __init__(self, outputs: Outputs, map_index: int = -1) -> None:
-        self.outputs, self.map_index = outputs, map_index
+    def __init__(self, task_id: str, outputs: Outputs, map_index: int = -1) -> None:
+        self.task_id, self.outputs, self.map_index = task_id, outputs, map_index
+
+    def xcom_push(self, *, key: str, value: Any) -> None:
+        self.outputs[f"{self.task_id}:{key}"] = value
 
     def xcom_pull(self, *, task_ids: str, key: str, **anything: Any) -> Any:
+        if (pushed := f"{task_ids}:{key}") in self.outputs:
+            return self.outputs[pushed]
         output = self.outputs.get(task_ids)
         return output if key == "return_value" or output is None else output[key]
 
@@ -71,9 +76,9 @@ def execute(dag_id: str, task_id: str, outputs: Outputs, params: Mapping[str, An
     task = dag(dag_id).get_task(task_id)
     params = {name: dag(dag_id).params[name] for name in dag(dag_id).params} | dict(params)
     if not task.is_mapped:
-        return _execute(copy.copy(task), _TaskInstance(outputs), params)
+        return _execute(copy.copy(task), _TaskInstance(task_id, outputs), params)
     count = _instances(task, outputs)
-    return [_execute(task, _TaskInstance(outputs, index), params) for index in range(count)]
+    return [_execute(task, _TaskInstance(task_id, outputs, index), params) for index in range(count)]
 
 
 def _instances(task: Any, outputs: Outputs) -> int:

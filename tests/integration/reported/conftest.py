@@ -18,7 +18,7 @@ from sandbox.server import Slot
 from tests.integration.reported.canned import NOW, Canned
 from tests.support.accounts import Account, Accounts
 from tests.support.postgres import Warehouse
-from tests.support.readers import read_github, read_pagerduty, refresh_metrics
+from tests.support.readers import read_github_entries, read_pagerduty, refresh_metrics
 from tests.support.sync import Sync
 
 
@@ -74,8 +74,7 @@ def deployments(services: Canned, monkeypatch: pytest.MonkeyPatch) -> Callable[.
 
     def read(*repositories: Any) -> None:
         monkeypatch.setenv("OPSGENIE_PROVIDER__GITHUB_REPOSITORIES", json.dumps(repositories))
-        for repository in load_settings().github_repositories:
-            read_github(**repository.model_dump())
+        read_github_entries([entry.model_dump() for entry in load_settings().github_repositories])
 
     return read
 
