@@ -37,4 +37,4 @@ def test_syncs_and_loading() -> None:
 def test_attribution() -> None:
     output = said("benchmarks.dora", "--rows", "1000", "--shapes", "uniform")
     assert re.search(r"full / plain insert .* [\d.]+$", output, re.MULTILINE), output
-    assert re.search(r"10 \+ 10 changed / full .* [\d.]+$", output, re.MULTILINE), output
+    assert re.search(r"10 \+ 10 changed / whole full refresh .* [\d.]+$", output, re.MULTILINE), output
