@@ -1,21 +1,17 @@
-"""Which incidents a run reads: pure functions from what is known to windows."""
+"""Which incidents a run reads: pure functions from what is known to a plan."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 # Read again by every run: what the search index showed late, clocks that disagree, late edits.
 TRAILING = timedelta(hours=48)
 # How far the service's clock and ours may differ when asking what changed since our last read.
 CLOCK_MARGIN = timedelta(hours=1)
 FULL_READ_EVERY = timedelta(hours=23, minutes=30)
-# One mapped task reads one window; a larger window has fewer, longer tasks.
-WINDOW = timedelta(days=91)
-# Of a run, for all accounts together: Airflow maps a task at most 1,024 times (core.max_map_length),
-# and each mapped task costs seconds of its own. A longer history has longer windows.
-MOST_WINDOWS = 64
 # The search counts in Unix milliseconds, and nothing is older.
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -31,18 +27,34 @@ class Known:
 
 @dataclass(frozen=True)
 class Plan:
-    """What to read of an account.
+    """What to read of an account: the incidents created in [since, until).
 
-    :param windows: [since, until) on createdAt, ascending and touching.
     :param whole_history: whether they are all that the account has, as far as this warehouse goes.
     :param changed_since: also read what changed since then among the incidents created from
-        ``changed_from`` up to the windows.
+        ``changed_from`` up to ``since``.
     """
 
-    windows: list[tuple[datetime, datetime]]
+    since: datetime
+    until: datetime
     whole_history: bool = False
     changed_from: datetime | None = None
     changed_since: datetime | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The plan as plain JSON."""
+        return {
+            name: value.isoformat() if isinstance(value, datetime) else value
+            for name, value in vars(self).items()
+        }
+
+    @classmethod
+    def from_json(cls, plan: Mapping[str, Any]) -> Plan:
+        """What ``as_json`` made."""
+        fields: dict[str, Any] = {
+            name: datetime.fromisoformat(value) if isinstance(value, str) else value
+            for name, value in plan.items()
+        }
+        return cls(**fields)
 
 
 def parse_instant(value: str | None, name: str) -> datetime | None:
@@ -70,17 +82,14 @@ def plan_reads(
     until: datetime | None = None,
     full_refresh: bool = False,
     history_days: int = 90,
-    accounts: int = 1,
 ) -> Plan:
-    """The windows of a run.
+    """What a run reads.
 
     The first run and one a day read the whole history; a run with ``since`` or ``until`` reads just
     that; any other reads what is new, a trailing window, and what changed before it.
 
-    :param accounts: how many accounts share the tasks of the run.
     :raises ValueError: ``since`` is not before ``until``, or ``history_days`` goes back before the year 1.
     """
-    most = max(1, MOST_WINDOWS // accounts)
     # Not after the watermark: a read that begins behind it could never move it on.
     beginning = min(_days_before(now, history_days), known.oldest or now, known.watermark or now)
     if since or until:
@@ -90,13 +99,14 @@ def plan_reads(
                 f"since ({since.isoformat()}) is not before until ({until.isoformat()}, at most now). "
                 "Swap them or leave one out."
             )
-        return Plan(cut(since, until, most))
+        return Plan(since, until)
     due = known.full_read_at is None or now - known.full_read_at >= FULL_READ_EVERY
     if full_refresh or due or known.watermark is None:
-        return Plan(cut(beginning, now, most), whole_history=True)
+        return Plan(beginning, now, whole_history=True)
     last_read = min(known.watermark, now)
     return Plan(
-        cut(max(beginning, last_read - TRAILING), now, most),
+        max(beginning, last_read - TRAILING),
+        now,
         changed_from=beginning,
         changed_since=last_read - CLOCK_MARGIN,
     )
@@ -110,16 +120,3 @@ def _days_before(now: datetime, days: int) -> datetime:
             f"history_days: {days} days ago is before the year 1. Write {(now - EPOCH).days} or less: that "
             "reaches back to 1970."
         ) from None
-
-
-def cut(since: datetime, until: datetime, most: int = MOST_WINDOWS) -> list[tuple[datetime, datetime]]:
-    """[since, until) in windows that tasks are mapped over.
-
-    :param most: how many there may be; a longer history has longer windows.
-    """
-    # In whole seconds, rounded up, so that the last window is no sliver of a rounding.
-    length = max(WINDOW, timedelta(seconds=math.ceil((until - since) / timedelta(seconds=most))))
-    edges = [since]
-    while until - edges[-1] > length:
-        edges.append(edges[-1] + length)
-    return list(zip(edges, [*edges[1:], until], strict=True))

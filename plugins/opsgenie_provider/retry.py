@@ -29,7 +29,10 @@ def is_permanent(error: BaseException) -> bool:
     import psycopg
 
     from opsgenie_provider.api.errors import ApiStatusError, CrowdedSecondError, ForeignHostError
+    from opsgenie_provider.sync.account import PartsFailedError
 
+    if isinstance(error, PartsFailedError):
+        return all(map(is_permanent, error.errors.values()))
     permanent = (ApiStatusError, ForeignHostError, CrowdedSecondError, ValueError, psycopg.DatabaseError)
     if requested_wait(error) is not None or isinstance(error, psycopg.OperationalError):
         return False
@@ -39,7 +42,11 @@ def is_permanent(error: BaseException) -> bool:
 def requested_wait(error: BaseException) -> timedelta | None:
     """How long the service asked to wait, zero where it did not say; None: this is no such answer."""
     from opsgenie_provider.api.errors import RateLimitError, ServerError
+    from opsgenie_provider.sync.account import PartsFailedError
 
+    if isinstance(error, PartsFailedError):
+        waits = [wait for each in error.errors.values() if (wait := requested_wait(each)) is not None]
+        return max(waits, default=None)
     if not isinstance(error, RateLimitError | ServerError):
         return None
     return timedelta(seconds=error.retry_after or 0)

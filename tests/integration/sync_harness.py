@@ -1,13 +1,15 @@
-"""Runs the operators in the order of the DAG, without Airflow's scheduler and metadata database."""
+"""Runs the tasks of the real DAG, without Airflow's scheduler and metadata database."""
 
 from __future__ import annotations
 
 import json
 import math
 import re
+import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace, TracebackType
 from typing import Any
@@ -15,21 +17,16 @@ from urllib.parse import parse_qs
 
 import psycopg
 import pytest
+from airflow.dag_processing.dagbag import DagBag
 from psycopg import sql
 from psycopg.rows import dict_row
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from opsgenie_provider.operators import on_call as on_call_module
-from opsgenie_provider.operators import plan as plan_module
-from opsgenie_provider.operators.catalogue import OpsgenieCatalogueToPostgresOperator
-from opsgenie_provider.operators.incidents import OpsgenieIncidentsToPostgresOperator
-from opsgenie_provider.operators.key import OpsgenieValidateKeyOperator
-from opsgenie_provider.operators.on_call import OpsgenieOnCallToPostgresOperator
-from opsgenie_provider.operators.plan import plan_accounts
-from opsgenie_provider.operators.publish import CompleteSyncOperator, PublishSyncOperator, SyncFailedError
-from opsgenie_provider.operators.timelines import OpsgenieTimelinesToPostgresOperator
-from opsgenie_provider.operators.warehouse import PrepareWarehouseOperator
+from opsgenie_provider.sync import account as account_module
+from opsgenie_provider.sync import on_call as on_call_module
+from opsgenie_provider.sync import plan as plan_module
+from opsgenie_provider.sync.account import PartsFailedError
 from sandbox.gateway import Gateway, LoggedRequest
 from sandbox.instants import to_datetime
 from sandbox.opsgenie import Store, create_app
@@ -38,7 +35,13 @@ from sandbox.server import Slot
 
 INCLUDE = Path(__file__).resolve().parents[2] / "include"
 # Bookkeeping that every run writes.
-STATE = {"sync_state", "opsgenie_keys", "opsgenie_on_call_reads", "opsgenie_timeline_reads"}
+STATE = {
+    "sync_state",
+    "sync_progress",
+    "opsgenie_keys",
+    "opsgenie_on_call_reads",
+    "opsgenie_timeline_reads",
+}
 Row = dict[str, Any]
 # Takes a path with its query and how many requests came before; returns a status to answer with.
 Hook = Callable[[str, int], int | None]
@@ -158,21 +161,35 @@ class Accounts:
 
 @dataclass
 class Run:
-    """What came out of a run: outputs and errors by task."""
+    """What came out of a run: what each account's sync did, and errors by part of it, or by task."""
 
-    outputs: dict[str, list[Any]] = field(default_factory=dict)
+    outcomes: list[dict[str, Any]] = field(default_factory=list)
     errors: list[tuple[str, BaseException]] = field(default_factory=list)
 
     def total(self, name: str) -> int:
-        return int(self.outputs["publish"][0][name])
+        return sum(outcome[name] for outcome in self.outcomes)
 
-    def error(self, task: str) -> BaseException:
-        [found] = [error for name, error in self.errors if name == task]
+    def part(self, name: str) -> dict[str, int]:
+        """The counts of a part of the only account."""
+        [outcome] = self.outcomes
+        counts: dict[str, int] = outcome["parts"][name]
+        return counts
+
+    def error(self, part: str) -> BaseException:
+        [found] = [error for name, error in self.errors if name == part]
         return found
 
 
+@cache
+def tasks() -> dict[str, Any]:
+    """The tasks of the DAG, as the DAG processor finds them."""
+    bag = DagBag(INCLUDE.parent / "dags" / "opsgenie_sync.py")
+    assert bag.import_errors == {}
+    return {task.task_id: task for task in bag.dags["opsgenie_sync"].tasks}
+
+
 class Sync:
-    """Mirrors dags/opsgenie_sync.py: the same operators, arguments, order and trigger rules."""
+    """Runs dags/opsgenie_sync.py at the time of the stand-in's clock."""
 
     def __init__(
         self, warehouse: Warehouse, accounts: Iterable[Account], monkeypatch: pytest.MonkeyPatch
@@ -190,68 +207,45 @@ class Sync:
             monkeypatch.setattr(module, "datetime", AtTheStandIns)
         self._monkeypatch = monkeypatch
 
-    def __call__(self, *, fails: bool = False, timelines: bool = True, **params: Any) -> Run:
-        """One run. ``fails``: it must fail, else it must not. ``timelines``: read them."""
-        names = json.dumps(list(self.accounts))
-        self._monkeypatch.setenv("OPSGENIE_PROVIDER__ACCOUNTS", names)
+    def __call__(
+        self, *, fails: bool = False, timelines: bool = True, run_id: str | None = None, **params: Any
+    ) -> Run:
+        """One run. ``fails``: it must fail, else it must not. ``timelines``: read them.
+
+        ``run_id``: another try of the run of that name.
+        """
+        self._monkeypatch.setenv("OPSGENIE_PROVIDER__ACCOUNTS", json.dumps(list(self.accounts)))
         run = Run()
-        self._run(run, timelines=timelines, params=params)
+        with self._monkeypatch.context() as patch:
+            if not timelines:
+                patch.setattr(account_module, "PARTS", account_module.PARTS[:-1])
+            self._run(run, run_id or uuid.uuid4().hex, params)
         if not fails and run.errors:
             raise run.errors[0][1]
         assert not fails or run.errors
         return run
 
-    def _run(self, run: Run, *, timelines: bool, params: dict[str, Any]) -> None:
-        prepared = self._task(run, PrepareWarehouseOperator, "prepare")
-        if prepared is None:
+    def _run(self, run: Run, run_id: str, given: dict[str, Any]) -> None:
+        prepare, sync = tasks()["prepare"], tasks()["sync"]
+        params = {name: prepare.dag.params[name] for name in prepare.dag.params} | given
+        ti = SimpleNamespace(
+            run_id=run_id, xcom_push=lambda key, value: run.outcomes.append(json.loads(json.dumps(value)))
+        )
+        context: Any = {"params": params, "run_id": run_id, "ti": ti}
+        try:
+            mapped = prepare.execute(context)
+        except Exception as error:
+            run.errors.append(("prepare", error))
             return
-        warehouse = {"postgres_conn_id": prepared["postgres_conn_id"]}
-        settings = warehouse | {"max_requests_per_minute": prepared["max_requests_per_minute"]}
-        for name in prepared["accounts"]:
-            self._task(run, OpsgenieValidateKeyOperator, "validate_key", opsgenie_conn_id=name, **settings)
-        accesses = run.outputs.get("validate_key", [])
-        try:
-            windows = plan_accounts(json.loads(json.dumps(accesses)), **warehouse, **params)
-        except Exception as error:
-            run.errors.append(("plan", error))
-            windows = []
-        for window in json.loads(json.dumps(windows)):
-            self._task(run, OpsgenieIncidentsToPostgresOperator, "incidents", **settings, **window)
-        for access in accesses:
-            each = settings | {"access": access}
-            kinds = ["services", "teams", "users"]
-            self._task(run, OpsgenieCatalogueToPostgresOperator, "catalogue", kinds=kinds, **each)
-            kinds = ["escalations"]
-            self._task(run, OpsgenieCatalogueToPostgresOperator, "escalations", kinds=kinds, **each)
-            history_days = str(params.get("history_days", 90))
-            self._task(run, OpsgenieOnCallToPostgresOperator, "on_call", history_days=history_days, **each)
-            if timelines:
-                self._task(run, OpsgenieTimelinesToPostgresOperator, "timelines", **each)
-        self._publish(run, warehouse)
-
-    def _task(self, run: Run, operator: Any, task_id: str, **arguments: Any) -> Any:
-        try:
-            output = operator(task_id=task_id, **arguments).execute({})
-        except Exception as error:
-            run.errors.append((task_id, error))
-            return None
-        # As XCom would carry it.
-        output = json.loads(json.dumps(output))
-        run.outputs.setdefault(task_id, []).append(output)
-        return output
-
-    def _publish(self, run: Run, warehouse: dict[str, Any]) -> None:
-        readers = ("incidents", "catalogue", "escalations", "on_call", "timelines")
-        outcomes = [run.outputs.get(name) for name in readers]
-        states = {name: "failed" for name, _ in run.errors}
-        ti = SimpleNamespace(dag_id="d", run_id="r", get_task_states=lambda **which: {"r": states})
-        run.outputs["publish"] = [
-            PublishSyncOperator(task_id="publish", outcomes=outcomes).execute({"ti": ti})
-        ]
-        try:
-            CompleteSyncOperator(task_id="complete", outcomes=outcomes, **warehouse).execute({"ti": ti})
-        except SyncFailedError as error:
-            run.errors.append(("complete", error))
+        for arguments in json.loads(json.dumps(mapped)):
+            try:
+                outcome = sync.operator_class(task_id="sync", **arguments).execute(context)
+            except PartsFailedError as error:
+                run.errors += error.errors.items()
+            except Exception as error:
+                run.errors.append(("sync", error))
+            else:
+                run.outcomes.append(json.loads(json.dumps(outcome)))
 
 
 def advance(account: Account, **by: float) -> None:

@@ -42,8 +42,8 @@ def _short(error: BaseException) -> str:
 def test_a_key_that_nobody_issued(sync: Sync, account: Account, warehouse: Warehouse) -> None:
     account.connect(key=OTHER_KEY)
     run = sync(fails=True)
-    assert isinstance(run.error("validate_key"), AuthenticationError)
-    text = _short(run.error("validate_key"))
+    assert isinstance(run.error("key"), AuthenticationError)
+    text = _short(run.error("key"))
     assert "401" in text
     assert "password" in text
     assert "region" in text
@@ -54,7 +54,7 @@ def test_a_key_that_nobody_issued(sync: Sync, account: Account, warehouse: Wareh
 def test_a_key_of_the_wrong_shape(sync: Sync, account: Account) -> None:
     account.connect(key="not-a-key")
     run = sync(fails=True)
-    text = _short(run.error("validate_key"))
+    text = _short(run.error("key"))
     assert "password" in text
     assert "not-a-key" not in text
 
@@ -62,14 +62,14 @@ def test_a_key_of_the_wrong_shape(sync: Sync, account: Account) -> None:
 def test_a_key_of_the_other_region(sync: Sync, account: Account) -> None:
     account.store.region = "eu"
     run = sync(fails=True)
-    assert "region" in _short(run.error("validate_key"))
+    assert "region" in _short(run.error("key"))
 
 
 def test_a_plan_without_incidents(sync: Sync, account: Account) -> None:
     account.store.plan = "Essentials"
     run = sync(fails=True)
-    assert isinstance(run.error("validate_key"), PlanError)
-    text = _short(run.error("validate_key"))
+    assert isinstance(run.error("key"), PlanError)
+    text = _short(run.error("key"))
     assert "402" in text
     assert "Standard" in text
 
@@ -77,8 +77,8 @@ def test_a_plan_without_incidents(sync: Sync, account: Account) -> None:
 def test_a_missing_connection(sync: Sync, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AIRFLOW_CONN_OPSGENIE_DEFAULT")
     run = sync(fails=True)
-    assert isinstance(run.error("validate_key"), ConnectionSettingsError)
-    text = _short(run.error("validate_key"))
+    assert isinstance(run.error("sync"), ConnectionSettingsError)
+    text = _short(run.error("sync"))
     assert "opsgenie_default" in text
     assert "AIRFLOW_CONN_OPSGENIE_DEFAULT" in text
 
@@ -90,14 +90,14 @@ def test_a_missing_connection(sync: Sync, monkeypatch: pytest.MonkeyPatch) -> No
 def test_an_incomplete_connection(sync: Sync, account: Account, fields: dict[str, Any], remedy: str) -> None:
     account.connect(**fields)
     run = sync(fails=True)
-    assert remedy in _short(run.error("validate_key"))
+    assert remedy in _short(run.error("sync"))
 
 
 def test_a_host_that_does_not_answer(sync: Sync, account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("opsgenie_provider.api.transport.MAX_ATTEMPTS", 2)
     account.connect(host=f"http://127.0.0.1:{_free_port()}")
     run = sync(fails=True)
-    text = _short(run.error("validate_key"))
+    text = _short(run.error("key"))
     assert "host of the connection" in text
 
 
@@ -137,8 +137,8 @@ def test_a_setting_that_cannot_be(sync: Sync, monkeypatch: pytest.MonkeyPatch) -
 )
 def test_bounds_that_cannot_be(sync: Sync, params: dict[str, str], remedy: str) -> None:
     run = sync(fails=True, **params)
-    assert isinstance(run.error("plan"), ValueError)
-    assert remedy in _short(run.error("plan"))
+    assert isinstance(run.error("incidents"), ValueError)
+    assert remedy in _short(run.error("incidents"))
 
 
 def test_a_team_key_brings_what_it_sees(sync: Sync, account: Account, warehouse: Warehouse) -> None:
@@ -147,10 +147,10 @@ def test_a_team_key_brings_what_it_sees(sync: Sync, account: Account, warehouse:
     key = store.keys[OTHER_KEY] = Key("team", frozenset({READ, CONFIG}), team=team.id)
     account.connect(key=OTHER_KEY)
 
-    run = sync()
+    sync()
 
-    [access] = run.outputs["validate_key"]
-    assert any("team" in note for note in access["notes"])
+    [checked] = warehouse.table("opsgenie_keys")
+    assert any("team" in note for note in checked["notes"])
     seen = [one for one in history(store) if store.sees(key, one)]
     assert differences(warehouse, incident_tables(seen)) == []
     expected = catalogue_tables(store)
@@ -168,10 +168,11 @@ def test_a_key_without_configuration_access(
 
     run = sync()
 
-    [access] = run.outputs["validate_key"]
-    assert any("Configuration Access" in note for note in access["notes"])
-    skipped = {task for task, found in run.outputs.items() if any("skipped" in (one or {}) for one in found)}
-    assert {"catalogue", "escalations", "on_call", "timelines"} <= skipped
+    [checked] = warehouse.table("opsgenie_keys")
+    assert any("Configuration Access" in note for note in checked["notes"])
+    [outcome] = run.outcomes
+    lists = {"services", "teams", "users", "escalations", "schedules"}
+    assert {*lists, "timelines"} == set(outcome["skipped_parts"])
     assert differences(warehouse, incident_tables(history(store), timelines=False)) == []
     assert not any(warehouse.table(name) for name in ("opsgenie_services", "opsgenie_schedules"))
 
@@ -218,8 +219,7 @@ def test_one_wrong_key_does_not_harm_the_other_account(
 
     run = sync(fails=True)
 
-    assert [task for task, _ in run.errors] == ["validate_key", "complete"]
-    assert "validate_key" in _short(run.error("complete"))
+    assert [part for part, _ in run.errors] == ["key"]
     expected = incident_tables(history(other.store), account=other.name)
     assert differences(warehouse, expected, account=other.name) == []
     assert {row["account"] for row in warehouse.table("opsgenie_incidents")} == {"opsgenie_eu"}
@@ -227,7 +227,7 @@ def test_one_wrong_key_does_not_harm_the_other_account(
 
 def _spoken(run: Run) -> str:
     errors = "".join(f"{error!r} {error.__cause__!r} {error.__context__!r}" for _, error in run.errors)
-    return json.dumps(run.outputs) + errors
+    return json.dumps(run.outcomes) + errors
 
 
 def test_the_key_is_nowhere_to_be_seen(

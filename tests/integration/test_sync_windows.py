@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 
 import pytest
 
-import sync_harness
-from opsgenie_provider import planning
-from opsgenie_provider.api import transport
+from opsgenie_provider.api import transport, windows
 from sandbox.instants import DAY, MINUTE, Clock, to_datetime
 from sandbox.opsgenie import Store
 from sandbox.opsgenie.seed import bulk
@@ -54,9 +53,8 @@ def test_a_first_run_with_a_part_leaves_the_rest_to_the_next(
     sync(timelines=False, since=(now - timedelta(days=5)).isoformat())
     assert not_as_in(account.store, warehouse, now - timedelta(days=5), now) == []
 
-    run = sync(timelines=False)
+    sync(timelines=False)
 
-    assert run.outputs["incidents"][0]["part_of"] == 1
     assert not_as_in(account.store, warehouse, now - timedelta(days=90), now) == []
     assert watermark(warehouse) == now.replace(microsecond=now.microsecond // 1000 * 1000)
 
@@ -71,41 +69,48 @@ def test_more_or_less_history_later(
     assert not_as_in(account.store, warehouse, now - timedelta(days=95), now) == []
 
 
-def _fail_before(account: Account, instant: datetime) -> None:
-    """Lists of incidents created before an instant fail for good."""
-
-    def hook(path: str, count: int) -> int | None:
-        if "createdAt+%3E%3D+" not in path:
-            return None
-        since = int(path.partition("createdAt+%3E%3D+")[2].split("+")[0])
-        return 503 if since < instant.timestamp() * 1000 else None
-
-    account.meddler.hook = hook
-
-
-def test_the_watermark_does_not_jump_over_a_window_that_failed(
-    sync: Sync, account: Account, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+def test_another_try_reads_only_what_the_first_one_left(
+    warehouse: Warehouse, accounts: Accounts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The watermark stops before what failed, and neither windows nor lists are read twice in a run."""
     monkeypatch.setattr(transport, "_backoff", lambda state: 0.01)
-    monkeypatch.setattr(planning, "WINDOW", timedelta(days=20))
-    now = to_datetime(account.store.clock())
-    beginning = now - timedelta(days=90)
-    _fail_before(account, now - timedelta(days=75))
+    monkeypatch.setattr(windows, "REACHABLE", 200)
+    monkeypatch.setattr(windows, "_SPLIT_TO", 150)
+    store = bulk(600)
+    account = accounts.add("opsgenie_default", store)
+    sync = Sync(warehouse, [account], monkeypatch)
+    now = to_datetime(store.clock())
+    middle = int((now - timedelta(days=40)).timestamp() * 1000)
 
-    run = sync(timelines=False, fails=True)
+    def fail_late_windows(path: str, count: int) -> int | None:
+        since = re.search(r"createdAt\+%3E%3D\+(\d+)", path)
+        return 503 if since and int(since[1]) > middle and "offset=100&" in path else None
 
-    assert len(run.outputs["incidents"]) == 4
-    assert not_as_in(account.store, warehouse, now - timedelta(days=70), now) == []
+    account.meddler.hook = fail_late_windows
+    run = sync(timelines=False, fails=True, history_days=91, run_id="the run")
+    assert [part for part, _ in run.errors] == ["incidents"]
+    assert run.outcomes[0]["stored"]
+    stored = warehouse.value("select count(*) from staging.opsgenie_incidents")
+    assert 100 < stored < 500
     mark = watermark(warehouse)
     assert mark is not None
-    assert abs(mark - beginning) < timedelta(seconds=1)
+    assert now - timedelta(days=85) < mark < now - timedelta(days=15)
+    first = set(account.pages())
     account.meddler.hook = lambda path, count: None
-    advance(account, hours=1)
+    account.app.log.clear()
+    advance(account, minutes=1)
 
-    sync(timelines=False)
+    sync(timelines=False, history_days=91, run_id="the run")
 
-    assert not_as_in(account.store, warehouse, beginning, now) == []
-    assert abs(watermark(warehouse) - now - timedelta(hours=1)) < timedelta(seconds=1)  # type: ignore[operator]
+    paths = {request.path for request in account.requests}
+    assert paths == {"/v1/incidents"}
+    oldest = min(int(query.split()[2]) for query, _ in account.pages())
+    assert oldest == int(mark.timestamp() * 1000)
+    assert len(account.pages()) < len(first)
+    assert not_as_in(store, warehouse, now - timedelta(days=91), now) == []
+    assert abs(watermark(warehouse) - now) < timedelta(seconds=1)  # type: ignore[operator]
+    # The run is complete: the next one begins at the beginning.
+    assert warehouse.table("sync_progress") == []
 
 
 def test_a_later_window_that_succeeds_alone_does_not_move_the_watermark(
@@ -148,21 +153,6 @@ def test_a_part_of_the_history_moves_no_watermark_past_older_changes(
 
     query = "select message from staging.opsgenie_incidents where incident_id = %s"
     assert warehouse.value(query, old.id) == "edited"
-
-
-def test_windows_that_end_in_another_order_move_the_watermark_to_the_end(
-    sync: Sync, account: Account, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    plan = sync_harness.plan_accounts
-    monkeypatch.setattr(sync_harness, "plan_accounts", lambda *keys, **params: plan(*keys, **params)[::-1])
-
-    run = sync(timelines=False, history_days=300)
-
-    assert len(run.outputs["incidents"]) == 4
-    now = to_datetime(account.store.clock())
-    assert abs(watermark(warehouse) - now) < timedelta(seconds=1)  # type: ignore[operator]
-    ahead = warehouse.value("select read_ahead::text from staging.sync_state where watermark_at is not null")
-    assert ahead == "{}"
 
 
 def test_25000_incidents_of_which_120_share_a_second(

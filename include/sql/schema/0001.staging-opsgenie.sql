@@ -218,5 +218,22 @@ create table staging.opsgenie_keys (
     account text primary key,
     key_reach text not null,
     notes text[] not null,
-    checked_at timestamptz not null
+    checked_at timestamptz not null,
+    key_hash text,
+    configuration boolean,
+    limits jsonb
+);
+
+comment on column staging.opsgenie_keys.key_hash is
+'A short hash of the key and its host; null: to be validated by the next run, whatever checked_at says.';
+
+-- What a run has done of an account so far: another try of its task continues from there. No row: the
+-- account's last run is complete.
+create table staging.sync_progress (
+    account text primary key,
+    run_id text not null,
+    plan jsonb,
+    incidents_read tstzmultirange not null default '{}',
+    steps_done text[] not null default '{}',
+    rows_changed bigint not null default 0
 );

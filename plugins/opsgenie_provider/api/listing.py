@@ -2,7 +2,7 @@
 
 Offsets count from the start of a list: one item that is deleted between two pages moves every later
 one up, and one of them is listed on neither page. A count that does not match shows it; where the
-service gives none, a second read does.
+service gives none, pages that overlap by an item do, or else a second read.
 """
 
 from __future__ import annotations
@@ -55,23 +55,30 @@ def identity(item: Raw) -> str | bytes:
         return bytes(item)
 
 
-def read_whole(pages: Callable[[], Iterable[ListPage]], what: str) -> Listing:
+def read_whole(pages: Callable[[], Iterable[ListPage]], what: str, *, overlapping: bool = False) -> Listing:
     """Read a list until it held still, at most a few times.
 
     :param pages: starts a read of the list.
     :param what: the list's name, for the log.
+    :param overlapping: each page begins with the last item of the page before, unless the list moved.
     """
     seen: dict[str | bytes, Raw] = {}
     before: set[str | bytes] | None = None
     for _ in range(_READS_OF_A_MOVING_LIST):
         found: dict[str | bytes, Raw] = {}
         totals: list[int | None] = []
+        linked = overlapping
+        last: str | bytes | None = None
         for page in pages():
-            found |= {identity(item): item for item in page.items}
+            ids = [identity(item) for item in page.items]
+            linked = linked and (last is None or ids[:1] == [last])
+            last = ids[-1] if ids else None
+            found |= zip(ids, page.items, strict=True)
             totals.append(page.total)
         counts = set(totals)
         # A single page is one moment of the list.
-        if counts == {len(found)} or (counts == {None} and (len(totals) == 1 or found.keys() == before)):
+        held_still = len(totals) == 1 or linked or found.keys() == before
+        if counts == {len(found)} or (counts == {None} and held_still):
             return Listing(list(found.values()), complete=True)
         before = set(found)
         seen |= found

@@ -45,6 +45,8 @@ READ_TIMEOUT = 30.0
 MAX_ATTEMPTS = 8
 # A 429 is not a failure but a request for patience; it ends only when patience does.
 MAX_SECONDS_OF_429 = 900.0
+# What a key is told that may not do something: what was known of its rights may hold no longer.
+DENIED = (401, 402, 403)
 _MOVED = (301, 302, 307, 308)
 _backoff = wait_random_exponential(multiplier=0.3, max=20)
 
@@ -151,6 +153,7 @@ class Transport:
         self.dialect = dialect
         self.requests_sent = 0
         self.requests_refused = 0
+        self.requests_denied = 0
         self._session = session
         self._auth = auth
         self._timeout = timeout
@@ -248,6 +251,9 @@ class Transport:
             if retry_after <= MAX_SECONDS_OF_429 and not throttle.quota:
                 self.limiter.refused(domain, wait=retry_after, period=throttle.period)
         kind = error_class(status)
+        if status in DENIED and not throttled:
+            with self._counting:
+                self.requests_denied += 1
         if throttled:
             kind = QuotaError if throttle.quota else RateLimitError
         elif status in _MOVED:

@@ -13,8 +13,8 @@ from opsgenie_provider.migration.importer import Importer
 from opsgenie_provider.migration.ledger import UNFINISHED, Entry, Ledger
 from opsgenie_provider.migration.lookup import SETTLE_SECONDS, Lookup
 from opsgenie_provider.migration.payloads import differences
-from opsgenie_provider.operators.base import Progress
 from opsgenie_provider.operators.migration_base import MigrationFailedError, MigrationOperator
+from opsgenie_provider.progress import Progress
 
 # One incident that OpsGenie refuses is no reason to stop; several in a row are.
 _CANARIES = 3

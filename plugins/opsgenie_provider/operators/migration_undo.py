@@ -11,9 +11,9 @@ from opsgenie_provider.hooks.base import ConnectionSettingsError
 from opsgenie_provider.hooks.opsgenie_import import IMPORT_THREADS
 from opsgenie_provider.migration.ledger import Entry
 from opsgenie_provider.migration.undo import delete_incident
-from opsgenie_provider.operators.base import Progress
 from opsgenie_provider.operators.migration_base import MigrationFailedError, MigrationOperator
 from opsgenie_provider.operators.migration_import import ImportOperator
+from opsgenie_provider.progress import Progress
 
 _LISTED = 20
 

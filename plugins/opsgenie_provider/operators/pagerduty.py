@@ -24,8 +24,9 @@ from opsgenie_provider.api.pagerduty_windows import LONGEST, PagerdutyWindows, P
 from opsgenie_provider.api.windows import THREADS, in_parallel
 from opsgenie_provider.hooks.pagerduty import PagerdutyHook
 from opsgenie_provider.hooks.warehouse import warehouse
-from opsgenie_provider.operators.base import Outcome, Progress
+from opsgenie_provider.operators.base import Outcome
 from opsgenie_provider.planning import parse_instant
+from opsgenie_provider.progress import Progress
 from opsgenie_provider.rows.fields import UnreadablePayloadError
 from opsgenie_provider.rows.pagerduty import named_rows, pagerduty_incident_row
 from opsgenie_provider.rows.parts import Rejected
@@ -166,7 +167,7 @@ class PagerdutyToPostgresOperator(BaseOperator):
                     connection, self.account, [(table, partial(named_rows, account=self.account))]
                 )
                 snapshot.add(listed.items)
-                snapshot.merge(prune=absence.is_fact(reach=_REACH, complete=listed.complete))
+                snapshot.merge(may_prune=partial(absence.is_fact, reach=_REACH, complete=listed.complete))
                 count += self._keep_rejected(connection, f"pagerduty_{name}", snapshot.rejected)
         priorities = self._listed("priorities")
         if priorities is not None:
