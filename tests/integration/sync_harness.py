@@ -24,8 +24,6 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from opsgenie_provider.sync import account as account_module
-from opsgenie_provider.sync import on_call as on_call_module
-from opsgenie_provider.sync import plan as plan_module
 from opsgenie_provider.sync.account import PartsFailedError
 from sandbox.gateway import Gateway, LoggedRequest
 from sandbox.instants import to_datetime
@@ -203,8 +201,7 @@ class Sync:
             def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
                 return to_datetime(first.store.clock()).astimezone(tz)
 
-        for module in (plan_module, on_call_module):
-            monkeypatch.setattr(module, "datetime", AtTheStandIns)
+        monkeypatch.setattr(account_module, "datetime", AtTheStandIns)
         self._monkeypatch = monkeypatch
 
     def __call__(

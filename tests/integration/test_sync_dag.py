@@ -86,7 +86,8 @@ def test_first_and_second_run(dag: DAG, live: Account, warehouse: Warehouse) -> 
     run = dag.test()
 
     assert run.state == DagRunState.SUCCESS
-    assert states(run) == {task.task_id: Counter(success=1) for task in dag.tasks}
+    assert states(run) == {name: Counter(success=1) for name in ("prepare", "sync", "publish", "complete")}
+    assert asset_events(run) == ["staging.opsgenie"]
     expected = incident_tables(history(live.store)) | catalogue_tables(live.store)
     assert differences(warehouse, expected) == []
     assert warehouse.value("select count(*) from staging.opsgenie_on_call_periods") > 100
@@ -99,7 +100,7 @@ def test_first_and_second_run(dag: DAG, live: Account, warehouse: Warehouse) -> 
     assert run.logical_date is None
     after = warehouse.versions()
     assert {name for name in KEYS if after[name] != before[name]} <= {"opsgenie_on_call_periods"}
-    assert len(live.requests) <= len(live.store.schedules) + 1 + 15
+    assert len(live.requests) <= len(live.store.schedules) + 8
     assert {request.method for request in live.requests} == {"GET"}
 
 
@@ -122,10 +123,12 @@ def test_two_accounts_of_which_one_has_a_wrong_key(
 
     assert run.state == DagRunState.FAILED
     found = states(run)
-    assert found["validate_key"] == Counter(success=1, failed=1)
-    assert found["complete"] == Counter(failed=1)
-    others = set(found) - {"validate_key", "complete"}
-    assert all(found[task] == Counter(success=1) for task in others), found
+    assert found == {
+        "prepare": Counter(success=1),
+        "sync": Counter(success=1, failed=1),
+        "publish": Counter(success=1),
+        "complete": Counter(upstream_failed=1),
+    }
     expected = incident_tables(history(other.store), account=other.name)
     expected |= catalogue_tables(other.store, account=other.name)
     assert differences(warehouse, expected, account=other.name) == []
@@ -133,7 +136,7 @@ def test_two_accounts_of_which_one_has_a_wrong_key(
     assert asset_events(run) == ["staging.opsgenie"]
     output = capfd.readouterr()
     spoken = caplog.text + output.out + output.err
-    assert "1 task failed: validate_key" in spoken
+    assert "opsgenie_default: key failed" in spoken
     assert "check the password of the connection" in spoken
     with create_session() as session:
         spoken += str(session.execute(select(XComModel.value)).all())
@@ -147,20 +150,53 @@ def test_a_since_after_until_fails_the_run(
 ) -> None:
     run = dag.test(run_conf={"since": "2024-03-02", "until": "2024-03-01"})
     assert run.state == DagRunState.FAILED
-    assert states(run)["plan"] == Counter(failed=1)
-    # The windows could not be mapped; what does not need them was stored.
-    assert states(run)["incidents"] == Counter(upstream_failed=1)
+    assert states(run)["sync"] == Counter(failed=1)
+    # What the bounds are not for was stored.
     assert asset_events(run) == ["staging.opsgenie"]
     output = capfd.readouterr()
     assert "Swap them" in caplog.text + output.out + output.err
 
 
-def test_a_run_in_which_nothing_was_read_leaves_the_metrics_alone(
+def test_a_run_that_stores_nothing_leaves_the_metrics_alone(
     dag: DAG, live: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """All accounts fail before anything was stored; then even the settings are wrong."""
+    live.connect(key=CANARY)
+    run = dag.test()
+    assert run.state == DagRunState.FAILED
+    assert states(run) == {
+        "prepare": Counter(success=1),
+        "sync": Counter(failed=1),
+        "publish": Counter(skipped=1),
+        "complete": Counter(upstream_failed=1),
+    }
+    assert asset_events(run) == []
+
     monkeypatch.setenv("OPSGENIE_PROVIDER__DIRECTION", "sideways")
     run = dag.test()
     assert run.state == DagRunState.FAILED
-    assert states(run)["prepare"] == Counter(failed=1)
-    assert states(run)["publish"] == Counter(skipped=1)
+    assert states(run) == {
+        "prepare": Counter(failed=1),
+        "sync": Counter(upstream_failed=1),
+        "publish": Counter(skipped=1),
+        "complete": Counter(upstream_failed=1),
+    }
     assert asset_events(run) == []
+
+
+def test_a_process_that_dies_fails_the_run_and_what_it_stored_reaches_the_metrics(
+    dag: DAG, live: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says nothing about what it stored."""
+
+    def die(*arguments: object, **more: object) -> None:
+        raise SystemExit(1)
+
+    monkeypatch.setattr("opsgenie_provider.sync.account.sync_timelines", die)
+
+    run = dag.test()
+
+    assert run.state == DagRunState.FAILED
+    assert states(run)["sync"] == Counter(failed=1)
+    assert states(run)["publish"] == Counter(success=1)
+    assert asset_events(run) == ["staging.opsgenie"]

@@ -10,9 +10,7 @@ import pytest
 from migration_harness import ACCOUNT, Migration
 
 from opsgenie_provider.dora.refresh import refresh
-from opsgenie_provider.operators.incidents import OpsgenieIncidentsToPostgresOperator
-from opsgenie_provider.operators.key import OpsgenieValidateKeyOperator
-from opsgenie_provider.operators.plan import plan_accounts
+from opsgenie_provider.operators.opsgenie import SyncAccountOperator
 from opsgenie_provider.settings import load_settings
 from sandbox.opsgenie.store import SYNC_KEY
 
@@ -34,9 +32,7 @@ def dora(migration: Migration, *, full: bool) -> list[dict[str, Any]]:
 
 
 def sync() -> None:
-    access = OpsgenieValidateKeyOperator(task_id="validate_key").execute({})
-    for window in plan_accounts([access], "postgres_default"):
-        OpsgenieIncidentsToPostgresOperator(task_id="incidents", **window).execute({})
+    SyncAccountOperator(task_id="sync").execute({})
 
 
 def test_the_trend_does_not_move(migration: Migration, monkeypatch: pytest.MonkeyPatch) -> None:

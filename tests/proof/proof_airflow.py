@@ -30,8 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DAGS = ("opsgenie_sync", "deployments_sync", "dora_metrics", "pagerduty_migration")
 # Where the package asks what time it is; a test may give one of them another answer.
 CLOCKS = {
-    "plan": "opsgenie_provider.operators.plan",
-    "on_call": "opsgenie_provider.operators.on_call",
+    "sync": "opsgenie_provider.sync.account",
     "github": "opsgenie_provider.operators.deployments",
     "extract": "opsgenie_provider.operators.pagerduty",
     "imported": "opsgenie_provider.migration.search",
@@ -95,6 +94,9 @@ class _TaskInstance:
 
     def __init__(self, outputs: Outputs, map_index: int = -1) -> None:
         self.outputs, self.map_index = outputs, map_index
+
+    def xcom_push(self, *, key: str, value: Any) -> None:
+        """What a task says before it fails is not asked for: a run here ends with a failure."""
 
     def xcom_pull(self, *, task_ids: str, key: str, **anything: Any) -> Any:
         output = self.outputs[task_ids]

@@ -27,7 +27,7 @@ from proof_world import World, imported
 # What a task did, as opposed to what it made: a try that goes on from another has less to do.
 _COUNTS = {
     "requests", "rows_changed", "deleted", "rejected", "incidents", "schedules", "seconds", "full", "reason",
-    "touched_incidents", "touched_deployments",
+    "touched_incidents", "touched_deployments", "timelines", "refused", "stored",
 }  # fmt: skip
 # A canary that is there already is not sent again: the next one is, so that only the end is the same.
 FOLLOWED_BY = {"pagerduty_migration.canary": ("import", "verify"), "pagerduty_migration.import": ("verify",)}

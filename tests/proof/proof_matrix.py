@@ -18,16 +18,9 @@ KINDS = {
 }
 TASKS = {
     "opsgenie_sync.prepare": "builds",
-    "opsgenie_sync.accounts": "computes",
-    "opsgenie_sync.validate_key": "asks and writes",
-    "opsgenie_sync.plan": "writes",
-    "opsgenie_sync.incidents": "loads",
-    "opsgenie_sync.catalogue": "loads",
-    "opsgenie_sync.escalations": "loads",
-    "opsgenie_sync.on_call": "loads",
-    "opsgenie_sync.timelines": "loads",
+    "opsgenie_sync.sync": "loads",
     "opsgenie_sync.publish": "computes",
-    "opsgenie_sync.complete": "writes",
+    "opsgenie_sync.complete": "computes",
     "deployments_sync.prepare": "builds",
     "deployments_sync.repositories": "computes",
     "deployments_sync.github": "loads",
@@ -62,8 +55,7 @@ TASKS = {
 }
 # The tasks that ask what time it is, by the name of the clock (``proof_airflow.CLOCKS``) that they ask.
 CLOCK_OF = {
-    "opsgenie_sync.plan": "plan",
-    "opsgenie_sync.on_call": "on_call",
+    "opsgenie_sync.sync": "sync",
     "deployments_sync.github": "github",
     "pagerduty_migration.extract": "extract",
     "pagerduty_migration.canary": "imported",

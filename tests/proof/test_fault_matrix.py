@@ -13,6 +13,7 @@ import proof_airflow
 from hurry import hurry, next_hangs
 from opsgenie_provider.api.errors import ApiError
 from opsgenie_provider.operators.migration_base import MigrationFailedError
+from opsgenie_provider.sync.account import PartsFailedError
 from opsgenie_provider.warehouse.connection import WarehouseUnavailableError
 from proof_case import Case, Nursery, eventually_idle
 from proof_matrix import CLOCK_OF, FAULTS, HTTP, KINDS, TASKS, TRIED, why_not
@@ -97,7 +98,8 @@ def test_a_service_that_breaks_down_in_the_middle(
     if task in FAILS_FOR_A_PERSON:
         assert isinstance(error, MigrationFailedError | ApiError)
     elif task not in CARRIES_ON:
-        assert isinstance(error, ApiError)
+        causes = error.errors.values() if isinstance(error, PartsFailedError) else [error]
+        assert all(isinstance(cause, ApiError) for cause in causes)
         assert it.may_be_tried_again(error)
     app.faults.clear()
     eventually_idle(world, lambda: time.sleep(0.01))

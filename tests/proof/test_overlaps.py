@@ -92,9 +92,9 @@ def in_turn(world: World, warehouse: str, runs: tuple[Run, ...]) -> Dump:
     ("before", "runs", "expected"),
     [
         pytest.param("empty", (HOURLY, HOURLY), (HOURLY,), id="two first syncs"),
-        pytest.param("opsgenie_sync.accounts", (HOURLY, HOURLY), (HOURLY,), id="two hourly syncs"),
+        pytest.param("opsgenie_sync.sync", (HOURLY, HOURLY), (HOURLY,), id="two hourly syncs"),
         pytest.param(
-            "opsgenie_sync.accounts", (HOURLY, BY_HAND), (BY_HAND,), id="a full one by hand meanwhile"
+            "opsgenie_sync.sync", (HOURLY, BY_HAND), (BY_HAND,), id="a full one by hand meanwhile"
         ),
         pytest.param("empty", (DEPLOYS, DEPLOYS), (DEPLOYS,), id="two first deployment syncs"),
         pytest.param(
@@ -129,7 +129,7 @@ def test_everything_at_once(
     world: World, story: Story, children: Nursery, database: Any, tmp_path: Path
 ) -> None:
     """All four DAGs, each twice; then the metrics once more, for what came after they looked."""
-    template = story.steps["opsgenie_sync.accounts"].before
+    template = story.steps["opsgenie_sync.sync"].before
     world.serve(**copy.deepcopy(story.late))
     right = in_turn(world, database(template), (BY_HAND, DEPLOYS, MIGRATE, METRICS))
 

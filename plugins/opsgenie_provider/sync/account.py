@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from functools import partial
 from typing import TypedDict
 
@@ -87,7 +88,8 @@ def sync_account(
     with warehouse.lock(account) as connection:
         progress = RunProgress(connection, account, run_id)
         key = Key(connection, account, reader)
-        run = AccountRun(account, reader, params, connection, executor, key, progress)
+        now = datetime.now(UTC)
+        run = AccountRun(account, reader, params, connection, executor, key, progress, now)
         return _AccountSync(run).perform()
 
 

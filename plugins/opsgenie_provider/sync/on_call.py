@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from msgspec import Raw
 
@@ -63,7 +63,7 @@ class _Periods:
     def __init__(self, run: AccountRun, schedules: Listing) -> None:
         self._run = run
         self._schedules = schedules
-        self._now = datetime.now(UTC)
+        self._now = run.now
         self._coverage = on_call_coverage(run.connection, run.account)
         self._rejected: Rejected = []
 

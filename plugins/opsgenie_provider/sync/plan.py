@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from opsgenie_provider.planning import Known, Plan, parse_instant, plan_reads
 from opsgenie_provider.sync.run import AccountRun
 from opsgenie_provider.warehouse.connection import Connection
@@ -25,7 +23,7 @@ def plan_account(run: AccountRun) -> Plan:
     with run.transaction() as connection:
         plan = plan_reads(
             _known(connection, account),
-            now=datetime.now(UTC),
+            now=run.now,
             since=parse_instant(params.since, "since"),
             until=parse_instant(params.until, "until"),
             full_refresh=params.full_refresh,

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import NamedTuple
 
 from opsgenie_provider.api.listing import Listing
@@ -42,6 +43,7 @@ class AccountRun:
 
     :param connection: in autocommit; it holds the account's lock.
     :param executor: runs requests beside the work on the warehouse.
+    :param now: when this try began, by our clock.
     :param listings: the lists that were asked for at the start, by name.
     """
 
@@ -52,6 +54,7 @@ class AccountRun:
     executor: ThreadPoolExecutor
     key: Key
     progress: RunProgress
+    now: datetime
     listings: dict[str, Future[Listing]] = field(default_factory=dict)
 
     @contextmanager
