@@ -22,8 +22,8 @@ from opsgenie_provider.api.errors import PlanError
 from opsgenie_provider.api.listing import Listing
 from opsgenie_provider.api.pagerduty import PAGE_SIZE, PagerdutyClient
 from opsgenie_provider.api.pagerduty_windows import MAX_WINDOW, PagerdutyWindows, Part
-from opsgenie_provider.operators.base import Progress
 from opsgenie_provider.planning import parse_instant
+from opsgenie_provider.progress import Progress
 from opsgenie_provider.rows.fields import UnreadablePayloadError
 from opsgenie_provider.rows.pagerduty import named_rows, pagerduty_incident_row
 from opsgenie_provider.rows.parts import Rejected
@@ -148,7 +148,7 @@ class PagerdutyReader:
                     connection, self.account, [(table, partial(named_rows, account=self.account))]
                 )
                 snapshot.add(listed.items)
-                snapshot.merge(prune=absence.is_fact(reach=_REACH, complete=listed.complete))
+                snapshot.merge(may_prune=partial(absence.is_fact, reach=_REACH, complete=listed.complete))
                 count += self._keep_rejected(connection, f"pagerduty_{name}", snapshot.rejected)
         priorities = self._listed("priorities")
         if priorities is not None:

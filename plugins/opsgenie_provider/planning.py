@@ -1,22 +1,18 @@
-"""Which incidents a run reads: pure functions from the stored sync state to time windows."""
+"""Which incidents a run reads: pure functions from what is known to a plan."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 # Every run reads this much again, for late search indexing, clock skew and late edits.
 TRAILING = timedelta(hours=48)
 # How far the service's clock and ours may differ when asking for changes since our last read.
 CLOCK_MARGIN = timedelta(hours=1)
 FULL_READ_EVERY = timedelta(hours=23, minutes=30)
-# One mapped task reads one window; a larger window has fewer, longer tasks.
-WINDOW = timedelta(days=91)
-# Per run, for all accounts together: Airflow maps a task at most 1,024 times (core.max_map_length),
-# and each mapped task costs seconds of start-up. A longer history has longer windows.
-MOST_WINDOWS = 64
-# Searches take Unix milliseconds, and no incident is older.
+# The search counts in Unix milliseconds, and nothing is older.
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -36,18 +32,34 @@ class Known:
 
 @dataclass(frozen=True)
 class Plan:
-    """What to read from an account.
+    """What to read of an account: the incidents created in [since, until).
 
-    :param windows: [since, until) on createdAt, ascending and contiguous.
-    :param whole_history: whether the windows cover everything that this warehouse keeps of the account.
-    :param changed_from: together with ``changed_since``: also read the incidents created from here up to
-        the first window that changed since ``changed_since``.
+    :param whole_history: whether they are all that the account has, as far as this warehouse goes.
+    :param changed_since: also read what changed since then among the incidents created from
+        ``changed_from`` up to ``since``.
     """
 
-    windows: list[tuple[datetime, datetime]]
+    since: datetime
+    until: datetime
     whole_history: bool = False
     changed_from: datetime | None = None
     changed_since: datetime | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The plan as plain JSON."""
+        return {
+            name: value.isoformat() if isinstance(value, datetime) else value
+            for name, value in vars(self).items()
+        }
+
+    @classmethod
+    def from_json(cls, plan: Mapping[str, Any]) -> Plan:
+        """What ``as_json`` made."""
+        fields: dict[str, Any] = {
+            name: datetime.fromisoformat(value) if isinstance(value, str) else value
+            for name, value in plan.items()
+        }
+        return cls(**fields)
 
 
 def parse_instant(value: str | None, name: str) -> datetime | None:
@@ -75,18 +87,15 @@ def plan_reads(
     until: datetime | None = None,
     full_refresh: bool = False,
     history_days: int = 90,
-    accounts: int = 1,
 ) -> Plan:
-    """The windows of a run.
+    """What a run reads.
 
     The first run, and one run a day, reads the whole history. A run with ``since`` or ``until`` reads
     only that range. Any other run reads new incidents, a trailing window, and changes to older incidents.
 
-    :param accounts: how many accounts share the tasks of the run.
     :raises ValueError: ``since`` is not before ``until``, or ``history_days`` goes back before the year 1.
     """
-    at_most = max(1, MOST_WINDOWS // accounts)
-    # Never after the watermark: a read that begins after it would leave a gap, so it could not advance.
+    # Not after the watermark: a read that begins behind it could never move it on.
     beginning = min(_days_before(now, history_days), known.oldest or now, known.watermark or now)
     if since or until:
         since, until = max(since or beginning, EPOCH), min(until or now, now)
@@ -95,13 +104,14 @@ def plan_reads(
                 f"since ({since.isoformat()}) is not before until ({until.isoformat()}, at most now). "
                 "Swap them or leave one out."
             )
-        return Plan(split_range(since, until, at_most))
-    full_read_due = known.full_read_at is None or now - known.full_read_at >= FULL_READ_EVERY
-    if full_refresh or full_read_due or known.watermark is None:
-        return Plan(split_range(beginning, now, at_most), whole_history=True)
+        return Plan(since, until)
+    due = known.full_read_at is None or now - known.full_read_at >= FULL_READ_EVERY
+    if full_refresh or due or known.watermark is None:
+        return Plan(beginning, now, whole_history=True)
     last_read = min(known.watermark, now)
     return Plan(
-        split_range(max(beginning, last_read - TRAILING), now, at_most),
+        max(beginning, last_read - TRAILING),
+        now,
         changed_from=beginning,
         changed_since=last_read - CLOCK_MARGIN,
     )
@@ -115,18 +125,3 @@ def _days_before(now: datetime, days: int) -> datetime:
             f"history_days: {days} days ago is before the year 1. Use {(now - EPOCH).days} or less, which "
             "reaches back to 1970."
         ) from None
-
-
-def split_range(
-    since: datetime, until: datetime, at_most: int = MOST_WINDOWS
-) -> list[tuple[datetime, datetime]]:
-    """[since, until) as windows that tasks are mapped over.
-
-    :param at_most: the largest number of windows; a longer history has longer windows.
-    """
-    # Whole seconds, rounded up, so that rounding does not add a tiny last window.
-    length = max(WINDOW, timedelta(seconds=math.ceil((until - since) / timedelta(seconds=at_most))))
-    edges = [since]
-    while until - edges[-1] > length:
-        edges.append(edges[-1] + length)
-    return list(zip(edges, [*edges[1:], until], strict=True))

@@ -29,7 +29,10 @@ def is_permanent(error: BaseException) -> bool:
     import psycopg
 
     from opsgenie_provider.api.errors import ApiStatusError, CrowdedSecondError, ForeignHostError
+    from opsgenie_provider.sync.account import PartsFailedError
 
+    if isinstance(error, PartsFailedError):
+        return all(map(is_permanent, error.errors.values()))
     permanent = (ApiStatusError, ForeignHostError, CrowdedSecondError, ValueError, psycopg.DatabaseError)
     if _asks_for_patience(error) or isinstance(error, psycopg.OperationalError):
         return False
@@ -38,6 +41,11 @@ def is_permanent(error: BaseException) -> bool:
 
 def requested_wait(error: BaseException) -> timedelta | None:
     """How long the service asked to wait; None: it did not say."""
+    from opsgenie_provider.sync.account import PartsFailedError
+
+    if isinstance(error, PartsFailedError):
+        waits = [wait for part in error.errors.values() if (wait := requested_wait(part)) is not None]
+        return max(waits, default=None)
     seconds = getattr(error, "retry_after", None) if _asks_for_patience(error) else None
     return None if seconds is None else timedelta(seconds=seconds)
 
@@ -58,7 +66,7 @@ if RetryPolicy is not None:
         ) -> RetryDecision:
             if is_permanent(exception):
                 return RetryDecision.fail(reason="permanent error, not retried")
-            if _asks_for_patience(exception):
+            if _asks_for_patience(exception) or requested_wait(exception):
                 return RetryDecision.retry(
                     requested_wait(exception), reason=str(exception).partition(" to ")[0]
                 )

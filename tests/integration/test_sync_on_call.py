@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from opsgenie_provider.operators.on_call import CLOCK_SKEW
+from opsgenie_provider.sync.on_call import CLOCK_SKEW
 from sandbox.instants import DAY, HOUR, to_datetime
 from sandbox.opsgenie import Store
 from sandbox.opsgenie.store import user

@@ -18,7 +18,7 @@ import json, sys
 from pathlib import Path
 folder = Path(sys.argv[1])
 # The package as installed comes first; what the loader then adds is its own doing.
-import opsgenie_provider.operators.incidents, opsgenie_provider.operators.on_call
+import opsgenie_provider.operators.opsgenie, opsgenie_provider.sync.account
 before = dict(sys.modules)
 from airflow import plugins_manager
 names = [plugin["name"] for plugin in plugins_manager.get_plugin_info(["name"])]
@@ -132,7 +132,13 @@ def test_dags_are_read_without_connections_database_or_network(tmp_path: Path) -
     assert not loaded["catchup"]
     # Whatever may fail for a moment is tried again.
     assert {task for task, (retries, _) in loaded["tasks"].items() if retries < 2} == set()
-    assert "incidents" in loaded["tasks"]["timelines"][1]
+    upstream = {task: before for task, (_, before) in loaded["tasks"].items()}
+    assert upstream == {
+        "prepare": [],
+        "sync": ["prepare"],
+        "publish": ["sync"],
+        "complete": ["publish", "sync"],
+    }
 
 
 def test_the_page_needs_the_plugins_folder_and_no_installed_package(tmp_path: Path) -> None:

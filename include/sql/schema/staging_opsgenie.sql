@@ -337,7 +337,10 @@ create table staging.opsgenie_keys (
     account text primary key,
     key_reach text not null,
     notes text[] not null,
-    checked_at timestamptz not null
+    checked_at timestamptz not null,
+    key_hash text,
+    configuration boolean,
+    limits jsonb
 );
 
 comment on table staging.opsgenie_keys is 'One row per account: what its key was found to see.';
@@ -345,3 +348,25 @@ comment on column staging.opsgenie_keys.key_reach is
 'account, or a name for this key where it sees only a part of the account.';
 comment on column staging.opsgenie_keys.notes is 'What the key will not see, in words.';
 comment on column staging.opsgenie_keys.checked_at is 'When the key was validated.';
+comment on column staging.opsgenie_keys.key_hash is
+'A short hash of the key and its host; null: to be validated by the next run, whatever checked_at says.';
+comment on column staging.opsgenie_keys.configuration is
+'Whether the key may read services, teams, schedules, escalation policies and timelines.';
+comment on column staging.opsgenie_keys.limits is 'The rate limits of the account, per domain: [requests, seconds].';
+
+create table staging.sync_progress (
+    account text primary key,
+    run_id text not null,
+    plan jsonb,
+    incidents_read tstzmultirange not null default '{}',
+    steps_done text[] not null default '{}',
+    rows_changed bigint not null default 0
+);
+
+comment on table staging.sync_progress is
+'What an unfinished run has done of an account so far: another try of its task continues from there.';
+comment on column staging.sync_progress.run_id is 'The Airflow run.';
+comment on column staging.sync_progress.plan is 'What the run was to read.';
+comment on column staging.sync_progress.incidents_read is 'The windows of incidents that were read.';
+comment on column staging.sync_progress.steps_done is 'The parts that were read.';
+comment on column staging.sync_progress.rows_changed is 'How many rows that changed.';

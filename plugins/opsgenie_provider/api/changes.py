@@ -1,33 +1,31 @@
 """Finds changes to older OpsGenie incidents without reading them all.
 
-The service documents no search by updatedAt. Newer documentation lists it as a sort order, so a list
-sorted by it is tried first and trusted only while it really is in that order. In addition, incidents
-that are not closed are listed by status: all of them where the sorted list is not available.
+The service documents no search by updatedAt. Newer documentation lists it as a sort order, so a
+feed of the latest changes is tried first and believed only while it comes in that order. Besides,
+what is open is listed, and without such a feed also what is resolved.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from itertools import pairwise
-from typing import Any
 
 import msgspec
 from msgspec import Raw
 
-from opsgenie_provider.api.concurrency import in_parallel
+from opsgenie_provider.api.concurrency import THREADS, in_parallel
 from opsgenie_provider.api.decoding import decode_into
 from opsgenie_provider.api.errors import InvalidRequestError
-from opsgenie_provider.api.opsgenie import PAGE_SIZE, REACHABLE, OpsgenieClient, Page
+from opsgenie_provider.api.opsgenie import REACHABLE, OpsgenieClient, Page
 from opsgenie_provider.api.opsgenie_windows import Window, offsets
 
 log = logging.getLogger(__name__)
 
 LISTED_STATUSES = ("open", "resolved")
-# Where the latest changes are known, longer lists of resolved incidents are not read every hour.
-_SHORT_LIST = 2 * PAGE_SIZE
 
 
 class _Updated(msgspec.Struct):
@@ -42,9 +40,9 @@ class _Updated(msgspec.Struct):
 class ChangeReader:
     """Lists the incidents of a window that are not closed, or changed since an instant.
 
-    :param executor: runs the requests of a list whose total is known.
-    :param among: the window on createdAt.
-    :param since: changes from this instant on are listed.
+    Its first requests leave when it is made.
+
+    :param executor: runs the requests.
     :ivar listed: after reading, the statuses of which every incident was listed. A stored incident with
         such a status that was not listed has changed status since.
     """
@@ -56,68 +54,88 @@ class ChangeReader:
         self._executor = executor
         self._among = among.query
         self._since = since
+        self._latest = executor.submit(self._feed_page, 0)
+        self._open = executor.submit(self._client.incidents, query=self._query_of("open"))
         self.listed: set[str] = set()
 
     def pages(self) -> Generator[list[Raw]]:
         """Pages of incidents; an incident may be listed more than once."""
-        changes_known = yield from self._latest_changes()
-        for status in LISTED_STATUSES:
-            short_list_suffices = changes_known and status != "open"
-            if (yield from self._list(status, _SHORT_LIST if short_list_suffices else REACHABLE)):
+        fed = yield from self._feed()
+        # Whatever happened to a resolved incident is in the feed.
+        for status in LISTED_STATUSES[:1] if fed else LISTED_STATUSES:
+            first = self._open.result() if status == "open" else None
+            if (yield from self._list(self._query_of(status), first)):
                 self.listed.add(status)
 
-    def _latest_changes(self) -> Generator[list[Raw], None, bool]:
-        """The latest changes, newest first; returns whether every change from ``since`` on was listed."""
-        previous = datetime.max.replace(tzinfo=UTC)
+    def _query_of(self, status: str) -> str:
+        return f"status: {status} AND {self._among}"
+
+    def _feed_page(self, offset: int) -> Page:
+        return self._client.incidents(query=self._among, offset=offset, sort="updatedAt", order="desc")
+
+    def _feed(self) -> Generator[list[Raw], None, bool]:
+        """The latest changes, newest first; returns whether nothing since ``since`` can be missing."""
+        newest = datetime.max.replace(tzinfo=UTC)
+        offset, size = 0, 0
         try:
-            for page, last in self._read(query=self._among, sort="updatedAt", order="desc"):
-                changed = [decode_into(item, _Updated).instant for item in page.items]
-                if any(earlier < later for earlier, later in pairwise([previous, *changed])):
-                    log.info(
-                        "OpsGenie does not sort by updatedAt: listing all incidents that are not closed."
-                    )
+            pages: Iterator[Page] = iter([self._latest.result()])
+            while True:
+                for page in pages:
+                    changed = [decode_into(item, _Updated).instant for item in page.items]
+                    if any(a < b for a, b in pairwise([newest, *changed])):
+                        log.info(
+                            "The service does not sort by updatedAt: what is not closed is listed in full."
+                        )
+                        return False
+                    yield page.items
+                    offset += len(page.items)
+                    if _is_last(page, offset) or changed[-1] < self._since:
+                        return True
+                    newest = changed[-1]
+                    size = size or len(page.items)
+                    if len(page.items) != size:
+                        # The pages after it were asked for where it should have ended.
+                        break
+                if offset >= REACHABLE:
                     return False
-                yield page.items
-                if last or changed[-1] < self._since:
-                    return True
-                previous = changed[-1]
+                # Where a list of unknown length ends is not known either.
+                ahead = 1 if page.total is None else self._pages_ahead(changed)
+                starts = range(offset, min(REACHABLE, page.total or REACHABLE), size)[:ahead]
+                pages = in_parallel(self._executor, self._feed_page, starts)
         except (InvalidRequestError, msgspec.DecodeError, ValueError) as error:
             log.info(
                 "OpsGenie does not list the latest changes (%s): listing all incidents not closed.", error
             )
         return False
 
-    def _list(self, status: str, at_most: int) -> Generator[list[Raw], None, bool]:
-        """Incidents of a status, only the first page if there are more than ``at_most``.
+    def _pages_ahead(self, changed: list[datetime]) -> int:
+        """How many more pages of the feed there are to ``since``, were all as busy as this one."""
+        span = changed[0] - changed[-1]
+        return min(THREADS, math.ceil((changed[-1] - self._since) / span)) if span else THREADS
 
-        Returns whether all of them were listed.
-        """
-        query = f"status: {status} AND {self._among}"
-        first = self._client.incidents(query=query)
-        if first.total is None:
-            for page, last in self._read(query=query):
-                yield page.items
-                if last:
-                    return True
-            return False
+    def _list(self, query: str, first: Page | None) -> Generator[list[Raw], None, bool]:
+        """The incidents of a query; returns whether that was all of them."""
+        first = first or self._client.incidents(query=query)
         yield first.items
-        if first.total > at_most:
-            return False
-        for page in in_parallel(
-            self._executor,
-            lambda offset: self._client.incidents(query=query, offset=offset),
-            offsets(first)[1:],
-        ):
+        if first.total is not None:
+            if first.total > REACHABLE:
+                return False
+            for page in in_parallel(
+                self._executor,
+                lambda offset: self._client.incidents(query=query, offset=offset),
+                offsets(first)[1:],
+            ):
+                yield page.items
+            return True
+        page, offset = first, len(first.items)
+        while not page.last:
+            if offset >= REACHABLE:
+                return False
+            page = self._client.incidents(query=query, offset=offset)
+            offset += len(page.items)
             yield page.items
         return True
 
-    def _read(self, **request: Any) -> Iterator[tuple[Page, bool]]:
-        """Pages as far as paging reaches, each with whether it is the last."""
-        offset = 0
-        while offset < REACHABLE:
-            page = self._client.incidents(offset=offset, **request)
-            offset += len(page.items)
-            last = page.last if page.total is None else offset >= page.total or not page.items
-            yield page, last
-            if last:
-                return
+
+def _is_last(page: Page, end: int) -> bool:
+    return page.last if page.total is None else end >= page.total or not page.items

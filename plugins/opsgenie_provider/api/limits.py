@@ -53,6 +53,17 @@ class RateLimiter:
         self._paused_until: dict[str, float] = {}
         self._lock = threading.Lock()
 
+    def set_limits(self, limits: Limits) -> None:
+        """Replace what is known of the limits of some domains; what was sent lately counts."""
+        with self._lock:
+            now = time.monotonic()
+            for domain, windows in limits.items():
+                self._windows[domain] = [_Window(limit, period) for limit, period in windows]
+                for window in self._windows[domain]:
+                    window.sent.extend(
+                        sent for sent in self._recently_sent.get(domain, ()) if sent > now - window.period
+                    )
+
     def acquire(self, domain: str) -> None:
         """Wait until a request of ``domain`` may be sent, and count it."""
         while True:

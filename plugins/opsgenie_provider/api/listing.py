@@ -1,8 +1,8 @@
 """Reads a paged list as a whole, and says whether it stayed unchanged during the read.
 
-Offsets count from the start of a list: when an item is deleted between two pages, every later item
-moves up, and one of them is listed on neither page. A total that does not match reveals it; where the
-service gives no total, a second read does.
+Offsets count from the start of a list: one item that is deleted between two pages moves every later
+one up, and one of them is listed on neither page. A count that does not match shows it; where the
+service gives none, pages that overlap by an item do, or else a second read.
 """
 
 from __future__ import annotations
@@ -55,24 +55,30 @@ def identity(item: Raw) -> str | bytes:
         return bytes(item)
 
 
-def read_whole(pages: Callable[[], Iterable[ListPage]], what: str) -> Listing:
-    """Read a list until it stays unchanged during a read, at most four times.
+def read_whole(pages: Callable[[], Iterable[ListPage]], what: str, *, overlapping: bool = False) -> Listing:
+    """Read a list until it held still, at most a few times.
 
     :param pages: starts a read of the list.
     :param what: the list's name, for the log.
+    :param overlapping: each page begins with the last item of the page before, unless the list moved.
     """
     seen: dict[str | bytes, Raw] = {}
     previous_ids: set[str | bytes] | None = None
     for _ in range(_MAX_READS):
         found: dict[str | bytes, Raw] = {}
         totals: list[int | None] = []
+        linked = overlapping
+        last: str | bytes | None = None
         for page in pages():
-            found |= {identity(item): item for item in page.items}
+            ids = [identity(item) for item in page.items]
+            linked = linked and (last is None or ids[:1] == [last])
+            last = ids[-1] if ids else None
+            found |= zip(ids, page.items, strict=True)
             totals.append(page.total)
         counts = set(totals)
-        # A single page cannot change during the read.
-        consistent = len(totals) == 1 or found.keys() == previous_ids
-        if counts == {len(found)} or (counts == {None} and consistent):
+        # A single page is one moment of the list.
+        held_still = len(totals) == 1 or linked or found.keys() == previous_ids
+        if counts == {len(found)} or (counts == {None} and held_still):
             return Listing(list(found.values()), complete=True)
         previous_ids = set(found)
         seen |= found

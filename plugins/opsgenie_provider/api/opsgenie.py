@@ -164,8 +164,10 @@ class OpsgenieClient:
     # --- configuration
 
     def services(self) -> Listing:
-        """All services (service API; Standard and Enterprise plans only). The list has no total."""
-        return read_whole(lambda: self._pages("/v1/services", CONFIGURATION), "services")
+        """All services (service API; Standard and Enterprise plans only). The service does not count them."""
+        return read_whole(
+            lambda: self._pages("/v1/services", CONFIGURATION, overlap=1), "services", overlapping=True
+        )
 
     def service_count(self) -> int:
         """0 or 1: the length of a page of size 1, a cheap check of the right to read services."""
@@ -216,13 +218,14 @@ class OpsgenieClient:
         complete = not has_more and answer.totalCount in (None, len(answer.data))
         return Listing(answer.data, complete)
 
-    def _pages(self, path: str, domain: str) -> Iterator[Page]:
+    def _pages(self, path: str, domain: str, *, overlap: int = 0) -> Iterator[Page]:
+        """Pages of a list; each later one begins with the last ``overlap`` items of the one before."""
         offset = 0
         while True:
             page = self._page(path, domain, {"limit": PAGE_SIZE, "offset": offset, "order": "asc"})
             yield page
-            offset += len(page.items)
-            if page.last:
+            offset += len(page.items) - overlap
+            if page.last or len(page.items) <= overlap:
                 return
 
 

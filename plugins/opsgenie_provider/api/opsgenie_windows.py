@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import groupby, pairwise
@@ -86,16 +86,22 @@ class WindowReader:
         self._client = client
         self._executor = executor
 
-    def parts(self, window: Window) -> list[Part]:
-        """The window, or the windows it must be split into for paging to reach all of it, ascending.
+    def begin(self, window: Window) -> Future[Page]:
+        """Ask for a window's first page, for ``parts``."""
+        return self._executor.submit(self._page, window, 0)
 
+    def parts(self, window: Window, first: Future[Page] | None = None) -> list[Part]:
+        """The window, or the windows it must be cut into to be reachable, ascending.
+
+        :param first: what ``begin`` returned for the window.
         :raises CrowdedSecondError: one second holds more than paging can reach.
         """
-        return self._reachable([window])
+        first = first or self.begin(window)
+        return self._reachable([Part(window, first.result())])
 
-    def _reachable(self, windows: Iterable[Window]) -> list[Part]:
+    def _reachable(self, found: Iterable[Part]) -> list[Part]:
         parts: list[Part] = []
-        for part in self._executor.map(lambda window: Part(window, self._page(window, 0)), windows):
+        for part in found:
             total = part.first.total
             if total is None or total <= REACHABLE:
                 parts.append(part)
@@ -107,7 +113,9 @@ class WindowReader:
                     f"at most {REACHABLE}. Delete or re-create some of them: nothing of it was stored."
                 )
             log.info("%d incidents in %s: read in %d parts.", total, part.window, len(smaller))
-            parts += self._reachable(smaller)
+            parts += self._reachable(
+                self._executor.map(lambda window: Part(window, self._page(window, 0)), smaller)
+            )
         return parts
 
     def pages(self, parts: Sequence[Part]) -> Iterator[tuple[Part, Iterator[Page]]]:

@@ -44,6 +44,8 @@ READ_TIMEOUT = 30.0
 MAX_ATTEMPTS = 8
 # A 429 is not counted as a failed attempt: it is retried until this many seconds have passed.
 MAX_SECONDS_OF_429 = 900.0
+# What a key is told that may not do something: what was known of its rights may hold no longer.
+DENIED = (401, 402, 403)
 _REDIRECT_STATUSES = (301, 302, 307, 308)
 _backoff = wait_random_exponential(multiplier=0.3, max=20)
 
@@ -103,6 +105,7 @@ class Transport:
         self.dialect = dialect
         self.requests_sent = 0
         self.requests_refused = 0
+        self.requests_denied = 0
         self._session = session
         self._auth = auth
         self._timeout = timeout
@@ -210,6 +213,9 @@ class Transport:
             if retry_after <= MAX_SECONDS_OF_429 and not throttle.quota:
                 self.limiter.pause_after_refusal(domain, wait=retry_after, period=throttle.period)
         error_type = error_class(status)
+        if status in DENIED and not throttled:
+            with self._counter_lock:
+                self.requests_denied += 1
         if throttled:
             error_type = QuotaError if throttle.quota else RateLimitError
         elif status in _REDIRECT_STATUSES:

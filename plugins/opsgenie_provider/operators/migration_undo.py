@@ -7,6 +7,11 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk import Context
 
+from opsgenie_provider.api.errors import PermissionDeniedError
+from opsgenie_provider.hooks.base import ConnectionSettingsError
+from opsgenie_provider.hooks.opsgenie_import import IMPORT_THREADS
+from opsgenie_provider.migration.ledger import Entry
+from opsgenie_provider.migration.undo import delete_incident
 from opsgenie_provider.operators.migration_base import MigrationFailedError, MigrationOperator
 from opsgenie_provider.operators.migration_import import ImportOperator
 
@@ -42,11 +47,7 @@ class UndoMigrationOperator(ImportOperator):
     """
 
     def perform(self, context: Context) -> dict[str, int]:
-        from opsgenie_provider.api.errors import PermissionDeniedError
-        from opsgenie_provider.hooks.base import ConnectionSettingsError
-        from opsgenie_provider.hooks.opsgenie_import import IMPORT_THREADS
-        from opsgenie_provider.migration.undo import delete_incident
-        from opsgenie_provider.operators.base import Progress
+        from opsgenie_provider.progress import Progress
 
         with (
             self.ledger() as ledger,

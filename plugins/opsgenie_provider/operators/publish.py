@@ -6,7 +6,6 @@ So these are two tasks, and the one with the asset among its outlets needs nothi
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -27,7 +26,8 @@ class PublishSyncOperator(ProviderOperator):
     """Logs what the tasks before it stored, and marks its outlets as updated, whichever of them failed.
 
     A task that failed or was killed may have stored something, too: a batch is committed at a time.
-    Give it the trigger rule ``ALL_DONE``. It is skipped where none of the tasks before it was started.
+    Give it the trigger rule ``ALL_DONE``. It is skipped where none of the tasks before it was started, and
+    where all of them failed and have said that they stored nothing.
 
     :param outcomes: the outputs of these tasks, mapped or not.
     """
@@ -41,9 +41,13 @@ class PublishSyncOperator(ProviderOperator):
 
     def perform(self, context: Context) -> dict[str, int]:
         states = _states(context, sorted(self.upstream_task_ids))
-        if states and not {"success", "failed"} & set(states.values()):
+        started = [state for state in states.values() if state in ("success", "failed")]
+        if states and not started:
             raise AirflowSkipException("No task that reads was started: nothing was stored.")
         outcomes = _all(self.outcomes)
+        # A killed task says nothing.
+        if "success" not in started and len(outcomes) == len(started) and not any(map(_stored, outcomes)):
+            raise AirflowSkipException("All tasks that read failed before anything was stored.")
         totals = summary(outcomes)
         for outcome in outcomes:
             if why := outcome.get("skipped"):
@@ -53,30 +57,14 @@ class PublishSyncOperator(ProviderOperator):
 
 
 class CompleteSyncOperator(ProviderOperator):
-    """Records the full reads that are complete, and fails the run if any of its tasks failed.
+    """Fails the run if any of its tasks failed.
 
     The last task of a DAG; give it the trigger rule ``ALL_DONE``.
-
-    :param outcomes: the outputs of the tasks that read, mapped or not.
-    :param postgres_conn_id: the warehouse.
     """
 
-    template_fields: Sequence[str] = ("outcomes", "postgres_conn_id")
     ui_color = "#e2f0d9"
 
-    def __init__(
-        self,
-        *,
-        outcomes: Sequence[Any] = (),
-        postgres_conn_id: str = "postgres_default",
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.outcomes = outcomes
-        self.postgres_conn_id = postgres_conn_id
-
     def perform(self, context: Context) -> None:
-        self._record_full_reads(_all(self.outcomes))
         states = _states(context)
         failed = sorted(task for task, state in states.items() if state == "failed")
         # Where Airflow could not even expand a mapped task, no task has failed, but some were not run.
@@ -87,18 +75,6 @@ class CompleteSyncOperator(ProviderOperator):
                 "say why. What the others read is stored; the next run goes on from there."
             )
 
-    def _record_full_reads(self, outcomes: Iterable[Outcome]) -> None:
-        from opsgenie_provider.hooks.warehouse import warehouse
-        from opsgenie_provider.operators.plan import FULL_READ
-        from opsgenie_provider.warehouse.state import record_success
-
-        parts = Counter((o["account"], o["part_of"]) for o in outcomes if o.get("part_of"))
-        complete = [account for (account, part_of), count in parts.items() if count == part_of]
-        if complete:
-            with warehouse(self.postgres_conn_id).connection() as connection:
-                for account in complete:
-                    record_success(connection, account, FULL_READ, rows_changed=0)
-
 
 def _states(context: Context, task_ids: list[str] | None = None) -> dict[str, str]:
     """The states of this run's tasks by name; those of mapped tasks with their index."""
@@ -106,6 +82,10 @@ def _states(context: Context, task_ids: list[str] | None = None) -> dict[str, st
     found = ti.get_task_states(dag_id=ti.dag_id, task_ids=task_ids, run_ids=[ti.run_id])
     states: dict[str, str] = found.get(ti.run_id, {})
     return states
+
+
+def _stored(outcome: Outcome) -> bool:
+    return outcome.get("stored", True)
 
 
 def _all(outputs: Iterable[Any]) -> list[Outcome]:

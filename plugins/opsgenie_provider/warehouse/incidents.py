@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from typing import Self
@@ -12,8 +12,12 @@ from psycopg import sql
 
 from opsgenie_provider.absence import WHOLE_ACCOUNT
 from opsgenie_provider.rows.fields import UnreadablePayloadError
-from opsgenie_provider.rows.incidents import IncidentRows, incident_rows
-from opsgenie_provider.rows.tables import INCIDENT_RESPONDERS, INCIDENT_SERVICES, INCIDENTS
+from opsgenie_provider.rows.incidents import IncidentRows
+from opsgenie_provider.rows.tables import (
+    INCIDENT_RESPONDERS,
+    INCIDENT_SERVICES,
+    INCIDENTS,
+)
 from opsgenie_provider.warehouse.connection import Connection
 from opsgenie_provider.warehouse.staged import Staged
 from opsgenie_provider.warehouse.timelines import with_derived_times
@@ -28,18 +32,23 @@ class IncidentBatch:
     Used in a ``with`` block within the transaction: while payloads are converted, a thread sends the rows
     before them.
 
-    :param key_reach: what the key can read, as in ``Access.reach``.
-    :ivar ids: the ids of the incidents in the batch.
-    :ivar rejected: payloads that cannot be read, and unreadable parts of others, each with its reason.
+    :param key_reach: what the key can see, as ``Access.reach`` has it.
+    :param to_rows: makes the rows of a payload.
+    :ivar rejected: payloads that cannot be read, and parts of such that can, each with its reason.
     """
 
-    def __init__(self, connection: Connection, account: str, key_reach: str) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        account: str,
+        key_reach: str,
+        to_rows: Callable[[Raw], IncidentRows],
+    ) -> None:
         self._connection = connection
         self._account = account
         self._key_reach = key_reach
-        self._staged = [
-            Staged(connection, table) for table in (INCIDENTS, INCIDENT_SERVICES, INCIDENT_RESPONDERS)
-        ]
+        self._to_rows = to_rows
+        self._staged = [Staged(connection, t) for t in (INCIDENTS, INCIDENT_SERVICES, INCIDENT_RESPONDERS)]
         self._rows: list[IncidentRows] = []
         self._sender = ThreadPoolExecutor(1, thread_name_prefix="copy")
         self._sending: Future[None] | None = None
@@ -61,7 +70,7 @@ class IncidentBatch:
         new = 0
         for raw in items:
             try:
-                rows = incident_rows(raw, account=self._account, key_reach=self._key_reach)
+                rows = self._to_rows(raw)
             except UnreadablePayloadError as error:
                 new += bytes(raw) not in self.rejected
                 self.rejected[bytes(raw)] = str(error)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Protocol
 
 from msgspec import Raw
@@ -59,18 +60,20 @@ class Snapshot:
                 if rejected and table is not self._kinds[0][0]:
                     self._incomplete.add(table)
 
-    def merge(self, *, prune: bool) -> int:
-        """Merge the snapshot; returns how many rows changed.
+    def merge(self, *, may_prune: Callable[[], bool]) -> int:
+        """Write the snapshot; returns how many rows changed.
 
-        :param prune: whether rows that the snapshot lacks are deleted. They stay if anything could not be
-            read, because that may be the missing row.
+        :param may_prune: says whether what the snapshot lacks is gone; asked only if it lacks something.
+            That stays in any case while something could not be read: it may be just that.
         """
         changed = 0
+        scope, params = "account = %(account)s", {"account": self._account}
         for table, rows in self._rows.items():
             staged = Staged(self._connection, table)
             staged.copy(rows.values())
-            if prune and not self._unreadable and table not in self._incomplete:
-                changed += staged.prune("account = %(account)s", {"account": self._account})
+            readable = not self._unreadable and table not in self._incomplete
+            if readable and staged.lacks_any(scope, params) and may_prune():
+                changed += staged.prune(scope, params)
             changed += sum(staged.merge())
         return changed
 
@@ -82,6 +85,16 @@ def on_call_coverage(connection: Connection, account: str) -> dict[str, Coverage
         (account,),
     )
     return {schedule_id: Coverage(read_from, read_at) for schedule_id, read_from, read_at in rows}
+
+
+def schedules_on_call_after(connection: Connection, account: str, instant: datetime) -> set[str]:
+    """Ids of the schedules of which somebody is stored as on call after an instant."""
+    rows = connection.execute(
+        "select distinct schedule_id from staging.opsgenie_on_call_periods "
+        "where account = %s and end_at > %s",
+        (account, instant),
+    )
+    return {schedule_id for (schedule_id,) in rows}
 
 
 def stored_periods(connection: Connection, account: str, schedule_id: str) -> list[Period]:

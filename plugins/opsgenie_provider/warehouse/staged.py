@@ -68,6 +68,16 @@ class Staged:
         """
         return merge(self._connection, self._table, source or self._names["batch"], assigned)
 
+    def lacks_any(self, scope: LiteralString, params: Params | None = None) -> bool:
+        """Whether the table has rows within ``scope`` that the batch does not hold."""
+        row = self._execute(
+            "select exists (select from {target} as target where {scope} "
+            "and not exists (select from {twin} as staged where {same_key}))",
+            names=self._names | {"scope": sql.SQL(scope)},
+            params=params,
+        ).fetchone()
+        return row == (True,)
+
     def prune(self, scope: LiteralString, params: Params | None = None, *, using: LiteralString = "") -> int:
         """Delete the rows within ``scope`` that the batch does not contain; cheapest before the merge.
 

@@ -57,6 +57,14 @@ def stream_state(connection: Connection, account: str, stream: str) -> StreamSta
     return StreamState(*row) if row else StreamState()
 
 
+def oldest_incident(connection: Connection, account: str) -> datetime | None:
+    """When the oldest stored incident of an account was created."""
+    row = connection.execute(
+        "select min(created_at) from staging.opsgenie_incidents where account = %s", (account,)
+    ).fetchone()
+    return row[0] if row else None
+
+
 def begin_stream(connection: Connection, account: str, stream: str, watermark_at: datetime) -> None:
     """Set the initial watermark of a stream that was never read."""
     connection.execute(

@@ -1,0 +1,103 @@
+"""The tasks of ``opsgenie_sync``: the warehouse made ready, and an account brought into it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from airflow.sdk import Context
+
+from opsgenie_provider.operators.provider import ProviderOperator
+
+
+class PrepareSyncOperator(ProviderOperator):
+    """Checks the settings, creates or upgrades the tables, and applies the settings of GitHub to them.
+
+    :returns: arguments for ``SyncAccountOperator``, one dict an account.
+    """
+
+    ui_color = "#e2f0d9"
+
+    def perform(self, context: Context) -> list[dict[str, Any]]:
+        from opsgenie_provider.hooks.warehouse import warehouse
+        from opsgenie_provider.settings import load_settings
+        from opsgenie_provider.warehouse.deployments import apply_repositories
+        from opsgenie_provider.warehouse.schema import upgrade
+
+        settings = load_settings()
+        store = warehouse(settings.postgres_conn_id)
+        upgrade(store)
+        with store.connection() as connection:
+            apply_repositories(connection, settings.github_conn_id, settings.github_repositories)
+        return [
+            {
+                "account": account,
+                "postgres_conn_id": settings.postgres_conn_id,
+                "max_requests_per_minute": settings.max_requests_per_minute,
+            }
+            for account in settings.accounts
+        ]
+
+
+class SyncAccountOperator(ProviderOperator):
+    """Reads an account with the params of the run, in one process with threads, one client and one limiter.
+
+    Another try of the task leaves out what the run has done already. A part that fails does not keep the
+    others from being read; the task then fails and names each of them.
+
+    :param account: the account's connection.
+    :param postgres_conn_id: the warehouse.
+    :param max_requests_per_minute: a limit of your own, for all requests of the account.
+    :returns: a ``sync.account.Outcome``; it is pushed, too, where parts failed.
+    """
+
+    template_fields: Sequence[str] = ("account", "postgres_conn_id", "max_requests_per_minute")
+    ui_color = "#dbe7ff"
+
+    def __init__(
+        self,
+        *,
+        account: str = "opsgenie_default",
+        postgres_conn_id: str = "postgres_default",
+        max_requests_per_minute: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.account = account
+        self.postgres_conn_id = postgres_conn_id
+        self.max_requests_per_minute = max_requests_per_minute
+
+    def perform(self, context: Context) -> Any:
+        from concurrent.futures import ThreadPoolExecutor
+
+        from opsgenie_provider.api.concurrency import THREADS
+        from opsgenie_provider.hooks.opsgenie import OpsgenieHook
+        from opsgenie_provider.hooks.warehouse import warehouse
+        from opsgenie_provider.sync.account import PartsFailedError, sync_account
+        from opsgenie_provider.sync.opsgenie import OpsgenieReader
+        from opsgenie_provider.sync.run import Params
+
+        given = context.get("params", {})
+        params = Params(**{name: given[name] for name in Params._fields if name in given})
+        hook = OpsgenieHook(
+            opsgenie_conn_id=self.account, max_requests_per_minute=self.max_requests_per_minute
+        )
+        client, key = hook.client, hook.settings().password or ""
+        self.log.info("%s at %s.", self.account, hook.base_url)
+        with ThreadPoolExecutor(THREADS, thread_name_prefix="opsgenie") as executor:
+            try:
+                return sync_account(
+                    self.account,
+                    OpsgenieReader(client, account=self.account, key=key, executor=executor),
+                    warehouse(self.postgres_conn_id),
+                    params,
+                    executor,
+                    run_id=context.get("run_id", ""),
+                )
+            except PartsFailedError as error:
+                if "ti" in context:
+                    context["ti"].xcom_push(key="return_value", value=error.outcome)
+                raise
+            finally:
+                # What nobody waits for any more need not be asked.
+                executor.shutdown(wait=False, cancel_futures=True)

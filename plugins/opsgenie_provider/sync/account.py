@@ -1,0 +1,178 @@
+"""The sync of one account: its parts in order, and what comes of each."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from functools import partial
+from typing import TypedDict
+
+import psycopg
+
+from opsgenie_provider.api.errors import ApiError
+from opsgenie_provider.sync.catalogue import sync_lists
+from opsgenie_provider.sync.incidents import IncidentSync
+from opsgenie_provider.sync.key import Key
+from opsgenie_provider.sync.on_call import SCHEDULES, sync_on_call
+from opsgenie_provider.sync.plan import plan_account
+from opsgenie_provider.sync.reader import Reader
+from opsgenie_provider.sync.run import AccountRun, Params, Result
+from opsgenie_provider.sync.timelines import sync_timelines
+from opsgenie_provider.warehouse.connection import Warehouse
+from opsgenie_provider.warehouse.progress import RunProgress
+
+log = logging.getLogger(__name__)
+Part = Callable[[Result], None]
+
+CATALOGUE = ("services", "teams", "users")
+ESCALATIONS = ("escalations",)
+# Small lists first: their first pages are on their way while the incidents' are asked for.
+PARTS = ("catalogue", "escalations", "on_call", "incidents", "timelines")
+
+
+class Outcome(TypedDict):
+    """What a sync of an account did; plain JSON.
+
+    :param parts: counts of each part by name.
+    :param skipped_parts: what the key may not read.
+    :param failed: each part that failed, with the reason.
+    :param stored: whether this run has changed anything in the warehouse, earlier tries included.
+    """
+
+    account: str
+    requests: int
+    rows_changed: int
+    deleted: int
+    rejected: int
+    left: int
+    parts: dict[str, dict[str, int]]
+    skipped_parts: list[str]
+    failed: dict[str, str]
+    stored: bool
+
+
+class PartsFailedError(Exception):
+    """Some parts of an account's sync failed; what the others read is stored.
+
+    :ivar errors: what went wrong, by part.
+    :ivar outcome: what the sync did all the same.
+    """
+
+    def __init__(self, account: str, errors: Mapping[str, Exception], outcome: Outcome) -> None:
+        self.errors = dict(errors)
+        self.outcome = outcome
+        reasons = " ".join(f"{part}: {error}" for part, error in self.errors.items())
+        super().__init__(
+            f"{account}: {', '.join(self.errors)} failed; what else was read is stored. {reasons}"
+        )
+
+
+def sync_account(
+    account: str,
+    reader: Reader,
+    warehouse: Warehouse,
+    params: Params,
+    executor: ThreadPoolExecutor,
+    *,
+    run_id: str = "",
+) -> Outcome:
+    """Read an account, all parts of it. A part that fails does not keep the others from being read.
+
+    :param executor: the reader's.
+    :param run_id: names the run; another try with the same name leaves out what is done.
+    :raises PartsFailedError: naming each part that failed, and why.
+    """
+    with warehouse.lock(account) as connection:
+        progress = RunProgress(connection, account, run_id)
+        key = Key(connection, account, reader)
+        now = datetime.now(UTC)
+        run = AccountRun(account, reader, params, connection, executor, key, progress, now)
+        return _AccountSync(run).perform()
+
+
+class _AccountSync:
+    def __init__(self, run: AccountRun) -> None:
+        self._run = run
+        self._results: dict[str, Result] = {}
+        self._errors: dict[str, Exception] = {}
+
+    def perform(self) -> Outcome:
+        run = self._run
+        if self._attempt("key", lambda result: run.key.begin()):
+            for name, part in self._begin().items():
+                denied = run.reader.requests_denied
+                self._attempt(name, part)
+                # What was known of the key's rights may hold no longer.
+                is_in_doubt = run.reader.requests_denied > denied and not run.key.is_validated
+                if is_in_doubt and not self._attempt("key", lambda result: run.key.validate()):
+                    break
+        outcome = self._outcome()
+        if self._errors:
+            raise PartsFailedError(run.account, self._errors, outcome)
+        run.progress.finish()
+        return outcome
+
+    def _begin(self) -> dict[str, Part]:
+        """All parts; the first requests of each leave at once."""
+        run = self._run
+        parts: dict[str, Part] = {
+            "catalogue": partial(sync_lists, run, names=CATALOGUE),
+            "escalations": partial(sync_lists, run, names=ESCALATIONS),
+            "on_call": partial(sync_on_call, run),
+            "timelines": partial(sync_timelines, run),
+        }
+        begun: list[IncidentSync] = []
+
+        def begin_incidents(result: Result) -> None:
+            begun.append(IncidentSync(run, plan_account(run)))
+
+        if self._attempt("incidents", begin_incidents):
+            parts["incidents"] = begun[0].perform
+        for name in (*CATALOGUE, *ESCALATIONS, SCHEDULES):
+            run.begin_listing(name)
+        return {name: parts[name] for name in PARTS if name in parts}
+
+    def _attempt(self, name: str, part: Part) -> bool:
+        """Whether a part succeeds; else its error is kept."""
+        account = self._run.account
+        result = self._results[name] = Result()
+        try:
+            part(result)
+        except psycopg.OperationalError:
+            # No part can do without the warehouse.
+            raise
+        except ApiError as error:
+            log.error("%s: %s failed. %s", account, name, error)
+            self._errors[name] = error
+            return False
+        except Exception as error:
+            log.exception("%s: %s failed.", account, name)
+            self._errors[name] = error
+            return False
+        if result.counts:
+            counts = ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in result.counts.items())
+            log.info("%s: %s: %s.", account, name, counts)
+        return True
+
+    def _outcome(self) -> Outcome:
+        run = self._run
+        total: Counter[str] = Counter()
+        for result in self._results.values():
+            total.update(result.counts)
+        outcome = Outcome(
+            account=run.account,
+            requests=run.reader.requests_sent,
+            rows_changed=total["rows_changed"],
+            deleted=total["deleted"],
+            rejected=total["rejected"],
+            left=total["left"],
+            parts={name: dict(result.counts) for name, result in self._results.items() if result.counts},
+            skipped_parts=[what for result in self._results.values() for what in result.skipped],
+            failed={name: str(error) for name, error in self._errors.items()},
+            stored=bool(run.progress.earlier_rows_changed or total["rows_changed"] or total["deleted"]),
+        )
+        log.info("%s: all parts: %d requests, %d rows changed.", *list(outcome.values())[:3])
+        return outcome

@@ -1,0 +1,216 @@
+"""OpsGenie as the source of a sync."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+from msgspec import Raw
+
+from opsgenie_provider.absence import WHOLE_ACCOUNT
+from opsgenie_provider.api.changes import ChangeReader
+from opsgenie_provider.api.errors import (
+    ApiError,
+    AuthenticationError,
+    InvalidRequestError,
+    NotFoundError,
+    PermissionDeniedError,
+    PlanError,
+)
+from opsgenie_provider.api.listing import Listing
+from opsgenie_provider.api.opsgenie import OpsgenieClient, Page
+from opsgenie_provider.api.opsgenie_windows import Part, Sink, Window, WindowReader
+from opsgenie_provider.rows import configuration as rows
+from opsgenie_provider.rows.incidents import IncidentRows, incident_rows
+from opsgenie_provider.rows.on_call import Period, timeline_periods
+from opsgenie_provider.rows.parts import Rejected
+from opsgenie_provider.rows.tables import (
+    ESCALATION_RULES,
+    ESCALATIONS,
+    ROTATIONS,
+    SCHEDULES,
+    SERVICES,
+    TEAMS,
+    USERS,
+)
+from opsgenie_provider.sync.reader import IncidentWindows, TableRows
+from opsgenie_provider.warehouse.keys import Access, StoredLimits
+
+log = logging.getLogger(__name__)
+_WEEK = timedelta(weeks=1)
+
+_LISTS: Mapping[str, Sequence[TableRows]] = {
+    "services": [(SERVICES, rows.service_rows)],
+    "teams": [(TEAMS, rows.team_rows)],
+    "users": [(USERS, rows.user_rows)],
+    "schedules": [(SCHEDULES, rows.schedule_rows), (ROTATIONS, rows.rotation_rows)],
+    "escalations": [(ESCALATIONS, rows.escalation_rows), (ESCALATION_RULES, rows.escalation_rule_rows)],
+}
+
+
+class InvalidKeyError(ValueError):
+    """The password of the connection is no API key at all."""
+
+
+class OpsgenieReader:
+    """Reads an OpsGenie account; a ``sync.reader.Reader``.
+
+    :param account: the id of the key's connection.
+    :param key: the key, of which only hashes are handed on.
+    :param executor: runs the requests; its size bounds how many are under way.
+    """
+
+    lists = _LISTS
+
+    def __init__(
+        self, client: OpsgenieClient, *, account: str, key: str, executor: ThreadPoolExecutor
+    ) -> None:
+        self._client = client
+        self._account = account
+        self._executor = executor
+        self._windows = WindowReader(client, executor)
+        # Names that tell two keys apart and give neither away.
+        self._key_name = f"key {_hash(key)}"
+        self.key_hash = _hash(f"{client.transport.base_url} {key}")
+
+    @property
+    def requests_sent(self) -> int:
+        return self._client.transport.requests_sent
+
+    @property
+    def requests_denied(self) -> int:
+        return self._client.transport.requests_denied
+
+    # --- the key
+
+    def validate(self) -> Access:
+        try:
+            self._client.incidents(limit=1, order="desc")
+        except InvalidRequestError as error:
+            # A key that is no UUID is refused with 422, not 401: nothing else here could be wrong.
+            raise InvalidKeyError(
+                f"{error} Check the password of the connection {self._account!r}."
+            ) from None
+        notes: list[str] = []
+        limits, whole_account = self._limits()
+        if not whole_account:
+            notes.append(
+                "The key does not read the account's settings: it is a team's key, or lacks Configuration "
+                "Access. A team's key lists only that team's incidents; use a key from API key management "
+                "(Read and Configuration Access) to see all."
+            )
+        configuration = self._reads_services()
+        if not configuration:
+            notes.append(
+                "The key may not read services: without Configuration Access, or with a team's key, the "
+                "services, teams, users, schedules, escalations and timelines that it is refused are "
+                "skipped. Incidents are synced."
+            )
+        return Access(
+            reach=WHOLE_ACCOUNT if whole_account else self._key_name,
+            configuration=configuration,
+            limits=limits,
+            notes=notes,
+        )
+
+    def set_limits(self, limits: StoredLimits) -> None:
+        self._client.transport.limiter.set_limits(
+            {
+                domain: [(int(limit), period) for limit, period in windows]
+                for domain, windows in limits.items()
+            }
+        )
+
+    def _limits(self) -> tuple[StoredLimits, bool]:
+        """The account's rate limits, and whether the key is one of the whole account."""
+        try:
+            limits = self._client.request_limits()
+            return {domain: [list(window) for window in windows] for domain, windows in limits.items()}, True
+        except AuthenticationError:
+            raise
+        except ApiError:
+            # Not in the published reference: whatever it answers, the sync does without.
+            log.info("The rate limits cannot be read with this key: they are learned from refusals.")
+        try:
+            self._client.account()
+        except (PermissionDeniedError, NotFoundError):
+            return {}, False
+        return {}, True
+
+    def _reads_services(self) -> bool:
+        try:
+            self._client.service_count()
+        except (PermissionDeniedError, PlanError, NotFoundError):
+            return False
+        return True
+
+    # --- incidents
+
+    def begin_windows(self, since: datetime, until: datetime) -> Callable[[], IncidentWindows]:
+        window = Window.between(since, until)
+        first = self._windows.begin(window)
+
+        def windows() -> IncidentWindows:
+            parts = self._windows.parts(window, first)
+            total = sum(part.first.total or 0 for part in parts)
+            read = (_OpsgenieWindow(self._windows, *part) for part in self._windows.pages(parts))
+            return IncidentWindows(total, read)
+
+        return windows
+
+    def begin_changes(
+        self, created_since: datetime, created_until: datetime, since: datetime
+    ) -> ChangeReader:
+        among = Window.between(created_since, created_until)
+        return ChangeReader(self._client, self._executor, among=among, since=since)
+
+    def incident(self, incident_id: str) -> Raw:
+        return self._client.incident(incident_id)
+
+    def incident_rows(self, raw: Raw, *, key_reach: str) -> IncidentRows:
+        return incident_rows(raw, account=self._account, key_reach=key_reach)
+
+    def timeline(self, incident_id: str) -> list[Raw]:
+        return self._client.timeline_entries(incident_id)
+
+    # --- the rest
+
+    def listing(self, name: str) -> Listing:
+        read: dict[str, Callable[[], Listing]] = {
+            "services": self._client.services,
+            "teams": self._client.teams,
+            "users": self._client.users,
+            "schedules": self._client.schedules,
+            "escalations": self._client.escalations,
+        }
+        return read[name]()
+
+    def schedule_timeline(self, schedule_id: str, *, since: datetime, until: datetime) -> Raw:
+        weeks = math.ceil((until - since) / _WEEK)
+        return self._client.schedule_timeline(schedule_id, start=since, weeks=weeks)
+
+    def periods(self, timeline: Raw, *, rejected: Rejected) -> list[Period]:
+        return timeline_periods(timeline, rejected=rejected)
+
+
+class _OpsgenieWindow:
+    """A part of a window that paging can reach, and its pages on their way."""
+
+    def __init__(self, reader: WindowReader, part: Part, pages: Iterator[Page]) -> None:
+        self._reader, self._part, self._pages = reader, part, pages
+        self.since, self.until = _instant(part.window.since), _instant(part.window.until)
+
+    def read(self, sink: Sink, watch: Callable[[Iterator[Page]], Iterator[Page]]) -> bool:
+        return self._reader.read(self._part, watch(self._pages), sink)
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _instant(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)

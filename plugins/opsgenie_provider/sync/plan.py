@@ -1,0 +1,46 @@
+"""Decides which incidents a run reads of an account."""
+
+from __future__ import annotations
+
+from opsgenie_provider.planning import Known, Plan, parse_instant, plan_reads
+from opsgenie_provider.sync.run import AccountRun
+from opsgenie_provider.warehouse.connection import Connection
+from opsgenie_provider.warehouse.state import begin_stream, oldest_incident, stream_state
+from opsgenie_provider.warehouse.timelines import forget_refusals, forget_timelines
+
+INCIDENTS = "opsgenie_incidents"
+FULL_READ = f"{INCIDENTS}_full_read"
+
+
+def plan_account(run: AccountRun) -> Plan:
+    """What this run reads; another try of it reads the same.
+
+    :raises ValueError: ``since``, ``until`` or ``history_days`` cannot be; the message says why.
+    """
+    if run.progress.plan is not None:
+        return Plan.from_json(run.progress.plan)
+    params, account = run.params, run.account
+    with run.transaction() as connection:
+        plan = plan_reads(
+            _known(connection, account),
+            now=run.now,
+            since=parse_instant(params.since, "since"),
+            until=parse_instant(params.until, "until"),
+            full_refresh=params.full_refresh,
+            history_days=params.history_days,
+        )
+        if plan.whole_history:
+            begin_stream(connection, account, INCIDENTS, plan.since)
+            forget_refusals(connection, account)
+        if params.full_refresh:
+            forget_timelines(connection, account)
+        run.progress.planned(plan.as_json())
+    return plan
+
+
+def _known(connection: Connection, account: str) -> Known:
+    return Known(
+        watermark=stream_state(connection, account, INCIDENTS).watermark_at,
+        oldest=oldest_incident(connection, account),
+        full_read_at=stream_state(connection, account, FULL_READ).last_success_at,
+    )

@@ -1,0 +1,80 @@
+"""What the parts of an account's sync share."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+from opsgenie_provider.api.listing import Listing
+from opsgenie_provider.sync.key import Key
+from opsgenie_provider.sync.reader import Reader
+from opsgenie_provider.warehouse.connection import Connection
+from opsgenie_provider.warehouse.progress import RunProgress
+
+log = logging.getLogger(__name__)
+
+
+class Params(NamedTuple):
+    """The params of a run, as ``dags.opsgenie_sync`` describes them."""
+
+    since: str | None = None
+    until: str | None = None
+    full_refresh: bool = False
+    history_days: int = 90
+
+
+@dataclass
+class Result:
+    """What a part has done so far: counts by name, and what the key may not read, in words."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    skipped: list[str] = field(default_factory=list)
+
+
+@dataclass
+class AccountRun:
+    """An account while it is read.
+
+    :param connection: in autocommit; it holds the account's lock.
+    :param executor: runs requests beside the work on the warehouse.
+    :param now: when this try began, by our clock.
+    :param listings: the lists that were asked for at the start, by name.
+    """
+
+    account: str
+    reader: Reader
+    params: Params
+    connection: Connection
+    executor: ThreadPoolExecutor
+    key: Key
+    progress: RunProgress
+    now: datetime
+    listings: dict[str, Future[Listing]] = field(default_factory=dict)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """A transaction of the one connection."""
+        with self.connection.transaction():
+            yield self.connection
+
+    def is_done(self, step: str) -> bool:
+        """Whether an earlier try of this run did a step."""
+        if step in self.progress.steps_done:
+            log.info("%s: %s was read by an earlier try of this run.", self.account, step)
+            return True
+        return False
+
+    def begin_listing(self, name: str) -> None:
+        """Ask for a list that is not read yet."""
+        if name not in self.progress.steps_done:
+            self.listings[name] = self.executor.submit(self.reader.listing, name)
+
+    def listing(self, name: str) -> Listing:
+        """A list of the account."""
+        return self.listings[name].result() if name in self.listings else self.reader.listing(name)

@@ -1,0 +1,99 @@
+"""Timelines of incidents into staging: who acknowledged, when it was resolved and closed."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+
+from msgspec import Raw
+
+from opsgenie_provider.absence import NOT_SEEN
+from opsgenie_provider.api.concurrency import in_parallel
+from opsgenie_provider.progress import Progress
+from opsgenie_provider.sync.run import AccountRun, Result
+from opsgenie_provider.warehouse.state import keep_rejected, record_success
+from opsgenie_provider.warehouse.timelines import (
+    DueTimeline,
+    due_timelines,
+    load_timelines,
+    record_refusals,
+)
+
+log = logging.getLogger(__name__)
+STREAM = "opsgenie_incident_timeline"
+BATCH = 200
+# How long a run goes on starting new batches.
+BUDGET = timedelta(minutes=30)
+
+
+def sync_timelines(run: AccountRun, result: Result) -> None:
+    """Read the timelines of incidents that changed since theirs was read.
+
+    Ended incidents come first, the newest first; each 200 are one transaction. What does not fit
+    into the time is left to the next run. A timeline that the key does not see leaves what is stored of
+    it, and is due again for a key that sees something else, and once a day.
+    """
+    end = time.monotonic() + BUDGET.total_seconds()
+    counts, access = result.counts, run.key.access
+    counts.update(timelines=0, rows_changed=0, rejected=0, refused=0, left=0)
+    due = due_timelines(run.connection, run.account, key_reach=access.reach, key_sight=access.sight)
+    progress = Progress(log, "timelines", total=len(due))
+    for start in range(0, len(due), BATCH):
+        if time.monotonic() > end:
+            counts["left"] = len(due) - start
+            log.warning("%s: %d timelines are left to the next run.", run.account, counts["left"])
+            break
+        counts.update(_load(run, due[start : start + BATCH], progress))
+        if not access.configuration and not counts["timelines"]:
+            # Timelines take the right that this key was found to lack.
+            with run.transaction() as connection:
+                record_refusals(connection, run.account, due[start + BATCH :], access.sight)
+            result.skipped.append("timelines")
+            log.warning(
+                "%s: timelines skipped. The key may not read timelines: all %d that were asked for were "
+                "refused. Give it Configuration Access. Acknowledged and closed times stay unknown.",
+                run.account,
+                counts["refused"],
+            )
+            return
+    record_success(run.connection, run.account, STREAM, rows_changed=counts["rows_changed"])
+    if counts["refused"]:
+        log.warning(
+            "%s: %d timelines are not for this key to see. What is stored of them stays.",
+            run.account,
+            counts["refused"],
+        )
+
+
+def _load(run: AccountRun, due: Sequence[DueTimeline], progress: Progress) -> dict[str, int]:
+    timelines: list[tuple[DueTimeline, list[Raw]]] = []
+    refused: list[DueTimeline] = []
+
+    def read(incident: DueTimeline) -> tuple[DueTimeline, list[Raw] | None]:
+        """A timeline; None where this key does not see it: that says nothing about the incident."""
+        try:
+            return incident, run.reader.timeline(incident.incident_id)
+        except NOT_SEEN:
+            return incident, None
+
+    for incident, entries in in_parallel(run.executor, read, due):
+        if entries is None:
+            refused.append(incident)
+        else:
+            timelines.append((incident, entries))
+        progress.advance(1)
+    with run.transaction() as connection:
+        changed, rejected = load_timelines(connection, run.account, timelines)
+        keep_rejected(connection, run.account, STREAM, rejected)
+        run.progress.stored(changed)
+    if refused:
+        with run.transaction() as connection:
+            record_refusals(connection, run.account, refused, run.key.access.sight)
+    return {
+        "timelines": len(timelines),
+        "rows_changed": changed,
+        "rejected": len(rejected),
+        "refused": len(refused),
+    }
