@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import BaseNotifier, BaseOperator, Context, ObjectStoragePath
+from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowSkipException
 
 from opsgenie_provider.hooks.warehouse import warehouse
@@ -54,8 +54,13 @@ class WriteReportOperator(BaseOperator):
             numbers = read(connection, include / "sql" / "web", period)
         report = None
         if settings.report_path is not None:
+            # Not at the top: it brings fsspec, and DAG files are parsed often.
+            from airflow.sdk import ObjectStoragePath
+
             directory = ObjectStoragePath(settings.report_path)
-            directory.mkdir(parents=True, exist_ok=True)
+            # Object stores have no directories, and asking for one may ask for the right to make buckets.
+            if directory.protocol in ("", "file", "local"):
+                directory.mkdir(parents=True, exist_ok=True)
             file = directory / period.file_name
             file.write_text(html(numbers), encoding="utf-8")
             report = str(file)
@@ -99,6 +104,8 @@ class NotifyOperator(BaseOperator):
         self.report = report
 
     def execute(self, context: Context) -> None:
+        from airflow.sdk import BaseNotifier
+
         named = load_settings(Path(self.include_dir) / "settings.yaml").notifiers[self.notifier]
         try:
             made = named.load()(**named.kwargs)
