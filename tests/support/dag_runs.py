@@ -55,11 +55,8 @@ class DagRun:
 
     @property
     def errors(self) -> list[BaseException]:
-        """Why tasks failed, but for the task that only reports that others did."""
-        from opsgenie_provider.operators.publish import SyncFailedError
-
-        errors = [task.error for task in self.tasks if task.error is not None]
-        return [error for error in errors if not isinstance(error, SyncFailedError)]
+        """Why tasks failed."""
+        return [task.error for task in self.tasks if task.error is not None]
 
     @property
     def error(self) -> BaseException:

@@ -31,5 +31,5 @@ where
         ),
         '-infinity'
     )
-group by 1, 2
-order by 1, 2
+group by attribution.service, bucket
+order by attribution.service, bucket

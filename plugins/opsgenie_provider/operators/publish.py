@@ -1,7 +1,7 @@
-"""The end of a sync: what was stored reaches the metrics, and a run in which a task failed fails.
+"""The end of a sync: what was stored reaches the metrics, also in a run that fails.
 
-Airflow emits the event of an asset only for a task that succeeds, and a run fails with its last task.
-So these are two tasks, and the one with the asset among its outlets needs nothing that may fail.
+Airflow emits the event of an asset only for a task that succeeds, so the task with the asset among its
+outlets needs nothing that may fail.
 """
 
 from __future__ import annotations
@@ -11,15 +11,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import Context
 
-from opsgenie_provider.compat import AirflowFailException, AirflowSkipException
+from opsgenie_provider.compat import AirflowSkipException
 from opsgenie_provider.operators.provider import ProviderOperator
 
 if TYPE_CHECKING:
     from opsgenie_provider.operators.base import Outcome
-
-
-class SyncFailedError(AirflowFailException):
-    """Some tasks of the run failed; what the others read is stored. Another try would say the same."""
 
 
 class PublishSyncOperator(ProviderOperator):
@@ -54,26 +50,6 @@ class PublishSyncOperator(ProviderOperator):
                 self.log.warning("%s: %s skipped. %s", outcome["account"], outcome["stream"], why)
         self.log.info("The run: %s.", ", ".join(f"{count} {name}" for name, count in totals.items()))
         return totals
-
-
-class CompleteSyncOperator(ProviderOperator):
-    """Fails the run if any of its tasks failed.
-
-    The last task of a DAG; give it the trigger rule ``ALL_DONE``.
-    """
-
-    ui_color = "#e2f0d9"
-
-    def perform(self, context: Context) -> None:
-        states = _states(context)
-        failed = sorted(task for task, state in states.items() if state == "failed")
-        # Where Airflow could not even expand a mapped task, no task has failed, but some were not run.
-        failed = failed or sorted(task for task, state in states.items() if state == "upstream_failed")
-        if failed:
-            raise SyncFailedError(
-                f"{len(failed)} task{'s' if len(failed) > 1 else ''} failed: {', '.join(failed)}. Their logs "
-                "say why. What the others read is stored; the next run goes on from there."
-            )
 
 
 def _states(context: Context, task_ids: list[str] | None = None) -> dict[str, str]:

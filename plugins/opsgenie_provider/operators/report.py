@@ -53,7 +53,9 @@ class WriteReportOperator(ProviderOperator):
         report = None
         if settings.report_path is not None:
             directory = ObjectStoragePath(settings.report_path)
-            directory.mkdir(parents=True, exist_ok=True)
+            # Object stores have no directories, and asking for one may ask for the right to make buckets.
+            if directory.protocol in ("", "file", "local"):
+                directory.mkdir(parents=True, exist_ok=True)
             file = directory / period.file_name
             file.write_text(html(numbers), encoding="utf-8")
             report = str(file)

@@ -58,6 +58,7 @@ def create_app() -> FastAPI:
     for error in (
         psycopg.errors.UndefinedTable,
         psycopg.errors.UndefinedColumn,
+        psycopg.errors.UndefinedFunction,
         psycopg.errors.InvalidSchemaName,
     ):
         app.add_exception_handler(error, _no_tables)
