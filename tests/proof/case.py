@@ -23,7 +23,7 @@ from tests.support.tasks import Outputs
 # What a task did, as opposed to what it made: a try that goes on from another has less to do.
 _COUNTS = {
     "requests", "rows_changed", "deleted", "rejected", "incidents", "schedules", "seconds", "full", "reason",
-    "touched_incidents", "touched_deployments",
+    "touched_incidents", "touched_deployments", "parts", "stored",
 }  # fmt: skip
 # A canary that is there already is not sent again: the next one is, so that only the end is the same.
 FOLLOWED_BY = {"pagerduty_migration.canary": ("import", "verify"), "pagerduty_migration.import": ("verify",)}

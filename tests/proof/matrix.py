@@ -18,16 +18,9 @@ KINDS = {
 }
 TASKS = {
     "opsgenie_sync.prepare": "builds",
-    "opsgenie_sync.accounts": "computes",
-    "opsgenie_sync.validate_key": "asks and writes",
-    "opsgenie_sync.plan": "writes",
-    "opsgenie_sync.incidents": "loads",
-    "opsgenie_sync.catalogue": "loads",
-    "opsgenie_sync.escalations": "loads",
-    "opsgenie_sync.on_call": "loads",
-    "opsgenie_sync.timelines": "loads",
+    "opsgenie_sync.sync": "loads",
     "opsgenie_sync.publish": "computes",
-    "opsgenie_sync.complete": "writes",
+    "opsgenie_sync.complete": "computes",
     "deployments_sync.prepare": "builds",
     "deployments_sync.github": "loads",
     "deployments_sync.own_deployments": "writes",
@@ -55,10 +48,9 @@ TASKS = {
 }
 # The tasks that ask what time it is, with the module of the package that does (``clocks.CLOCKS``).
 CLOCK_OF = {
-    "opsgenie_sync.plan": "operators.plan",
-    "opsgenie_sync.on_call": "operators.on_call",
+    "opsgenie_sync.sync": "sync.account",
     "deployments_sync.github": "operators.deployments",
-    "pagerduty_migration.extract": "operators.pagerduty",
+    "pagerduty_migration.extract": "pagerduty_reader",
     "pagerduty_migration.canary": "migration.search",
     "pagerduty_migration.import": "migration.search",
     "pagerduty_migration.verify": "migration.search",

@@ -10,7 +10,9 @@ import psycopg
 import pytest
 
 from opsgenie_provider.api.errors import ApiError
+from opsgenie_provider.operators.deployments import RepositoriesFailedError
 from opsgenie_provider.operators.migration_base import MigrationFailedError
+from opsgenie_provider.sync.account import PartsFailedError
 from opsgenie_provider.warehouse.connection import WarehouseUnavailableError
 from tests.proof.case import Case, eventually_idle
 from tests.proof.clean_run import CleanRun
@@ -89,7 +91,8 @@ def test_a_service_that_breaks_down_in_the_middle(
     if task in FAILS_FOR_A_PERSON:
         assert isinstance(error, MigrationFailedError | ApiError)
     elif task not in CARRIES_ON:
-        assert isinstance(error, ApiError)
+        causes = error.errors.values() if isinstance(error, PartsFailedError) else [error]
+        assert all(isinstance(cause, ApiError | RepositoriesFailedError) for cause in causes), causes
         assert case.may_be_tried_again(error)
     app.faults.clear()
     eventually_idle(world, lambda: time.sleep(0.01))

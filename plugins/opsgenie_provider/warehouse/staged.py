@@ -72,7 +72,7 @@ class Staged:
         """Whether the table has rows within ``scope`` that the batch does not hold."""
         row = self._execute(
             "select exists (select from {target} as target where {scope} "
-            "and not exists (select from {twin} as staged where {same_key}))",
+            "and not exists (select from {batch} as staged where {same_key}))",
             names=self._names | {"scope": sql.SQL(scope)},
             params=params,
         ).fetchone()
