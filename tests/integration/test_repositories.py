@@ -6,8 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from deployments_harness import ago
-from sync_harness import Meddler, Warehouse
 
 from opsgenie_provider import repositories
 from opsgenie_provider.api import transport
@@ -24,21 +22,24 @@ from opsgenie_provider.warehouse.schema import upgrade
 from sandbox.gateway import Gateway
 from sandbox.github.store import Store
 from sandbox.server import Slot
+from tests.integration.deployments import ago
+from tests.support.accounts import Interceptor
+from tests.support.postgres import Warehouse
 
 NAMES = [f"acme/app-{number:02}" for number in range(20)]
 ReadAll = Callable[[], dict[str, Any]]
 
 
 @pytest.fixture
-def meddler(app: Gateway, slots: list[tuple[Slot, str]], monkeypatch: pytest.MonkeyPatch) -> Meddler:
+def interceptor(app: Gateway, slots: list[tuple[Slot, str]], monkeypatch: pytest.MonkeyPatch) -> Interceptor:
     """Answers in place of GitHub where a test says so; retries are of a length to afford."""
     monkeypatch.setattr(transport, "_backoff", lambda state: 0.01)
-    slots[0][0].app = made = Meddler(app)
+    slots[0][0].app = made = Interceptor(app)
     return made
 
 
 @pytest.fixture
-def read_all(github: Store, meddler: Meddler, warehouse: Warehouse) -> ReadAll:
+def read_all(github: Store, interceptor: Interceptor, warehouse: Warehouse) -> ReadAll:
     """Reads twenty repositories with a deployment each, in one task."""
     upgrade(open_warehouse("postgres_default"))
     for name in NAMES:
@@ -54,8 +55,8 @@ def repositories_in(warehouse: Warehouse) -> set[str]:
     return {row["repository"] for row in warehouse.table("deployments")}
 
 
-def answer(meddler: Meddler, status: int, *names: str) -> None:
-    meddler.hook = lambda path, count: status if any(f"{name}/" in path for name in names) else None
+def answer(interceptor: Interceptor, status: int, *names: str) -> None:
+    interceptor.hook = lambda path, count: status if any(f"{name}/" in path for name in names) else None
 
 
 def test_repositories_are_read_side_by_side_over_one_session(
@@ -81,37 +82,39 @@ def test_repositories_are_read_side_by_side_over_one_session(
     ],
 )
 def test_a_repository_that_fails_is_named_and_does_not_stop_the_others(
-    status: int, error: type[Exception], read_all: ReadAll, meddler: Meddler, warehouse: Warehouse
+    status: int, error: type[Exception], read_all: ReadAll, interceptor: Interceptor, warehouse: Warehouse
 ) -> None:
-    answer(meddler, status, NAMES[0], NAMES[7])
+    answer(interceptor, status, NAMES[0], NAMES[7])
     with pytest.raises(error, match=r"2 of 20 failed.*") as caught:
         read_all()
     assert all(name in str(caught.value) for name in (NAMES[0], NAMES[7]))
     assert NAMES[1] not in str(caught.value)
     assert repositories_in(warehouse) == set(NAMES) - {NAMES[0], NAMES[7]}
 
-    answer(meddler, status)
-    meddler.count = 0
+    answer(interceptor, status)
+    interceptor.count = 0
     assert read_all()["rows_changed"] == 2
     # The next try lists what it has, and reads nothing of it again.
-    assert meddler.count <= len(NAMES) + 2 * 2
+    assert interceptor.count <= len(NAMES) + 2 * 2
 
 
-def test_a_refused_token_is_not_shown_to_every_repository(read_all: ReadAll, meddler: Meddler) -> None:
-    meddler.hook = lambda path, count: 401
+def test_a_refused_token_is_not_shown_to_every_repository(
+    read_all: ReadAll, interceptor: Interceptor
+) -> None:
+    interceptor.hook = lambda path, count: 401
     with pytest.raises(AuthenticationError):
         read_all()
-    assert meddler.count <= 2 * repositories.SIDE_BY_SIDE
+    assert interceptor.count <= 2 * repositories.SIDE_BY_SIDE
 
 
 def test_a_github_that_is_down_is_not_asked_for_every_repository(
-    read_all: ReadAll, meddler: Meddler, monkeypatch: pytest.MonkeyPatch
+    read_all: ReadAll, interceptor: Interceptor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transport, "MAX_ATTEMPTS", 2)
-    meddler.hook = lambda path, count: 503
+    interceptor.hook = lambda path, count: 503
     with pytest.raises(RepositoriesFailedError, match="20 of 20 failed"):
         read_all()
-    assert meddler.count <= 2 * (repositories._MOST_WITHOUT_ANSWER + 2 * repositories.SIDE_BY_SIDE)
+    assert interceptor.count <= 2 * (repositories._MOST_WITHOUT_ANSWER + 2 * repositories.SIDE_BY_SIDE)
 
 
 @pytest.mark.parametrize(("count", "tasks"), [(0, 0), (1, 1), (8, 1), (50, 1), (51, 2), (300, 4), (3000, 4)])
