@@ -47,7 +47,7 @@ def test_first_and_second_run(live: Account, warehouse: Warehouse) -> None:
     assert run.succeeded
     after = warehouse.versions()
     assert {name for name in KEYS if after[name] != before[name]} <= {"opsgenie_on_call_periods"}
-    assert len(live.requests) <= len(live.store.schedules) + 1 + 15
+    assert len(live.requests) <= len(live.store.schedules) + 8
     assert {request.method for request in live.requests} == {"GET"}
 
 
@@ -70,7 +70,10 @@ def test_two_accounts_of_which_one_has_a_wrong_key(
     assert not run.succeeded
     assert isinstance(run.error, AuthenticationError)
     # The task that fails, and the one that fails the run for it.
-    assert [task.state for task in run.tasks if task.state != "success"] == ["failed", "upstream_failed"]
+    assert sorted(task.state for task in run.tasks if task.state != "success") == [
+        "failed",
+        "upstream_failed",
+    ]
     expected = incident_tables(other.history(), account=other.name)
     expected |= catalogue_tables(other.store, account=other.name)
     assert differences(warehouse, expected, account=other.name) == []
@@ -92,11 +95,35 @@ def test_a_since_after_until_fails_the_run(live: Account) -> None:
     assert run.updated_assets == ["staging.opsgenie"]
 
 
-def test_a_run_in_which_nothing_was_read_leaves_the_metrics_alone(
+def test_a_run_that_stores_nothing_leaves_the_metrics_alone(
     live: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """All accounts fail before anything was stored; then even the settings are wrong."""
+    live.connect(key=CANARY)
+    run = run_dag("opsgenie_sync")
+    assert not run.succeeded
+    assert isinstance(run.error, AuthenticationError)
+    assert run.updated_assets == []
+
     monkeypatch.setenv("OPSGENIE_PROVIDER__DIRECTION", "sideways")
     run = run_dag("opsgenie_sync")
     assert not run.succeeded
     assert "direction" in str(run.error)
     assert run.updated_assets == []
+
+
+def test_a_process_that_dies_fails_the_run_and_what_it_stored_reaches_the_metrics(
+    live: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says nothing about what it stored."""
+
+    def die(*arguments: object, **more: object) -> None:
+        raise SystemExit(1)
+
+    monkeypatch.setattr("opsgenie_provider.sync.account.sync_timelines", die)
+
+    run = run_dag("opsgenie_sync")
+
+    assert not run.succeeded
+    assert run.found("parts") == []
+    assert run.updated_assets == ["staging.opsgenie"]

@@ -7,7 +7,6 @@ import random
 import re
 import signal
 import time
-from datetime import timedelta
 from urllib.parse import urlsplit
 
 import pytest
@@ -139,10 +138,11 @@ def test_killed_at_any_moment_loses_and_doubles_nothing(
     environment = {
         name: value for name, value in os.environ.items() if name.startswith(("AIRFLOW_CONN", "OPS"))
     }
-    # Ten days a window and fifty timelines a batch: many transactions to be killed between and in.
+    # A hundred incidents or fifty timelines a batch: many transactions to be killed between and in.
     constants = {
-        "opsgenie_provider.planning.WINDOW": timedelta(days=10),
-        "opsgenie_provider.operators.timelines._BATCH": 50,
+        "opsgenie_provider.api.opsgenie_windows.REACHABLE": 100,
+        "opsgenie_provider.api.opsgenie_windows._PART_SIZE": 50,
+        "opsgenie_provider.sync.timelines.BATCH": 50,
     }
     job = Job("opsgenie_sync", params={"history_days": 91}, environment=environment, constants=constants)
     dice = random.Random(1)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 
 import pytest
 
-from opsgenie_provider import planning
-from opsgenie_provider.api import transport
-from opsgenie_provider.dags import opsgenie_sync
+from opsgenie_provider.api import opsgenie_windows, transport
+from opsgenie_provider.sync import account as account_module
 from sandbox.instants import DAY, MINUTE, Clock, to_datetime
 from sandbox.opsgenie import Store
 from sandbox.opsgenie.seed import bulk
@@ -16,7 +16,7 @@ from sandbox.opsgenie.store import READ, Key
 from tests.support.accounts import Account, Accounts, advance
 from tests.support.expected_tables import differences, incident_tables
 from tests.support.postgres import Warehouse
-from tests.support.sync import Sync, outcomes, total
+from tests.support.sync import Sync, total
 
 READ_KEY = "33333333-3333-4333-8333-333333333333"
 
@@ -28,12 +28,14 @@ def watermark(warehouse: Warehouse) -> datetime | None:
     return value
 
 
-def not_as_in(store: Store, warehouse: Warehouse, since: datetime, until: datetime) -> list[str]:
+def not_as_in(
+    store: Store, warehouse: Warehouse, since: datetime, until: datetime, *, timelines: bool = True
+) -> list[str]:
     """How what is stored differs from the incidents created in [since, until)."""
     wanted = [
         incident for incident in store.incidents.all() if since <= to_datetime(incident.created_at) < until
     ]
-    return differences(warehouse, incident_tables(wanted))
+    return differences(warehouse, incident_tables(wanted, timelines=timelines))
 
 
 def test_since_and_until_bound_what_is_read(sync: Sync, account: Account, warehouse: Warehouse) -> None:
@@ -61,9 +63,8 @@ def test_a_first_run_with_a_part_leaves_the_rest_to_the_next(
     sync(since=(now - timedelta(days=5)).isoformat())
     assert not_as_in(account.store, warehouse, now - timedelta(days=5), now) == []
 
-    run = sync()
+    sync()
 
-    assert outcomes(run, "opsgenie_incidents")[0]["part_of"] == 1
     assert not_as_in(account.store, warehouse, now - timedelta(days=90), now) == []
     assert watermark(warehouse) == now.replace(microsecond=now.microsecond // 1000 * 1000)
 
@@ -78,41 +79,56 @@ def test_more_or_less_history_later(
     assert not_as_in(account.store, warehouse, now - timedelta(days=95), now) == []
 
 
-def _fail_before(account: Account, instant: datetime) -> None:
-    """Lists of incidents created before an instant fail for good."""
-
-    def hook(path: str, count: int) -> int | None:
-        if "createdAt+%3E%3D+" not in path:
-            return None
-        since = int(path.partition("createdAt+%3E%3D+")[2].split("+")[0])
-        return 503 if since < instant.timestamp() * 1000 else None
-
-    account.interceptor.hook = hook
-
-
-def test_the_watermark_does_not_jump_over_a_window_that_failed(
-    sync: Sync, account: Account, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+def test_another_try_reads_only_what_the_first_one_left(
+    warehouse: Warehouse, accounts: Accounts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The watermark stops before what failed, and neither windows nor lists are read twice in a run."""
     monkeypatch.setattr(transport, "_backoff", lambda state: 0.01)
-    monkeypatch.setattr(planning, "WINDOW", timedelta(days=20))
-    now = to_datetime(account.store.clock())
-    beginning = now - timedelta(days=90)
-    _fail_before(account, now - timedelta(days=75))
+    monkeypatch.setattr(opsgenie_windows, "REACHABLE", 200)
+    monkeypatch.setattr(opsgenie_windows, "_PART_SIZE", 150)
+    monkeypatch.setattr(account_module, "PARTS", account_module.PARTS[:-1])
+    # dag.test() gives every run another id.
+    progress_of = account_module.RunProgress
+    monkeypatch.setattr(
+        account_module, "RunProgress", lambda connection, name, run_id: progress_of(connection, name, "run")
+    )
+    store = bulk(600)
+    account = accounts.add("opsgenie_default", store)
+    sync = Sync([account], monkeypatch)
+    now = to_datetime(store.clock())
+    middle = int((now - timedelta(days=40)).timestamp() * 1000)
 
-    run = sync(fails=True)
+    def fail_late_windows(path: str, count: int) -> int | None:
+        since = re.search(r"createdAt\+%3E%3D\+(\d+)", path)
+        return 503 if since and int(since[1]) > middle and "offset=100&" in path else None
 
-    assert len(outcomes(run, "opsgenie_incidents")) == 4
-    assert not_as_in(account.store, warehouse, now - timedelta(days=70), now) == []
+    account.interceptor.hook = fail_late_windows
+    run = sync(fails=True, history_days=91)
+    [outcome] = run.found("failed")
+    assert set(outcome["failed"]) == {"incidents"}
+    assert outcome["stored"]
+    assert 100 < warehouse.value("select count(*) from staging.opsgenie_incidents") < 500
     mark = watermark(warehouse)
     assert mark is not None
-    assert abs(mark - beginning) < timedelta(seconds=1)
+    assert now - timedelta(days=85) < mark < now - timedelta(days=15)
+    [progress] = warehouse.table("sync_progress")
+    until = datetime.fromisoformat(progress["plan"]["until"])
+    first = set(account.pages())
     account.interceptor.hook = lambda path, count: None
-    advance(account, hours=1)
+    account.app.log.clear()
+    advance(account, minutes=1)
 
-    sync()
+    sync(history_days=91)
 
-    assert not_as_in(account.store, warehouse, beginning, now) == []
-    assert abs(watermark(warehouse) - now - timedelta(hours=1)) < timedelta(seconds=1)  # type: ignore[operator]
+    assert {request.path for request in account.requests} == {"/v1/incidents"}
+    oldest = min(int(query.split()[2]) for query, _ in account.pages())
+    assert oldest == int(mark.timestamp() * 1000)
+    assert len(account.pages()) < len(first)
+    assert not_as_in(store, warehouse, now - timedelta(days=91), now, timelines=False) == []
+    # To where the run was planned to read, though its second try came later.
+    assert abs(watermark(warehouse) - until) < timedelta(milliseconds=2)  # type: ignore[operator]
+    # The run is complete: the next run begins at the beginning.
+    assert warehouse.table("sync_progress") == []
 
 
 def test_a_later_window_that_succeeds_alone_does_not_move_the_watermark(
@@ -155,21 +171,6 @@ def test_a_part_of_the_history_moves_no_watermark_past_older_changes(
 
     query = "select message from staging.opsgenie_incidents where incident_id = %s"
     assert warehouse.value(query, old.id) == "edited"
-
-
-def test_windows_that_end_in_another_order_move_the_watermark_to_the_end(
-    sync: Sync, account: Account, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    plan = opsgenie_sync.plan_accounts
-    monkeypatch.setattr(opsgenie_sync, "plan_accounts", lambda *keys, **params: plan(*keys, **params)[::-1])
-
-    run = sync(history_days=300)
-
-    assert len(outcomes(run, "opsgenie_incidents")) == 4
-    now = to_datetime(account.store.clock())
-    assert abs(watermark(warehouse) - now) < timedelta(seconds=1)  # type: ignore[operator]
-    ahead = warehouse.value("select read_ahead::text from staging.sync_state where watermark_at is not null")
-    assert ahead == "{}"
 
 
 def test_25000_incidents_of_which_120_share_a_second(

@@ -55,8 +55,9 @@ class DagRun:
 
     @property
     def errors(self) -> list[BaseException]:
-        """Why tasks failed."""
-        return [task.error for task in self.tasks if task.error is not None]
+        """Why tasks failed: of a sync, what was wrong with each part."""
+        errors = [task.error for task in self.tasks if task.error is not None]
+        return [part for error in errors for part in getattr(error, "errors", {"": error}).values()]
 
     @property
     def error(self) -> BaseException:

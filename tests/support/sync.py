@@ -35,8 +35,15 @@ class Sync:
 
 def total(run: DagRun, name: str) -> int:
     """A count of the run's summary."""
-    [summary] = [each for each in run.found("rows_changed", "deleted", "rejected") if "stream" not in each]
+    [summary] = [each for each in run.found("rows_changed", "deleted", "requests") if "account" not in each]
     return int(summary[name])
+
+
+def part(run: DagRun, name: str) -> dict[str, int]:
+    """The counts of a part of the only account."""
+    [outcome] = run.found("parts")
+    counts: dict[str, int] = outcome["parts"][name]
+    return counts
 
 
 def outcomes(run: DagRun, stream: str) -> list[dict[str, Any]]:
