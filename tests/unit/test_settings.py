@@ -26,6 +26,8 @@ DEFAULTS = {
     "direction": "both",
     "tiers": 2023,
     "max_requests_per_minute": None,
+    "report_path": None,
+    "notifiers": [],
 }
 
 
