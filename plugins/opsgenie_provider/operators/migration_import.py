@@ -7,11 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Context
 
-from opsgenie_provider.hooks.opsgenie_import import IMPORT_THREADS
-from opsgenie_provider.migration.importer import Importer
-from opsgenie_provider.migration.ledger import UNFINISHED, Entry, Ledger
-from opsgenie_provider.migration.lookup import SETTLE_SECONDS, Lookup
-from opsgenie_provider.migration.payloads import differences
 from opsgenie_provider.operators.migration_base import MigrationFailedError, MigrationOperator
 
 if TYPE_CHECKING:
@@ -31,7 +26,7 @@ class ImportOperator(MigrationOperator):
 
     def importer(self, ledger: Ledger) -> Importer:
         from opsgenie_provider.migration.importer import Importer
-        from opsgenie_provider.migration.lookup import Lookup
+        from opsgenie_provider.migration.lookup import SETTLE_SECONDS, Lookup
 
         settle = SETTLE_SECONDS if self.settle_seconds is None else self.settle_seconds
         return Importer(self.writer, ledger, Lookup(self.writer, self.account, settle))
@@ -46,6 +41,7 @@ class ImportCanaryOperator(ImportOperator):
     """
 
     def perform(self, context: Context) -> dict[str, Any]:
+        from opsgenie_provider.hooks.opsgenie_import import IMPORT_THREADS
 
         with (
             self.ledger() as ledger,
@@ -78,6 +74,8 @@ class ImportCanaryOperator(ImportOperator):
     def _check(self, lookup: Lookup, entry: Entry) -> None:
         import msgspec
 
+        from opsgenie_provider.migration.payloads import differences
+
         found = msgspec.json.decode(lookup.read(entry.opsgenie_incident_id or ""))
         problems = differences(found, entry.payload)
         if lookup.find_new(entry.pagerduty_id) != entry.opsgenie_incident_id:
@@ -98,6 +96,8 @@ class ImportIncidentsOperator(ImportOperator):
     """
 
     def perform(self, context: Context) -> dict[str, int]:
+        from opsgenie_provider.hooks.opsgenie_import import IMPORT_THREADS
+        from opsgenie_provider.migration.ledger import UNFINISHED
         from opsgenie_provider.progress import Progress
 
         with (

@@ -7,11 +7,6 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk import Context
 
-from opsgenie_provider.api.errors import PermissionDeniedError
-from opsgenie_provider.hooks.base import ConnectionSettingsError
-from opsgenie_provider.hooks.opsgenie_import import IMPORT_THREADS
-from opsgenie_provider.migration.ledger import Entry
-from opsgenie_provider.migration.undo import delete_incident
 from opsgenie_provider.operators.migration_base import MigrationFailedError, MigrationOperator
 from opsgenie_provider.operators.migration_import import ImportOperator
 
@@ -47,6 +42,10 @@ class UndoMigrationOperator(ImportOperator):
     """
 
     def perform(self, context: Context) -> dict[str, int]:
+        from opsgenie_provider.api.errors import PermissionDeniedError
+        from opsgenie_provider.hooks.base import ConnectionSettingsError
+        from opsgenie_provider.hooks.opsgenie_import import IMPORT_THREADS
+        from opsgenie_provider.migration.undo import delete_incident
         from opsgenie_provider.progress import Progress
 
         with (
