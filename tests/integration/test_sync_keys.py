@@ -13,7 +13,7 @@ from opsgenie_provider.hooks.base import ConnectionSettingsError
 from opsgenie_provider.warehouse.connection import WarehouseUnavailableError
 from sandbox.instants import DAY, Clock
 from sandbox.opsgenie import Store, load
-from sandbox.opsgenie.store import CONFIG, READ, Key
+from sandbox.opsgenie.store import CONFIG, READ, SYNC_KEY, Key
 from sandbox.world import World
 from sync_expected import catalogue_tables, differences, incident_tables
 from sync_harness import Account, Accounts, Run, Sync, Warehouse
@@ -254,3 +254,72 @@ def test_the_key_is_nowhere_to_be_seen(
     assert "opsgenie_default" in spoken
     assert CANARY not in spoken
     assert CANARY.rpartition("-")[2] not in spoken
+
+
+def _validations(account: Account) -> int:
+    return sum(request.path == "/v2/request-limits/" for request in account.requests)
+
+
+def test_a_valid_key_is_asked_for_its_rights_once_a_day(
+    sync: Sync, account: Account, warehouse: Warehouse
+) -> None:
+    sync(timelines=False)
+    sync(timelines=False)
+    assert _validations(account) == 1
+    warehouse.execute("update staging.opsgenie_keys set checked_at = now() - interval '24 hours'")
+    sync(timelines=False)
+    assert _validations(account) == 2
+    # Another key, valid as well.
+    account.store.keys[OTHER_KEY] = Key("other", frozenset({READ, CONFIG}))
+    account.connect(key=OTHER_KEY)
+    sync(timelines=False)
+    assert _validations(account) == 3
+
+
+def test_a_key_that_is_refused_something_is_validated_at_once(
+    sync: Sync, account: Account, warehouse: Warehouse
+) -> None:
+    """Its rights shrink within the day: what it lists from now on says nothing about what is gone."""
+    store = account.store
+    sync(timelines=False)
+    services = warehouse.table("opsgenie_services")
+    account.app.log.clear()
+    store.keys[SYNC_KEY] = Key("sync", frozenset({READ}))
+
+    sync(timelines=False)
+
+    assert _validations(account) == 1
+    [checked] = warehouse.table("opsgenie_keys")
+    assert checked["key_reach"] != "account"
+    assert warehouse.table("opsgenie_services") == services
+
+
+def test_a_key_that_is_withdrawn_is_named_as_the_reason(sync: Sync, account: Account) -> None:
+    sync(timelines=False)
+    del account.store.keys[SYNC_KEY]
+
+    run = sync(timelines=False, fails=True)
+
+    assert isinstance(run.error("key"), AuthenticationError)
+    assert not run.outcomes[0]["stored"]
+    # Nothing else is tried with it.
+    assert {part for part, _ in run.errors} == {"key", "catalogue"}
+
+
+def test_nothing_is_taken_for_deleted_by_what_the_key_could_see_earlier(
+    sync: Sync, account: Account, warehouse: Warehouse
+) -> None:
+    """The same key becomes a team's: it lists less, without a single refusal of a list."""
+    store = account.store
+    sync(timelines=False)
+    team = next(iter(store.teams.values()))
+    store.keys[SYNC_KEY] = Key("sync", frozenset({READ, CONFIG}), team=team.id)
+    tables = ("opsgenie_services", "opsgenie_schedules", "opsgenie_escalations")
+    before = {table: warehouse.value(f"select count(*) from staging.{table}") for table in tables}
+
+    sync(timelines=False, full_refresh=True)
+
+    assert {table: warehouse.value(f"select count(*) from staging.{table}") for table in tables} == before
+    assert not warehouse.rows("select 1 as gone from staging.opsgenie_incidents where deleted_at is not null")
+    future = "select count(distinct schedule_id) from staging.opsgenie_on_call_periods where end_at > now()"
+    assert warehouse.value(future) == before["opsgenie_schedules"]

@@ -17,6 +17,7 @@ from opsgenie_provider.api.errors import (
 from opsgenie_provider.hooks.base import ConnectionSettingsError
 from opsgenie_provider.retry import ApiRetryPolicy
 from opsgenie_provider.settings import InvalidSettingsError
+from opsgenie_provider.sync.account import PartsFailedError
 from opsgenie_provider.warehouse.connection import WarehouseUnavailableError
 
 
@@ -30,6 +31,10 @@ def decide(error: BaseException) -> Any:
     return ApiRetryPolicy().evaluate(error, try_number=1, max_tries=3)
 
 
+def parts_failed(**errors: Exception) -> Exception:
+    return PartsFailedError("an account", errors, {})  # type: ignore[typeddict-item]
+
+
 @pytest.mark.parametrize(
     "error",
     [
@@ -41,6 +46,7 @@ def decide(error: BaseException) -> Any:
         ValueError("since"),
         psycopg.errors.InsufficientPrivilege("no"),
         psycopg.errors.UndefinedTable("no"),
+        parts_failed(key=answered(401), incidents=ValueError("since")),
     ],
 )
 def test_permanent_errors_fail_at_once(error: Exception) -> None:
@@ -79,3 +85,11 @@ def test_waits_as_long_as_the_service_says(
     decision = decide(answered(status, retry_after))
     assert (decision.action, decision.retry_delay) == (RetryAction.RETRY, delay)
     assert decision.reason == f"OpsGenie answered {status}"
+
+
+def test_where_parts_failed_another_try_is_made_for_those_that_may_succeed() -> None:
+    """And it waits as long as any of them was asked to."""
+    failed = parts_failed(on_call=answered(403), incidents=answered(500), catalogue=answered(429, 40))
+    decision = decide(failed)
+    assert decision.action is RetryAction.RETRY
+    assert decision.retry_delay == timedelta(seconds=40)
