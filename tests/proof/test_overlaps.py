@@ -93,9 +93,7 @@ def in_turn(world: World, warehouse: str, runs: tuple[Run, ...]) -> Dump:
     [
         pytest.param("empty", (HOURLY, HOURLY), (HOURLY,), id="two first syncs"),
         pytest.param("opsgenie_sync.sync", (HOURLY, HOURLY), (HOURLY,), id="two hourly syncs"),
-        pytest.param(
-            "opsgenie_sync.sync", (HOURLY, BY_HAND), (BY_HAND,), id="a full one by hand meanwhile"
-        ),
+        pytest.param("opsgenie_sync.sync", (HOURLY, BY_HAND), (BY_HAND,), id="a full one by hand meanwhile"),
         pytest.param("empty", (DEPLOYS, DEPLOYS), (DEPLOYS,), id="two first deployment syncs"),
         pytest.param(
             "deployments_sync.repositories", (DEPLOYS, DEPLOYS), (DEPLOYS,), id="two deployment syncs"
