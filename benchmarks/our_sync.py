@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from benchmarks.meter import report
-from opsgenie_provider.api.windows import THREADS
+from opsgenie_provider.api.concurrency import THREADS
 from opsgenie_provider.hooks.opsgenie import OpsgenieHook
 from opsgenie_provider.hooks.warehouse import warehouse
 from opsgenie_provider.sync.incidents import IncidentSync

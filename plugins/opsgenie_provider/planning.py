@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-# Read again by every run: what the search index showed late, clocks that disagree, late edits.
+# Every run reads this much again, for late search indexing, clock skew and late edits.
 TRAILING = timedelta(hours=48)
-# How far the service's clock and ours may differ when asking what changed since our last read.
+# How far the service's clock and ours may differ when asking for changes since our last read.
 CLOCK_MARGIN = timedelta(hours=1)
 FULL_READ_EVERY = timedelta(hours=23, minutes=30)
 # The search counts in Unix milliseconds, and nothing is older.
@@ -18,7 +18,12 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Known:
-    """What earlier runs left: the watermark, the oldest incident, and the last full read."""
+    """The stored state of an account; None where no run has set it yet.
+
+    :param watermark: everything created before was read without a gap.
+    :param oldest: creation time of the oldest stored incident.
+    :param full_read_at: when the whole history was last read.
+    """
 
     watermark: datetime | None = None
     oldest: datetime | None = None
@@ -58,7 +63,7 @@ class Plan:
 
 
 def parse_instant(value: str | None, name: str) -> datetime | None:
-    """A DAG param as an instant; UTC where it names no zone.
+    """A DAG param as an instant in UTC; a value without a time zone is UTC.
 
     :raises ValueError: it is not ISO 8601.
     """
@@ -85,8 +90,8 @@ def plan_reads(
 ) -> Plan:
     """What a run reads.
 
-    The first run and one a day read the whole history; a run with ``since`` or ``until`` reads just
-    that; any other reads what is new, a trailing window, and what changed before it.
+    The first run, and one run a day, reads the whole history. A run with ``since`` or ``until`` reads
+    only that range. Any other run reads new incidents, a trailing window, and changes to older incidents.
 
     :raises ValueError: ``since`` is not before ``until``, or ``history_days`` goes back before the year 1.
     """
@@ -117,6 +122,6 @@ def _days_before(now: datetime, days: int) -> datetime:
         return max(now - timedelta(days=days), EPOCH)
     except OverflowError:
         raise ValueError(
-            f"history_days: {days} days ago is before the year 1. Write {(now - EPOCH).days} or less: that "
+            f"history_days: {days} days ago is before the year 1. Use {(now - EPOCH).days} or less, which "
             "reaches back to 1970."
         ) from None

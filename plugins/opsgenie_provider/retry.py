@@ -34,22 +34,26 @@ def is_permanent(error: BaseException) -> bool:
     if isinstance(error, PartsFailedError):
         return all(map(is_permanent, error.errors.values()))
     permanent = (ApiStatusError, ForeignHostError, CrowdedSecondError, ValueError, psycopg.DatabaseError)
-    if requested_wait(error) is not None or isinstance(error, psycopg.OperationalError):
+    if _asks_for_patience(error) or isinstance(error, psycopg.OperationalError):
         return False
     return isinstance(error, permanent)
 
 
 def requested_wait(error: BaseException) -> timedelta | None:
-    """How long the service asked to wait, zero where it did not say; None: this is no such answer."""
-    from opsgenie_provider.api.errors import RateLimitError, ServerError
+    """How long the service asked to wait; None: it did not say."""
     from opsgenie_provider.sync.account import PartsFailedError
 
     if isinstance(error, PartsFailedError):
-        waits = [wait for each in error.errors.values() if (wait := requested_wait(each)) is not None]
+        waits = [wait for part in error.errors.values() if (wait := requested_wait(part)) is not None]
         return max(waits, default=None)
-    if not isinstance(error, RateLimitError | ServerError):
-        return None
-    return timedelta(seconds=error.retry_after or 0)
+    seconds = getattr(error, "retry_after", None) if _asks_for_patience(error) else None
+    return None if seconds is None else timedelta(seconds=seconds)
+
+
+def _asks_for_patience(error: BaseException) -> bool:
+    from opsgenie_provider.api.errors import RateLimitError, ServerError
+
+    return isinstance(error, RateLimitError | ServerError)
 
 
 if RetryPolicy is not None:
@@ -62,8 +66,10 @@ if RetryPolicy is not None:
         ) -> RetryDecision:
             if is_permanent(exception):
                 return RetryDecision.fail(reason="permanent error, not retried")
-            if wait := requested_wait(exception):
-                return RetryDecision.retry(wait, reason="the service asked to wait")
+            if _asks_for_patience(exception) or requested_wait(exception):
+                return RetryDecision.retry(
+                    requested_wait(exception), reason=str(exception).partition(" to ")[0]
+                )
             return RetryDecision.default()
 
 

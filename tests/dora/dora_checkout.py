@@ -5,13 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from dora_compare import differences
-from dora_model import Model
-from dora_world import SQL_DIRECTORY, Rules, World, stored
-
 from opsgenie_provider.dora.refresh import refresh
 from opsgenie_provider.dora.summary import Summary
 from opsgenie_provider.warehouse.connection import Connection
+from tests.dora.dora_compare import differences
+from tests.dora.dora_model import Model
+from tests.dora.dora_world import Rules, World, stored
 
 NOON = datetime(2025, 3, 12, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -56,7 +55,7 @@ class Checkout(World):
         assert self.connection is not None
         self.connection.commit()
         rules = rules or Rules()
-        summary = refresh(self.connection, SQL_DIRECTORY, rules.settings(), full=full)
+        summary = refresh(self.connection, rules.settings(), full=full)
         found = differences(stored(self.connection), Model(self, rules).tables())
         assert not found, found
         return summary
@@ -64,7 +63,7 @@ class Checkout(World):
     def refresh_only(self) -> None:
         """A refresh of what the model has no words for."""
         assert self.connection is not None
-        refresh(self.connection, SQL_DIRECTORY, Rules().settings())
+        refresh(self.connection, Rules().settings())
 
     def attribution(self, incident_id: str = "i", service: str = "checkout") -> tuple[Any, ...]:
         """match_status, deployment id, offset in hours, candidate_count."""

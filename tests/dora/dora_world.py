@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from psycopg import sql
@@ -180,6 +179,3 @@ def stored(connection: Connection) -> dict[str, dict[tuple[Any, ...], tuple[Any,
         found[table] = {row[:width]: row[width:] for row in connection.execute(query)}
     connection.commit()
     return found
-
-
-SQL_DIRECTORY = Path(__file__).resolve().parents[2] / "include/sql"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from dora_checkout import HOUR, NOON, Checkout
+import pytest
+
+from tests.dora.dora_checkout import HOUR, NOON, Checkout
 
 ORIGINAL: dict[str, Any] = {
     "account": "pd",
@@ -84,6 +86,36 @@ def test_what_was_open_goes_on_in_opsgenie(world: Checkout) -> None:
         NOON,
         5 * 3600,
     )
+
+
+@pytest.mark.parametrize(
+    "said", [{}, {"pagerduty_resolved_at": "2025-03-12T13:30:00Z"}], ids=["opsgenie", "pagerduty"]
+)
+def test_an_import_that_was_open_recovers_where_opsgenie_resolves_it(
+    world: Checkout, said: dict[str, str]
+) -> None:
+    """PagerDuty is read no more: what staging has of it stays open."""
+    world.put(
+        "staging.pagerduty_incidents",
+        **ORIGINAL | {"status": "triggered", "resolved_at": None, "acknowledged_at": None},
+    )
+    details = {name: text for name, text in DETAILS.items() if name != "pagerduty_resolved_at"}
+    world.incident("og", **IMPORTED | {"details": details})
+    query = "select status, opened_at, recovered_at from dora.incidents"
+    world.refresh()
+    assert world.one(query) == ("open", NOON, None)
+    world.incident(
+        "og", status="resolved", resolved_at=NOON + 5 * HOUR, **IMPORTED | {"details": details | said}
+    )
+    world.refresh()
+    assert world.one(query) == ("resolved", NOON, NOON + (1.5 if said else 5) * HOUR)
+    # Opened again there; then PagerDuty is read after all.
+    world.incident("og", status="open", **IMPORTED | {"details": details})
+    world.refresh()
+    assert world.one(query) == ("open", NOON, None)
+    world.put("staging.pagerduty_incidents", **ORIGINAL)
+    world.refresh()
+    assert world.one(query) == ("resolved", NOON, NOON + 2 * HOUR)
 
 
 def test_details_that_no_one_can_read_do_not_stop_a_refresh(world: Checkout) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import psycopg
 import pytest
-from dora_checkout import HOUR, MICROSECOND, NOON, Checkout
-from dora_world import Rules
+
+from opsgenie_provider.warehouse.connection import Warehouse
+from opsgenie_provider.warehouse.schema import upgrade
+from tests.dora.dora_checkout import HOUR, MICROSECOND, NOON, Checkout
+from tests.dora.dora_world import Rules
 
 
 @pytest.mark.parametrize(
@@ -70,6 +74,102 @@ def test_names_are_compared_without_case_and_outer_blanks(world: Checkout) -> No
     world.deployment("d", NOON, service="  CHECKOUT", environment="PROD")
     world.refresh()
     assert world.attribution() == ("matched", "d", 0, 1)
+
+
+@pytest.mark.parametrize(
+    "name", ["\tCheckout", "checkout\r\n", "\u00a0checkout\u202f", "\u3000CHECKOUT\u2028"]
+)
+def test_outer_white_space_of_any_kind_is_no_part_of_a_name(world: Checkout, name: str) -> None:
+    world.incident()
+    world.deployment("d", NOON, service=name)
+    world.refresh()
+    assert world.attribution() == ("matched", "d", 0, 1)
+
+
+def test_names_are_in_lower_case_whatever_the_locale(world: Checkout, postgres: str) -> None:
+    assert world.one("select dora.service_key('ÜBER-ЖÉ')") == ("über-жé",)
+    assert world.connection is not None
+    with psycopg.connect(postgres, autocommit=True) as admin:
+        admin.execute("drop database if exists dora_c")
+        admin.execute("create database dora_c template template0 encoding 'UTF8' locale 'C'")
+        try:
+            upgrade(Warehouse(lambda: psycopg.connect(postgres, dbname="dora_c"), "C"))
+            with psycopg.connect(postgres, dbname="dora_c") as connection:
+                in_c = Checkout(connection)
+                in_c.deployment("d", NOON, service="SÜK")
+                in_c.put("staging.opsgenie_services", account="us", service_id="other", name="sük")
+                in_c.incident(services=("other",))
+                in_c.refresh()
+                assert in_c.attribution(service="sük") == ("matched", "d", 0, 1)
+        finally:
+            admin.execute("drop database dora_c with (force)")
+
+
+def test_a_repository_may_have_environments_of_its_own(world: Checkout) -> None:
+    rules = Rules(repositories=(("Example/App", ("Live",)), ("example/app", ("Blue",)), ("example/site", ())))
+    for number, (repository, environment) in enumerate(
+        [
+            ("example/app", "live"),
+            ("EXAMPLE/APP", "BLUE"),
+            ("example/app", "production"),
+            ("example/site", "production"),
+            ("example/site", "live"),
+            (None, "live"),
+            (None, "Prod"),
+        ]
+    ):
+        world.deployment(str(number), NOON, repository=repository, environment=environment)
+    world.refresh(rules)
+    query = "select array_agg(deployment_id order by deployment_id) from dora.deployment_outcomes"
+    assert world.one(query) == (["0", "1", "3", "6"],)
+    assert world.refresh().reason == "a setting changed"
+    assert world.one(query) == (["2", "3", "6"],)
+
+
+def test_the_latest_override_wins_however_it_spells_the_service(world: Checkout) -> None:
+    world.put("staging.opsgenie_services", account="us", service_id="svc", name="Ünit")
+    world.incident()
+    world.incident("by-id", services=("GONE",))
+    for name in ("a", "b", "c"):
+        world.deployment(name, NOON - 50 * HOUR)
+    named = {"source": "opsgenie", "account": "us", "deployment_source": "github"}
+    world.put(
+        "dora.attribution_overrides",
+        **named,
+        incident_id="i",
+        service=" ÜNIT\u00a0",
+        deployment_id="a",
+        decided_at=NOON,
+    )
+    world.put("dora.attribution_overrides", **named, incident_id="by-id", service="gone", deployment_id="c")
+    world.refresh()
+    assert world.attribution(service="ünit") == ("overridden", "a", 50, 0)
+    assert world.attribution("by-id", service="GONE") == ("overridden", "c", 50, 0)
+    world.put(
+        "dora.attribution_overrides",
+        **named,
+        incident_id="i",
+        service="ünit",
+        deployment_id="b",
+        decided_at=NOON + HOUR,
+    )
+    world.refresh()
+    assert world.attribution(service="ünit") == ("overridden", "b", 50, 0)
+
+
+def test_what_follows_a_deployment_is_told_from_what_precedes_it(world: Checkout) -> None:
+    for number in range(10):
+        opened = NOON + number * 100 * HOUR
+        world.incident(f"i{number}", opened)
+        world.deployment(f"d{number}", opened + (HOUR if number < 2 else -HOUR))
+    query = "select matched_following, matched_preceding, caused_share, caused_share_low, caused_share_high from dora.match_quality"
+    world.refresh()
+    following, preceding, *shares = world.one(query)
+    assert (following, preceding) == (8, 2)
+    # The Wilson interval of 8 of 10 at 90 % is 0.5408 to 0.9313.
+    assert shares == pytest.approx([0.6, 0.0816, 0.8627], abs=2e-4)
+    world.refresh(Rules(after=2 * HOUR))
+    assert world.one(query) == (8, 2, None, None, None)
 
 
 def test_before_only_does_not_look_ahead(world: Checkout) -> None:
@@ -235,7 +335,17 @@ def test_match_quality_knows_what_chance_does(world: Checkout) -> None:
     world.deployment("c", NOON + 47 * HOUR)
     world.refresh()
     # 10 hours around a and b together, 5 around c as the span ends one hour after it.
-    assert world.one("select * from dora.match_quality") == ("checkout", 1.5, 0.5, 15 / 48, 0, 1, 0, 0, 0)
+    assert world.one("select * from dora.match_quality") == (
+        "checkout",
+        1.5,
+        0.5,
+        15 / 48,
+        1,
+        0,
+        1,
+        0,
+        pytest.approx(1),
+    )
 
 
 def test_match_quality_of_a_service_that_is_deployed_all_day(world: Checkout) -> None:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from threading import Thread
 
 import psycopg
 import pytest
-from dora_checkout import HOUR, NOON, Checkout
-from dora_world import SQL_DIRECTORY, Rules, stored
 from psycopg import sql
 
 from opsgenie_provider.dora.checks import DataCheckError
 from opsgenie_provider.dora.refresh import refresh
 from opsgenie_provider.warehouse.connection import Connection, Warehouse
+from tests.dora.dora_checkout import HOUR, NOON, Checkout
+from tests.dora.dora_world import Rules, stored
 
 QUEUES = "touched_incidents touched_services touched_deployments full_refresh"
 
@@ -111,45 +110,66 @@ def test_full_mends_what_someone_broke(world: Checkout, connection: Connection) 
 
 
 def test_a_failed_check_leaves_the_last_good_tables(
-    world: Checkout, connection: Connection, tmp_path: Path
+    world: Checkout, connection: Connection, own_sql: Path
 ) -> None:
     world.incident()
     world.refresh()
     before = stored(connection)
-    broken = tmp_path / "sql"
-    shutil.copytree(SQL_DIRECTORY, broken)
-    (broken / "checks" / "no_deployments.sql").write_text(
-        "select deployment_id from dora.deployment_outcomes\n"
-    )
+    check = own_sql / "checks" / "metrics_add_up.sql"
+    right = check.read_text()
+    check.write_text("select deployment_id from dora.deployment_outcomes\n")
     world.deployment("d", NOON)
     connection.commit()
     with pytest.raises(
-        DataCheckError, match=r"'no_deployments' failed with 1 row.*'deployment_id': 'd'"
+        DataCheckError, match=r"'metrics_add_up' failed with 1 row.*'deployment_id': 'd'"
     ) as caught:
-        refresh(connection, broken, Rules().settings())
+        refresh(connection, Rules().settings())
     assert (caught.value.check, caught.value.rows, caught.value.examples) == (
-        "no_deployments",
+        "metrics_add_up",
         1,
         [{"deployment_id": "d"}],
     )
     assert stored(connection) == before
+    assert world.one("select checks, finished_at from dora.refreshes order by refresh_id desc limit 1") == (
+        {"metrics_add_up": 1},
+        None,
+    )
     # The touched deployment is still queued, for a run that may succeed.
+    check.write_text(right)
     assert world.refresh().touched_deployments == 1
     assert world.attribution()[0] == "matched"
 
 
+def columns(connection: Connection, table: str) -> list[str]:
+    rows = connection.execute(
+        "select column_name from information_schema.columns where table_schema = 'dora' and table_name = %s",
+        (table,),
+    ).fetchall()
+    connection.commit()
+    return [name for (name,) in rows]
+
+
 @pytest.mark.parametrize(
-    ("damage", "check"),
+    ("table", "column", "value", "check"),
     [
-        ("update new_attribution set candidate_count = 0", "offset_within_window"),
-        ("update new_attribution set deployment_id = 'none'", "matched_deployments_eligible"),
-        ("delete from new_attribution", "incidents_accounted_for"),
-        ("update new_attribution set deployment_id = 'far', offset_seconds = 10800", "no_closer_deployment"),
+        ("incident_attribution", "candidate_count", "0::bigint", "offset_within_window"),
+        ("incident_attribution", "incident_id", "'other'", "incidents_accounted_for"),
+        ("incident_attribution", "deployment_id", "'far'", "no_closer_deployment"),
+        ("deployment_outcomes", "is_change_failure", "false", "matched_deployments_eligible"),
+        ("metrics", "change_failure_rate", "2::double precision", "change_failure_rate_in_bounds"),
+        ("metrics", "deployments", "9::bigint", "metrics_add_up"),
     ],
 )
 @pytest.mark.parametrize("first", [True, False], ids=["full", "what was touched"])
 def test_each_check_finds_its_damage(
-    world: Checkout, connection: Connection, tmp_path: Path, damage: str, check: str, first: bool
+    world: Checkout,
+    connection: Connection,
+    own_sql: Path,
+    table: str,
+    column: str,
+    value: str,
+    check: str,
+    first: bool,
 ) -> None:
     if not first:
         world.refresh()
@@ -157,42 +177,38 @@ def test_each_check_finds_its_damage(
     world.deployment("near", NOON)
     world.deployment("far", NOON - 3 * HOUR)
     connection.commit()
-    damaged = tmp_path / "sql"
-    shutil.copytree(SQL_DIRECTORY, damaged)
-    file = damaged / "transform" / "40_incident_attribution.sql"
-    text = file.read_text()
-    file.write_text(text.replace("analyze new_attribution;", f"{damage};\nanalyze new_attribution;"))
+    file = own_sql / "transform" / f"{table}.sql"
+    names = ", ".join(f"{value} as {name}" if name == column else name for name in columns(connection, table))
+    file.write_text(f"select {names} from (\n{file.read_text()}\n) as right_rows")
     with pytest.raises(DataCheckError) as caught:
-        refresh(connection, damaged, Rules().settings())
+        refresh(connection, Rules().settings())
     assert caught.value.check == check
 
 
 def test_a_window_of_days_is_as_long_where_the_clock_changes(world: Checkout, connection: Connection) -> None:
-    """The checks of the DAG, and users, have sessions in the server's time zone."""
+    """Users have sessions in the server's time zone."""
     # In New York, summer time began between the two.
     world.incident()
     world.deployment("d", NOON - 96 * HOUR)
     world.refresh(Rules(before=96 * HOUR, after=96 * HOUR))
     assert world.attribution() == ("matched", "d", 96, 1)
     connection.execute("set time zone 'America/New_York'")
-    for file in sorted((SQL_DIRECTORY / "checks").glob("*.sql")):
-        assert connection.execute(file.read_text()).fetchall() == [], file.name
+    assert world.one(
+        "select opened_at - reach_before = triggered_at from dora.current_refresh, dora.incident_history"
+    ) == (True,)
 
 
 def test_writers_do_not_wait_and_what_they_write_is_next(
-    world: Checkout, warehouse: Warehouse, tmp_path: Path
+    world: Checkout, warehouse: Warehouse, own_sql: Path
 ) -> None:
     """A writer that commits while a refresh runs: seen as a whole by the next one."""
     world.incident()
     world.refresh()
-    slow = tmp_path / "sql"
-    shutil.copytree(SQL_DIRECTORY, slow)
-    (slow / "transform" / "15_wait.sql").write_text(
-        "select pg_advisory_lock(42); select pg_advisory_unlock(42);"
-    )
+    file = own_sql / "scope" / "begin.sql"
+    file.write_text(f"select pg_advisory_lock(42); select pg_advisory_unlock(42);\n{file.read_text()}")
     with warehouse.connection() as refreshing, warehouse.connection(autocommit=True) as writer:
         writer.execute("select pg_advisory_lock(42)")
-        run = Thread(target=refresh, args=(refreshing, slow, Rules().settings()))
+        run = Thread(target=refresh, args=(refreshing, Rules().settings()))
         run.start()
         while writer.execute("select count(*) from pg_locks where not granted").fetchone() != (1,):
             pass

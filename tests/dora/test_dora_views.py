@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from dora_checkout import HOUR, NOON, Checkout
-
 from opsgenie_provider.warehouse.connection import Connection
+from tests.dora.dora_checkout import HOUR, NOON, Checkout
 
 
 def on_call(world: Checkout, name: str, start: datetime, end: datetime, schedule: str = "sched") -> None:
@@ -27,12 +26,25 @@ def schedule(world: Checkout) -> None:
     )
 
 
+def switched_off(world: Checkout) -> None:
+    world.put(
+        "staging.opsgenie_schedules",
+        account="us",
+        schedule_id="off",
+        name="Old rota",
+        team_id="team",
+        enabled=False,
+    )
+
+
 def test_history_has_the_pull_request_and_who_was_on_call(world: Checkout) -> None:
     schedule(world)
     on_call(world, "Zoe", NOON - HOUR, NOON + HOUR)
     on_call(world, "Ada", NOON, NOON + HOUR)
     on_call(world, "Left", NOON - HOUR, NOON)
     on_call(world, "Other", NOON - HOUR, NOON + HOUR, schedule="of-nobody")
+    switched_off(world)
+    on_call(world, "Off", NOON - HOUR, NOON + HOUR, schedule="off")
     world.deployment(
         "d",
         NOON - HOUR,
@@ -60,5 +72,7 @@ def test_on_call_now(world: Checkout, connection: Connection) -> None:
     on_call(world, "Ada", now - HOUR, now + HOUR)
     on_call(world, "Next", now + HOUR, now + 2 * HOUR)
     on_call(world, "Last", now - 2 * HOUR, now - HOUR)
+    switched_off(world)
+    on_call(world, "Off", now - HOUR, now + HOUR, schedule="off")
     rows = connection.execute("select * from dora.on_call_now").fetchall()
     assert rows == [("us", "Payments", "Payments rota", "Days", "Ada", now - HOUR, now + HOUR)]

@@ -129,7 +129,7 @@ def test_nothing_is_older_than_the_epoch(far: Any) -> None:
 
 @pytest.mark.parametrize("days", [999_999, 10**12])
 def test_days_that_no_calendar_has_are_said(days: int) -> None:
-    with pytest.raises(ValueError, match=r"^history_days: \d+ days ago .* Write 20605 or less"):
+    with pytest.raises(ValueError, match=r"^history_days: \d+ days ago .* Use 20605 or less"):
         plan_reads(Known(), now=NOW, history_days=days)
 
 

@@ -7,6 +7,7 @@ import psycopg
 import pytest
 from airflow.sdk import RetryAction
 
+from opsgenie_provider import retry
 from opsgenie_provider.api.errors import (
     ApiConnectionError,
     CrowdedSecondError,
@@ -14,6 +15,7 @@ from opsgenie_provider.api.errors import (
     InvalidResponseError,
     error_class,
 )
+from opsgenie_provider.compat import AirflowFailException
 from opsgenie_provider.hooks.base import ConnectionSettingsError
 from opsgenie_provider.retry import ApiRetryPolicy
 from opsgenie_provider.settings import InvalidSettingsError
@@ -65,7 +67,7 @@ def test_permanent_errors_fail_at_once(error: Exception) -> None:
         RuntimeError("who knows"),
     ],
 )
-def test_what_may_pass_is_left_to_the_tasks_own_retries(error: Exception) -> None:
+def test_transient_errors_are_left_to_the_task_s_own_retries(error: Exception) -> None:
     assert decide(error).action is RetryAction.DEFAULT
 
 
@@ -93,3 +95,17 @@ def test_where_parts_failed_another_try_is_made_for_those_that_may_succeed() -> 
     decision = decide(failed)
     assert decision.action is RetryAction.RETRY
     assert decision.retry_delay == timedelta(seconds=40)
+
+
+def test_without_retry_policies_permanent_errors_fail_and_requested_waits_are_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Airflow 3.1 and 3.2 ask no policy."""
+    waited: list[float] = []
+    monkeypatch.setattr(retry, "RetryPolicy", None)
+    monkeypatch.setattr(retry.time, "sleep", waited.append)
+    with pytest.raises(AirflowFailException, match="OpsGenie answered 401"):
+        retry.apply_without_policy(answered(401))
+    for error in (answered(429, 30.0), answered(503), RuntimeError("who knows")):
+        retry.apply_without_policy(error)
+    assert waited == [30.0]

@@ -14,10 +14,21 @@ from fastapi.testclient import TestClient
 
 from opsgenie_provider.warehouse.schema import upgrade
 from opsgenie_provider.web import reader
-from web_world import warehouse_of
+from tests.support.postgres import warehouse_of
 
 NAME = "web_empty"
-PATHS = ("", "incidents", "incidents.csv", "on-call", "escalations", "sync", "migration")
+PATHS = (
+    "",
+    "trust",
+    "what-if",
+    "services",
+    "incidents",
+    "incidents.csv",
+    "on-call",
+    "escalations",
+    "sync",
+    "migration",
+)
 
 
 @pytest.fixture
@@ -47,6 +58,9 @@ def test_without_rows_each_part_says_what_to_do_next(client: TestClient, host: s
     upgrade(warehouse_of(host, NAME))
     assert "Incidents come with the DAG opsgenie_sync" in words(client, "")
     assert "There is nothing to count yet for nobody" in words(client, "?service=nobody").replace(" .", ".")
+    assert "There is nothing to match yet" in words(client, "trust")
+    assert "There is nothing to try it on" in words(client, "what-if")
+    assert "There are no services yet" in words(client, "services")
     assert "Run opsgenie_sync , then dora_metrics" in words(client, "incidents")
     assert "No incident is like this" in words(client, "incidents?priority=P1")
     assert "the key needs Configuration Access" in words(client, "on-call")

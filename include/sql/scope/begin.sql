@@ -30,12 +30,15 @@ create temporary table touched_days (
     day date not null
 ) on commit drop;
 
--- One row per cell of dora.metrics and day of its period: service '' is all services together. The number of the cell
--- is short to sort and to group by.
+-- One row per cell of dora.metrics: service '' is all services together. Its number is short to sort and to group by.
 create temporary table touched_cells (
     cell integer not null,
     grain text not null,
     period_start date not null,
-    service text not null,
+    service text not null
+) on commit drop;
+
+-- The days of the periods of these cells.
+create temporary table touched_period_days (
     day date not null
 ) on commit drop;

@@ -19,8 +19,8 @@ select
     count(*) as deployments,
     min(in_order.triggered_at) as first_triggered_at,
     max(in_order.triggered_at) as last_triggered_at,
-    extract(epoch from sum(least(in_order.until_next, refresh.reach_before + refresh.reach_after)))::double precision
-        as covered_seconds
+    -- Exact, to the microsecond.
+    extract(epoch from sum(least(in_order.until_next, refresh.reach_before + refresh.reach_after))) as covered_seconds
 from in_order
 cross join dora.current_refresh as refresh
 group by in_order.service

@@ -110,12 +110,12 @@ overrides as (
     left join staging.deployments as deployment
         on override.deployment_source = deployment.source and override.deployment_id = deployment.deployment_id
     order by
-        override.source,
-        override.account,
-        override.incident_id,
-        dora.service_key(override.service),
+        override.source asc,
+        override.account asc,
+        override.incident_id asc,
+        dora.service_key(override.service) asc,
         override.decided_at desc nulls last,
-        override.service collate "C"
+        override.service collate "C" asc
 ),
 
 attributed as (

@@ -2,10 +2,6 @@
 -- service '' is all services together, for which an incident counts once, whatever services it hit.
 
 with
-days as materialized (
-    select distinct day from touched_cells
-),
-
 -- By the day on which they were triggered.
 deployed as (
     select
@@ -14,7 +10,7 @@ deployed as (
         count(*) as deployments,
         count(*) filter (where outcome.is_change_failure) as change_failures
     from dora.deployment_outcomes as outcome
-    where dora.utc_day(outcome.triggered_at) in (select day from days)
+    where dora.utc_day(outcome.triggered_at) in (select day from touched_period_days)
     group by outcome.service, dora.utc_day(outcome.triggered_at)
 ),
 
@@ -31,7 +27,7 @@ opened as (
             as matched_preceding,
         count(*) filter (where attribution.match_status = 'no_deployment_in_window') as unmatched
     from dora.incident_attribution as attribution
-    where dora.utc_day(attribution.opened_at) in (select day from days)
+    where dora.utc_day(attribution.opened_at) in (select day from touched_period_days)
     group by attribution.service, dora.utc_day(attribution.opened_at)
 ),
 
@@ -41,7 +37,7 @@ opened_overall as (
         count(*) as incidents,
         count(*) filter (where incident.recovered_at is null) as open_incidents
     from dora.incidents as incident
-    where dora.utc_day(incident.opened_at) in (select day from days)
+    where dora.utc_day(incident.opened_at) in (select day from touched_period_days)
     group by dora.utc_day(incident.opened_at)
 ),
 
@@ -55,7 +51,7 @@ recovered as (
     from dora.incident_attribution as attribution
     where
         attribution.service <> ''
-        and dora.utc_day(attribution.recovered_at) in (select day from days)
+        and dora.utc_day(attribution.recovered_at) in (select day from touched_period_days)
     union all
     select
         '' as service,
@@ -63,7 +59,7 @@ recovered as (
         attribution.seconds_to_recover,
         count(attribution.deployment_id) > 0 as is_attributed
     from dora.incident_attribution as attribution
-    where dora.utc_day(attribution.recovered_at) in (select day from days)
+    where dora.utc_day(attribution.recovered_at) in (select day from touched_period_days)
     group by
         attribution.incident_id,
         attribution.account,
@@ -134,8 +130,17 @@ counts as (
         sum(counted.matched_following)::bigint as matched_following,
         sum(counted.matched_preceding)::bigint as matched_preceding,
         sum(counted.unmatched)::bigint as unmatched
-    from touched_cells as cell
-    inner join counts_by_day as counted using (service, day)
+    from (
+        select
+            by_day.*,
+            period.grain,
+            period.period_start
+        from counts_by_day as by_day
+        cross join lateral dora.periods_of(by_day.day) as period
+        -- The periods of a day first: a plan may else join every day with every period of the service.
+        offset 0
+    ) as counted
+    inner join touched_cells as cell using (service, grain, period_start)
     group by cell.cell
 ),
 
@@ -150,18 +155,17 @@ recoveries as (
             filter (where recovered.is_attributed) as mttr_quantiles,
         (avg((recovered.seconds_to_recover * 1000000)::bigint) / 1000000)::double precision as mttr_all_mean_seconds,
         percentile_cont(0.5) within group (order by recovered.seconds_to_recover) as mttr_all_median_seconds
-    from touched_cells as cell
-    inner join recovered using (service, day)
+    from (
+        select
+            by_day.*,
+            period.grain,
+            period.period_start
+        from recovered as by_day
+        cross join lateral dora.periods_of(by_day.day) as period
+        offset 0
+    ) as recovered
+    inner join touched_cells as cell using (service, grain, period_start)
     group by cell.cell
-),
-
-cells as (
-    select distinct
-        cell,
-        grain,
-        period_start,
-        service
-    from touched_cells
 )
 
 select
@@ -182,7 +186,7 @@ select
     coalesce(counts.matched_following, 0) as matched_following,
     coalesce(counts.matched_preceding, 0) as matched_preceding,
     coalesce(counts.unmatched, 0) as unmatched
-from cells
+from touched_cells as cells
 left join counts using (cell)
 left join recoveries using (cell)
 where counts.deployments + counts.incidents > 0 or recoveries.recovered_incidents > 0

@@ -1,4 +1,4 @@
-"""Finds what changed among older incidents, without reading them all.
+"""Finds changes to older OpsGenie incidents without reading them all.
 
 The service documents no search by updatedAt. Newer documentation lists it as a sort order, so a
 feed of the latest changes is tried first and believed only while it comes in that order. Besides,
@@ -17,10 +17,11 @@ from itertools import pairwise
 import msgspec
 from msgspec import Raw
 
+from opsgenie_provider.api.concurrency import THREADS, in_parallel
 from opsgenie_provider.api.decoding import decode_into
 from opsgenie_provider.api.errors import InvalidRequestError
 from opsgenie_provider.api.opsgenie import REACHABLE, OpsgenieClient, Page
-from opsgenie_provider.api.windows import THREADS, Window, in_parallel, offsets
+from opsgenie_provider.api.opsgenie_windows import Window, offsets
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +103,9 @@ class ChangeReader:
                 starts = range(offset, min(REACHABLE, page.total or REACHABLE), size)[:ahead]
                 pages = in_parallel(self._executor, self._feed_page, starts)
         except (InvalidRequestError, msgspec.DecodeError, ValueError) as error:
-            log.info("No feed of the latest changes (%s): what is not closed is listed in full.", error)
+            log.info(
+                "OpsGenie does not list the latest changes (%s): listing all incidents not closed.", error
+            )
         return False
 
     def _pages_ahead(self, changed: list[datetime]) -> int:

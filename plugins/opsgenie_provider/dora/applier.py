@@ -33,9 +33,9 @@ def apply(connection: Connection, table: Table, select: str, *, is_full: bool) -
     names = {
         "target": sql.Identifier("dora", table.name),
         "computed": sql.Identifier(f"computed_{table.name}"),
-        "select": sql.SQL(select),  # type: ignore[arg-type]  # of a file of this package
+        "select": sql.SQL(select),
         "columns": _listed(columns),
-        "key": _listed(table.key),
+        "order": _listed(table.order),
         "same_key": _same("stored", "computed", table.key),
         "stored_row": _listed(columns, "stored"),
         "computed_row": _listed(columns, "computed"),
@@ -44,7 +44,7 @@ def apply(connection: Connection, table: Table, select: str, *, is_full: bool) -
     }
 
     def execute(statement: str) -> int:
-        return connection.execute(sql.SQL(statement).format(**names)).rowcount  # type: ignore[arg-type]
+        return connection.execute(sql.SQL(statement).format(**names)).rowcount
 
     execute("create temporary table {computed} on commit drop as\n{select}")
     execute("analyze {computed}")
@@ -61,8 +61,7 @@ def apply(connection: Connection, table: Table, select: str, *, is_full: bool) -
         "insert into {target} ({columns}) select {computed_row} from {computed} as computed "
         "where not exists (select from {target} as stored where {same_key} "
         "and ({stored_row}) is not distinct from ({computed_row})) "
-        # In order: a large first load fills the key's index from its start to its end.
-        "order by {key} {on_conflict}"
+        "order by {order} {on_conflict}"
     )
     if is_full:
         execute("analyze {target}")

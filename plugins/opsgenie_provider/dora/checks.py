@@ -40,7 +40,7 @@ def run_check(connection: Connection, file: Path) -> None:
     query = sql.SQL(
         "select count(*) over () as rows_returned, found.* from (\n{}\n) as found limit {}"
     ).format(
-        sql.SQL(file.read_text(encoding="utf-8")),  # type: ignore[arg-type]  # a file of this package
+        sql.SQL(file.read_text(encoding="utf-8")),
         sql.Literal(_EXAMPLES),
     )
     with connection.cursor(row_factory=dict_row) as cursor:

@@ -19,7 +19,7 @@ from psycopg.types.json import Jsonb
 
 from opsgenie_provider.dora.applier import apply
 from opsgenie_provider.dora.checks import DataCheckError, run_check
-from opsgenie_provider.dora.steps import SCOPES, STEPS, TABLES, Scope, Table
+from opsgenie_provider.dora.steps import SCOPES, STEPS, TABLES, Table
 from opsgenie_provider.dora.summary import Summary, summarize
 from opsgenie_provider.resources import sql_directory
 from opsgenie_provider.settings import Settings
@@ -92,6 +92,8 @@ def _refresh(connection: Connection, rules: Rules, full: bool) -> Summary:
     connection.execute("set local jit = off")
     # What a run touches was mostly read a moment ago: half of what PostgreSQL takes a random read to cost.
     connection.execute("set local random_page_cost = 2")
+    # To merge, rows would be sorted by texts; a hash of the smaller side is the quicker way.
+    connection.execute("set local enable_mergejoin = off")
     reason = _reason_for_full(connection, rules, asked=full)
     is_full = reason is not None
     if is_full:
@@ -102,8 +104,7 @@ def _refresh(connection: Connection, rules: Rules, full: bool) -> Summary:
     refresh_id = _record(connection, rules, is_full=is_full)
     seconds: dict[str, float] = {}
     checks: list[str] = []
-    connection.execute(_read(sql_directory("scope") / "begin.sql"))
-    for step in (Scope("full" if is_full else "touched", in_full=is_full), *STEPS):
+    for step in STEPS:
         if isinstance(step, Table):
             with _timed(seconds, step.name):
                 select = _read(sql_directory("transform") / f"{step.name}.sql")
@@ -113,8 +114,8 @@ def _refresh(connection: Connection, rules: Rules, full: bool) -> Summary:
                 for check in step.checks:
                     run_check(connection, sql_directory("checks") / f"{check}.sql")
                     checks.append(check)
-        elif step.in_full or not is_full:
-            with _timed(seconds, "scope"):
+        elif step.full if is_full else step.touched:
+            with _timed(seconds, step.name):
                 connection.execute(_read(sql_directory("scope") / f"{step.file}.sql"))
                 for scope in SCOPES:
                     connection.execute(sql.SQL("analyze {}").format(sql.Identifier(scope)))

@@ -12,6 +12,7 @@ SCOPES = {
     "touched_places": ("service", "triggered_at"),
     "touched_days": ("service", "day"),
     "touched_cells": ("grain", "period_start", "service"),
+    "touched_period_days": ("day",),
 }
 
 
@@ -19,11 +20,13 @@ SCOPES = {
 class Scope:
     """A file of include/sql/scope, which adds to what was touched.
 
-    :param in_full: a full refresh runs it, too; the others are of what was touched only.
+    :param full: a full refresh runs it.
+    :param touched: a refresh of what was touched runs it.
     """
 
     file: str
-    in_full: bool = False
+    full: bool = False
+    touched: bool = True
 
     @property
     def name(self) -> str:
@@ -35,49 +38,69 @@ class Table:
     """A table of dora: include/sql/transform has the SELECT of the same name that says what it is.
 
     :param key: the columns that tell its rows apart.
+    :param order: the order in which a first load writes the rows, so that those that are read together are
+        next to each other.
     :param scope: which of ``SCOPES`` restricts an incremental refresh; None where it computes all rows.
     :param checks: files of include/sql/checks to run once the table is written.
     """
 
     name: str
     key: tuple[str, ...]
+    order: tuple[str, ...]
     scope: str | None
     checks: tuple[str, ...] = ()
 
 
 STEPS: tuple[Scope | Table, ...] = (
+    Scope("begin", full=True),
+    Scope("full", full=True, touched=False),
+    Scope("touched"),
     Scope("places"),
-    Table("eligible_deployments", ("deployment_source", "deployment_id"), "touched_deployments"),
+    Table(
+        "eligible_deployments",
+        key=("deployment_id", "deployment_source"),
+        order=("service", "triggered_at"),
+        scope="touched_deployments",
+    ),
     Scope("places"),
     Scope("windows"),
     Scope("attributed"),
     Scope("days"),
-    Table("deployed_services", ("service",), "touched_services"),
-    Table("incidents", ("incident_id", "account", "source"), "touched_incidents"),
+    Table("deployed_services", key=("service",), order=("service",), scope="touched_services"),
+    Table(
+        "incidents",
+        key=("incident_id", "account", "source"),
+        order=("opened_at",),
+        scope="touched_incidents",
+    ),
     Table(
         "incident_attribution",
-        ("incident_id", "account", "source", "service"),
-        "touched_incidents",
+        key=("incident_id", "account", "source", "service"),
+        order=("opened_at",),
+        scope="touched_incidents",
         checks=("incidents_accounted_for", "offset_within_window", "no_closer_deployment"),
     ),
-    # Of deployments that incidents are attributed to only now, too, the day counts as it was and as it will be.
+    # Of deployments that incidents are attributed to only now, too.
     Scope("attributed"),
     Scope("days"),
     Table(
         "deployment_outcomes",
-        ("deployment_id", "deployment_source"),
-        "touched_deployments",
+        key=("deployment_id", "deployment_source"),
+        order=("triggered_at",),
+        scope="touched_deployments",
         checks=("matched_deployments_eligible",),
     ),
-    Scope("days", in_full=True),
-    Scope("cells", in_full=True),
+    Scope("days"),
+    Scope("all_days", full=True, touched=False),
+    Scope("cells", full=True),
     Table(
         "metrics",
-        ("grain", "period_start", "service"),
-        "touched_cells",
+        key=("grain", "period_start", "service"),
+        order=("grain", "period_start", "service"),
+        scope="touched_cells",
         checks=("metrics_add_up", "change_failure_rate_in_bounds"),
     ),
-    Table("deployment_coverage", ("service",), "touched_services"),
-    Table("match_quality", ("service",), None),
+    Table("deployment_coverage", key=("service",), order=("service",), scope="touched_services"),
+    Table("match_quality", key=("service",), order=("service",), scope=None),
 )
 TABLES = tuple(step for step in STEPS if isinstance(step, Table))

@@ -70,7 +70,7 @@ class SyncAccountOperator(ProviderOperator):
     def perform(self, context: Context) -> Any:
         from concurrent.futures import ThreadPoolExecutor
 
-        from opsgenie_provider.api.windows import THREADS
+        from opsgenie_provider.api.concurrency import THREADS
         from opsgenie_provider.hooks.opsgenie import OpsgenieHook
         from opsgenie_provider.hooks.warehouse import warehouse
         from opsgenie_provider.sync.account import PartsFailedError, sync_account

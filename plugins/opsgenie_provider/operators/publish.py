@@ -1,25 +1,24 @@
-"""The end of a sync: what was stored reaches the metrics, and a run in which a task failed fails.
+"""The end of a sync: what was stored reaches the metrics, also in a run that fails.
 
-Airflow emits the event of an asset only for a task that succeeds, and a run fails with its last task.
-So these are two tasks, and the one with the asset among its outlets needs nothing that may fail.
+Airflow emits the event of an asset only for a task that succeeds, so the task with the asset among its
+outlets needs nothing that may fail.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from airflow.sdk import BaseOperator, Context
+from airflow.sdk import Context
 
-from opsgenie_provider.compat import AirflowFailException, AirflowSkipException
-from opsgenie_provider.operators.base import Outcome, fetched
+from opsgenie_provider.compat import AirflowSkipException
+from opsgenie_provider.operators.provider import ProviderOperator
+
+if TYPE_CHECKING:
+    from opsgenie_provider.operators.base import Outcome
 
 
-class SyncFailedError(AirflowFailException):
-    """Some tasks of the run failed; what the others read is stored. Another try would say the same."""
-
-
-class PublishSyncOperator(BaseOperator):
+class PublishSyncOperator(ProviderOperator):
     """Logs what the tasks before it stored, and marks its outlets as updated, whichever of them failed.
 
     A task that failed or was killed may have stored something, too: a batch is committed at a time.
@@ -36,7 +35,7 @@ class PublishSyncOperator(BaseOperator):
         super().__init__(**kwargs)
         self.outcomes = outcomes
 
-    def execute(self, context: Context) -> dict[str, int]:
+    def perform(self, context: Context) -> dict[str, int]:
         states = _states(context, sorted(self.upstream_task_ids))
         started = [state for state in states.values() if state in ("success", "failed")]
         if states and not started:
@@ -53,26 +52,6 @@ class PublishSyncOperator(BaseOperator):
         return totals
 
 
-class CompleteSyncOperator(BaseOperator):
-    """Fails the run if any of its tasks failed.
-
-    The last task of a DAG; give it the trigger rule ``ALL_DONE``.
-    """
-
-    ui_color = "#e2f0d9"
-
-    def execute(self, context: Context) -> None:
-        states = _states(context)
-        failed = sorted(task for task, state in states.items() if state == "failed")
-        # Where Airflow could not even expand a mapped task, no task has failed, but some were not run.
-        failed = failed or sorted(task for task, state in states.items() if state == "upstream_failed")
-        if failed:
-            raise SyncFailedError(
-                f"{len(failed)} task{'s' if len(failed) > 1 else ''} failed: {', '.join(failed)}. Their logs "
-                "say why. What the others read is stored; the next run goes on from there."
-            )
-
-
 def _states(context: Context, task_ids: list[str] | None = None) -> dict[str, str]:
     """The states of this run's tasks by name; those of mapped tasks with their index."""
     ti: Any = context["ti"]
@@ -87,9 +66,11 @@ def _stored(outcome: Outcome) -> bool:
 
 def _all(outputs: Iterable[Any]) -> list[Outcome]:
     """The outcomes of several tasks, mapped or not, in one list."""
+    from opsgenie_provider.operators.base import fetched
+
     found: list[Outcome] = []
     for output in outputs:
-        found += [cast(Outcome, output)] if isinstance(output, dict) else fetched(output)
+        found += [cast("Outcome", output)] if isinstance(output, dict) else fetched(output)
     return found
 
 

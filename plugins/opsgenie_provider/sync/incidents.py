@@ -8,8 +8,8 @@ from functools import partial
 
 from msgspec import Raw
 
+from opsgenie_provider.api.concurrency import in_parallel
 from opsgenie_provider.api.errors import NotFoundError, PermissionDeniedError
-from opsgenie_provider.api.windows import in_parallel
 from opsgenie_provider.planning import Plan
 from opsgenie_provider.progress import Progress
 from opsgenie_provider.sync.plan import FULL_READ, INCIDENTS

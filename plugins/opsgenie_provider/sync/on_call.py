@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from msgspec import Raw
 
 from opsgenie_provider.absence import NOT_SEEN
+from opsgenie_provider.api.concurrency import in_parallel
 from opsgenie_provider.api.errors import PlanError
 from opsgenie_provider.api.listing import Listing
-from opsgenie_provider.api.windows import in_parallel
 from opsgenie_provider.rows.fields import UnreadablePayloadError, decode, required_text
 from opsgenie_provider.rows.on_call import Coverage, Period, clipped, continued
 from opsgenie_provider.rows.parts import Rejected

@@ -23,7 +23,7 @@ from opsgenie_provider.api.errors import (
 )
 from opsgenie_provider.api.listing import Listing
 from opsgenie_provider.api.opsgenie import OpsgenieClient, Page
-from opsgenie_provider.api.windows import Part, Sink, Window, WindowReader
+from opsgenie_provider.api.opsgenie_windows import Part, Sink, Window, WindowReader
 from opsgenie_provider.rows import configuration as rows
 from opsgenie_provider.rows.incidents import IncidentRows, incident_rows
 from opsgenie_provider.rows.on_call import Period, timeline_periods

@@ -5,8 +5,8 @@ from __future__ import annotations
 from opsgenie_provider.planning import Known, Plan, parse_instant, plan_reads
 from opsgenie_provider.sync.run import AccountRun
 from opsgenie_provider.warehouse.connection import Connection
-from opsgenie_provider.warehouse.incidents import forget_refusals, forget_timelines
 from opsgenie_provider.warehouse.state import begin_stream, oldest_incident, stream_state
+from opsgenie_provider.warehouse.timelines import forget_refusals, forget_timelines
 
 INCIDENTS = "opsgenie_incidents"
 FULL_READ = f"{INCIDENTS}_full_read"

@@ -13,7 +13,7 @@ from msgspec import Raw
 
 from opsgenie_provider.api.listing import Listing
 from opsgenie_provider.api.opsgenie import Page
-from opsgenie_provider.api.windows import Sink
+from opsgenie_provider.api.opsgenie_windows import Sink
 from opsgenie_provider.rows.incidents import IncidentRows
 from opsgenie_provider.rows.on_call import Period
 from opsgenie_provider.rows.parts import Rejected

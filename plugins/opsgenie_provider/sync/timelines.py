@@ -10,16 +10,16 @@ from datetime import timedelta
 from msgspec import Raw
 
 from opsgenie_provider.absence import NOT_SEEN
-from opsgenie_provider.api.windows import in_parallel
+from opsgenie_provider.api.concurrency import in_parallel
 from opsgenie_provider.progress import Progress
 from opsgenie_provider.sync.run import AccountRun, Result
-from opsgenie_provider.warehouse.incidents import (
+from opsgenie_provider.warehouse.state import keep_rejected, record_success
+from opsgenie_provider.warehouse.timelines import (
     DueTimeline,
     due_timelines,
     load_timelines,
     record_refusals,
 )
-from opsgenie_provider.warehouse.state import keep_rejected, record_success
 
 log = logging.getLogger(__name__)
 STREAM = "opsgenie_incident_timeline"

@@ -12,7 +12,7 @@ from msgspec import Raw
 from opsgenie_provider.api.changes import ChangeReader
 from opsgenie_provider.api.errors import InvalidRequestError, ServerError
 from opsgenie_provider.api.opsgenie import PAGE_SIZE, Page
-from opsgenie_provider.api.windows import Window
+from opsgenie_provider.api.opsgenie_windows import Window
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 SINCE = NOW - timedelta(hours=2)
