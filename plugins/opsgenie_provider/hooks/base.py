@@ -48,6 +48,12 @@ class ApiHook(HttpHook):
                 f"{self.conn_type!r} and the {self.credential} as its password (or set AIRFLOW_CONN_"
                 f"{self.http_conn_id.upper()}), or name another one in the settings."
             ) from None
+        # A credential goes to the service that it is of, and to no other.
+        if connection.conn_type.endswith("_api") and connection.conn_type != self.conn_type:
+            raise ConnectionSettingsError(
+                f"The connection {self.http_conn_id!r} has the type {connection.conn_type!r}; here it must be "
+                f"{self.conn_type!r}. Correct its type, or name another connection in the settings."
+            )
         if not connection.password:
             raise ConnectionSettingsError(
                 f"The connection {self.http_conn_id!r} has no password: put the {self.credential} there."
