@@ -153,6 +153,8 @@ create table dora.incidents (
     primary key (incident_id, account, source)
 );
 
+create index incidents_opened_day on dora.incidents (dora.utc_day(opened_at));
+
 -- Ids are compared byte by byte, so that "the smaller" is the same on every server.
 create table dora.eligible_deployments (
     deployment_source text not null,
