@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 # pip's index settings hold for uv, too; and what is installed goes here, whatever environment is active.
 UV := VIRTUAL_ENV="$(CURDIR)/$(VENV)" UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$$($(BIN)/pip config get global.index-url 2>/dev/null)}" $(BIN)/uv
 
-.PHONY: help install run test test-at lint audit format bench lock clean
+.PHONY: help install run test test-at lint audit format bench lock tables clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -60,6 +60,9 @@ lock: install ## resolve the dependencies again
 	$(BIN)/uv pip compile --quiet --no-header --universal --python-version 3.11 --generate-hashes pyproject.toml --group airflow -o requirements-lock.txt
 	$(BIN)/uv pip compile --quiet --no-header --universal --python-version 3.11 --generate-hashes pyproject.toml --group dev -c requirements-lock.txt -o requirements-dev.txt
 	$(BIN)/uv pip compile --quiet --no-header --universal --python-version 3.11 --generate-hashes --group build -o requirements-build.txt
+
+tables: install ## docs/tables.md, from the schema's comments
+	$(BIN)/python -m sandbox.tables > docs/tables.md
 
 clean: ## remove what make made
 	rm -rf $(VENV) .run .mypy_cache .ruff_cache .coverage

@@ -33,7 +33,7 @@ def main() -> None:
     )
     parser.add_argument("--cells", nargs="*", type=cell, default=SMOKE_CELLS if smoke else CELLS)
     parser.add_argument("--tools", nargs="+", choices=NAMES, default=SMOKE_TOOLS if smoke else list(NAMES))
-    parser.add_argument("--repeats", type=int, default=5, help="of which the median is shown")
+    parser.add_argument("--repeats", type=int, default=5, help="repeats, of which the median is shown")
     parser.add_argument("--load", type=int, default=2_000 if smoke else 20_000, help="rows to load")
     options = parser.parse_args()
     if missing := [name for name in NAMES if name not in options.tools]:
@@ -45,8 +45,8 @@ def main() -> None:
     ):
         conninfo = server.get_uri()
         rows, problems = [], []
-        for where in options.cells:
-            comparison = Comparison(conninfo, where, tools)
+        for measured_cell in options.cells:
+            comparison = Comparison(conninfo, measured_cell, tools)
             rows += comparison.run(options.repeats)
             problems += comparison.problems()
         if rows:
@@ -61,8 +61,8 @@ def main() -> None:
 
 
 def show(title: str, results: list[dict[str, Any]]) -> None:
-    """A table of results that all have the same names."""
-    print_table(title, list(results[0]), [list(each.values()) for each in results])
+    """Print a table of results that all have the same keys."""
+    print_table(title, list(results[0]), [list(result.values()) for result in results])
 
 
 if __name__ == "__main__":

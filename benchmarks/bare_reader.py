@@ -1,4 +1,4 @@
-"""The measuring stick of the first sync: the least that any reader must do.
+"""The baseline of the first sync: the minimum that any reader must do.
 
 Eight threads fetch pages of 100 over disjoint createdAt windows; the rows go into a temporary table
 by COPY and from there by one INSERT .. ON CONFLICT. No retries, no limits, no children, no checks.
@@ -42,7 +42,7 @@ def read(base_url: str, key: str, since: int, until: int) -> list[tuple[Any, ...
         offset = 0
         while True:
             answer = page(query, offset)
-            rows += [row(item) for item in answer["data"]]
+            rows += [to_row(item) for item in answer["data"]]
             offset += 100
             if offset >= answer["totalCount"]:
                 return rows
@@ -50,10 +50,11 @@ def read(base_url: str, key: str, since: int, until: int) -> list[tuple[Any, ...
     edges = [since + (until - since) * part // THREADS for part in range(THREADS + 1)]
     with ThreadPoolExecutor(THREADS) as executor:
         parts = executor.map(window, pairwise(edges))
-        return [each for part in parts for each in part]
+        return [row for part in parts for row in part]
 
 
-def row(item: dict[str, Any]) -> tuple[Any, ...]:
+def to_row(item: dict[str, Any]) -> tuple[Any, ...]:
+    """An incident as a row of ``COLUMNS``."""
     instants = (item.get(name) for name in ("createdAt", "updatedAt", "impactEndDate"))
     return (
         item["id"], item.get("message"), item.get("status"), item.get("priority"),
@@ -72,8 +73,8 @@ def load(conninfo: str, rows: list[tuple[Any, ...]]) -> None:
         )
         connection.execute("create temporary table bare_in (like bare) on commit drop")
         with connection.cursor().copy(f"copy bare_in ({names}) from stdin") as copy:
-            for each in rows:
-                copy.write_row(each)
+            for row in rows:
+                copy.write_row(row)
         connection.execute(
             f"insert into bare ({names}) select {names} from bare_in on conflict (incident_id) do update set "
             + ", ".join(f"{name} = excluded.{name}" for name in COLUMNS[1:])

@@ -12,17 +12,18 @@ from typing import Any, NamedTuple
 from benchmarks.sync import LATENCY_UNDER_LIMIT_MS, Api, Took, api, measured
 from benchmarks.tools import Run, Tool, emptied
 
-# What an hour brings, in the comparison: edits anywhere in the history, and new incidents.
+# Changes before an hourly sync, as shares of all incidents: edits anywhere in the history, and new incidents.
 EDITED, NEW = 0.02, 0.01
 PHASES = ("first", "hourly")
-# What is left of nanoseconds differs from tool to tool.
+# Tools round nanoseconds in different ways.
 ROUNDING = timedelta(milliseconds=1)
 
 
 class Cell(NamedTuple):
-    """So many incidents, so many milliseconds a request; or under a limit, at 20 ms.
+    """A case that is measured: number of incidents, and how slow or strict the API is.
 
-    :param limit: (requests a minute, requests a second).
+    :param latency_ms: milliseconds per request; 20 under a limit.
+    :param limit: (requests per minute, requests per second), or None.
     """
 
     incidents: int
@@ -35,7 +36,7 @@ class Cell(NamedTuple):
 
 
 def cell(text: str) -> Cell:
-    """`5000:20` is 5,000 incidents at 20 ms a request; `5000:limit` is under 10 requests a second."""
+    """`5000:20` is 5,000 incidents at 20 ms per request; `5000:limit` is at most 10 requests per second."""
     incidents, _, latency = text.partition(":")
     if latency == "limit":
         return Cell(int(incidents), LATENCY_UNDER_LIMIT_MS, (600, 10))
@@ -44,10 +45,11 @@ def cell(text: str) -> Cell:
 
 @dataclass(frozen=True)
 class Sample:
-    """One sync.
+    """The measurement of a sync.
 
-    :param missing: incidents that the API has and the table has not.
-    :param stale: those that the table has in an older version.
+    :param rows: rows that the tool stored.
+    :param missing: incidents of the API that the table lacks.
+    :param stale: incidents that the table has in an older version.
     """
 
     took: Took
@@ -59,48 +61,49 @@ class Sample:
 
 
 class Comparison:
-    """The syncs of one cell, and what they took."""
+    """Runs the syncs of a cell and collects their measurements."""
 
-    def __init__(self, conninfo: str, where: Cell, tools: list[Tool]) -> None:
+    def __init__(self, conninfo: str, measured_cell: Cell, tools: list[Tool]) -> None:
         self._conninfo = conninfo
-        self._where = where
-        self._tools = [tool for tool in tools if tool.limited or where.limit is None]
+        self._cell = measured_cell
+        self._tools = [tool for tool in tools if tool.limited or measured_cell.limit is None]
         self._random = random.Random(7)
         self._failed: set[str] = set()
         self.samples: dict[tuple[str, str], list[Sample]] = {}
 
     def run(self, repeats: int) -> list[dict[str, Any]]:
-        where = self._where
-        with api(where.incidents, where.latency_ms, where.limit) as service:
+        cell = self._cell
+        with api(cell.incidents, cell.latency_ms, cell.limit) as service:
             for repeat in range(repeats):
-                # A sync that fails has no time worth a median: once shows what it loses.
+                # The time of a failed sync is meaningless: once is enough to see what it misses.
                 tools = [tool for tool in self._tools if tool.name not in self._failed]
                 if not tools:
                     break
                 turn = repeat % len(tools)
                 self._repeat(service, [*tools[turn:], *tools[:turn]])
-                print(f"  {where.incidents} incidents, {where.api}: {repeat + 1} of {repeats}", flush=True)
+                print(f"  {cell.incidents} incidents, {cell.api}: {repeat + 1} of {repeats}", flush=True)
         return [row for phase in PHASES for row in self._rows(phase)]
 
     def _repeat(self, service: Api, tools: list[Tool]) -> None:
         """A first sync by each tool, then a change of the data, then an hourly sync by each."""
         with emptied(self._conninfo) as directory:
             started = time.time()
-            there = service.incidents()
+            expected = service.incidents()
             for tool in tools:
-                self._sync(service, tool, Run(service.url, self._conninfo, directory, started, False), there)
-            ids = self._random.sample(sorted(there), round(EDITED * len(there)))
-            edited = {id_: there[id_] for id_ in ids}
-            made = service.change(ids, round(NEW * len(there)))
-            there = service.incidents()
+                run = Run(service.url, self._conninfo, directory, started, False)
+                self._sync(service, tool, run, expected)
+            ids = self._random.sample(sorted(expected), round(EDITED * len(expected)))
+            edited = {id_: expected[id_] for id_ in ids}
+            added = service.change(ids, round(NEW * len(expected)))
+            expected = service.incidents()
             for tool in tools:
                 if tool.hourly:
                     run = Run(service.url, self._conninfo, directory, started, True)
-                    self._sync(service, tool, run, there)
-            # The next repeat begins as this one did: ours would read an hour of its edits again.
-            service.undo(edited, made)
+                    self._sync(service, tool, run, expected)
+            # The next repeat must begin like this one; our sync would read the last hour's edits again.
+            service.undo(edited, added)
 
-    def _sync(self, service: Api, tool: Tool, run: Run, there: dict[str, datetime]) -> None:
+    def _sync(self, service: Api, tool: Tool, run: Run, expected: dict[str, datetime]) -> None:
         service.ready()
         took = measured(tool.command(run), tool.env(run))
         if took.problem:
@@ -113,25 +116,25 @@ class Comparison:
             requests=requests,
             refused=refused,
             rows=len(landed),
-            missing=len(there.keys() - stored.keys()),
-            stale=sum(1 for id_, at in there.items() if id_ in stored and at - stored[id_] > ROUNDING),
+            missing=len(expected.keys() - stored.keys()),
+            stale=sum(1 for id_, at in expected.items() if id_ in stored and at - stored[id_] > ROUNDING),
         )
         self.samples.setdefault((PHASES[run.hourly], tool.name), []).append(sample)
 
     def _rows(self, phase: str) -> list[dict[str, Any]]:
-        """A row a tool: medians, and ratios to ours where that was measured, too."""
+        """A row per tool: medians, and ratios to ours where that was measured, too."""
         ours = self.samples.get((phase, "ours"))
         rows = []
         for tool in self._tools:
             if samples := self.samples.get((phase, tool.name)):
-                head = {"sync": phase, "incidents": self._where.incidents, "API": self._where.api}
+                head = {"sync": phase, "incidents": self._cell.incidents, "API": self._cell.api}
                 rows.append(head | {"tool": tool.name} | self._figures(samples, ours))
         return rows
 
     def _figures(self, samples: list[Sample], ours: list[Sample] | None) -> dict[str, Any]:
         seconds, cpu = _seconds(samples), _cpu(samples)
         answered = median(sample.requests - sample.refused for sample in samples)
-        allowed = answered / self._where.limit[1] if self._where.limit else None
+        allowed = answered / self._cell.limit[1] if self._cell.limit else None
         if any(sample.took.problem for sample in samples):
             ours = None
         return {
@@ -143,7 +146,7 @@ class Comparison:
             "start s": round(median(sample.took.start for sample in samples), 1),
             "peak MB": round(median(sample.took.megabytes for sample in samples)),
             "rows": round(median(sample.rows for sample in samples)),
-            # The worst of all repeats: nothing lost may hide behind a median.
+            # The maximum of all repeats, because a median could hide a loss.
             "missing": max(sample.missing for sample in samples),
             "stale": max(sample.stale for sample in samples),
             "wall/ours": round(seconds / _seconds(ours), 2) if ours else None,
@@ -152,11 +155,11 @@ class Comparison:
         }
 
     def problems(self) -> list[str]:
-        """What went wrong, once each."""
-        where = self._where
+        """The problems of all syncs, each once."""
+        cell = self._cell
         return sorted(
             {
-                f"{name}, {phase} sync of {where.incidents} at {where.api}: {sample.took.problem}"
+                f"{name}, {phase} sync of {cell.incidents} at {cell.api}: {sample.took.problem}"
                 for (phase, name), samples in self.samples.items()
                 for sample in samples
                 if sample.took.problem

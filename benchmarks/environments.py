@@ -13,13 +13,13 @@ HOME = ROOT / ".run" / "bench"
 
 
 class NoEnvironmentError(Exception):
-    """The tool cannot be installed here: no package index, say."""
+    """The tool cannot be installed here, for example because there is no package index."""
 
 
 def python_of(tool: str) -> Path:
-    """The Python of a tool's environment, made at the first use and whenever its pins change.
+    """The Python of a tool's environment, which is created at the first use and whenever its pins change.
 
-    :raises NoEnvironmentError: it could not be made.
+    :raises NoEnvironmentError: it could not be created.
     """
     requirements = Path(__file__).with_name(f"requirements-{tool}.txt")
     home = HOME / tool
@@ -27,7 +27,7 @@ def python_of(tool: str) -> Path:
     if not (installed.exists() and installed.read_bytes() == requirements.read_bytes()):
         shutil.rmtree(home, ignore_errors=True)
         _uv("venv", "--quiet", "--python", sys.executable, str(home))
-        # The pins are complete; a package that asks for others than those is not asked.
+        # The pins are complete, so dependencies are not resolved again.
         _uv("pip", "install", "--quiet", "--no-deps", "--python", str(python), "-r", str(requirements))
         shutil.copy(requirements, installed)
     return python
@@ -37,7 +37,7 @@ def _uv(*arguments: str) -> None:
     bin_directory = Path(sys.executable).parent
     env = dict(os.environ)
     if "UV_DEFAULT_INDEX" not in env:
-        # pip's index settings hold for uv, too: as in the Makefile.
+        # uv gets pip's index settings, as in the Makefile.
         pip = [str(bin_directory / "pip"), "config", "get", "global.index-url"]
         if index := subprocess.run(pip, capture_output=True, text=True).stdout.strip():
             env["UV_DEFAULT_INDEX"] = index

@@ -1,4 +1,4 @@
-"""How long rows take into our table, against the least there is: COPY of the same rows into a plain table."""
+"""The time to load rows into our table, compared with the minimum: COPY of the same rows without a merge."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from sandbox.opsgenie.seed import bulk
 
 
 def loading(conninfo: str, incidents: int, repeats: int) -> list[dict[str, Any]]:
-    """COPY and merge into an empty table, the same again where all is there, and plain COPY; in turns."""
+    """Plain COPY, COPY and merge into an empty table, and the same rows again, alternating."""
     rows = [
-        incident_rows(msgspec.Raw(one.json()), account="opsgenie_default", key_reach="account").incident
-        for one in bulk(incidents).incidents.all()
+        incident_rows(msgspec.Raw(incident.json()), account="opsgenie_default", key_reach="account").incident
+        for incident in bulk(incidents).incidents.all()
     ]
     warehouse = Warehouse(lambda: psycopg.connect(conninfo), "bench")
     seconds: dict[str, list[float]] = {}
@@ -41,15 +41,15 @@ def loading(conninfo: str, incidents: int, repeats: int) -> list[dict[str, Any]]
                         connection.execute("truncate bare, staging.opsgenie_incidents")
                         connection.commit()
                     seconds.setdefault(name, []).append(_timed(connection, load, rows))
-    least = median(seconds["plain COPY"])
+    baseline = median(seconds["plain COPY"])
     return [
         {
             "rows": incidents,
             "load": name,
-            "s": round(median(each), 3),
-            "ratio": round(median(each) / least, 2),
+            "s": round(median(repeats_of_load), 3),
+            "ratio": round(median(repeats_of_load) / baseline, 2),
         }
-        for name, each in seconds.items()
+        for name, repeats_of_load in seconds.items()
     ]
 
 

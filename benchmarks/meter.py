@@ -1,4 +1,4 @@
-"""What a piece of work costs, measured alike in every tool's own environment: Python's modules only."""
+"""Measures time, CPU and memory in the same way in every tool's environment: standard library only."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ def cpu_seconds() -> float:
 
 
 def peak_megabytes() -> float:
-    """The most memory that this process had; ru_maxrss would begin with what its parent had."""
+    """The peak memory of this process; ru_maxrss would include its parent's."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) / 1024
-    raise RuntimeError("the peak of memory is read from /proc, so on Linux only")
+    raise RuntimeError("the peak memory is read from /proc, which only Linux has")
 
 
 def report(work: Callable[[], str | None]) -> None:
-    """Do the work and print, as the last line, what it took and what, as it says, went wrong."""
+    """Do the work and print, as the last line, its cost and the problem that it returns, as JSON."""
     started, cpu = time.perf_counter(), cpu_seconds()
     problem = work()
     took = {

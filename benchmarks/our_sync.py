@@ -24,12 +24,12 @@ def main() -> None:
     postgres = warehouse("postgres_default")
     upgrade(postgres)
     validate = OpsgenieValidateKeyOperator(task_id="validate_key")
-    OpsgenieHook().client  # noqa: B018  # what every task has: imports, a session
+    OpsgenieHook().client  # noqa: B018  # not measured: imports and a session, which every task has
     access = validate.execute({})
     windows = plan_accounts([access], "postgres_default", history_days=days)
     operators = [OpsgenieIncidentsToPostgresOperator(task_id="incidents", **window) for window in windows]
     report(lambda: [operator.execute({}) for operator in operators] and None)
-    # What the DAG's last task notes, so that the next run is an hourly one.
+    # As the DAG's last task does, so that the next run is an hourly sync.
     if all(window["part_of"] for window in windows):
         with postgres.connection() as connection:
             record_success(connection, access["account"], FULL_READ, rows_changed=0)

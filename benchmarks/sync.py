@@ -1,4 +1,4 @@
-"""What comparing syncs needs: the local API in a process of its own, and what a client's process took."""
+"""Runs the local API in a separate process, and measures a client's process."""
 
 from __future__ import annotations
 
@@ -29,63 +29,64 @@ LATENCY_UNDER_LIMIT_MS = 20
 
 @dataclass
 class Api:
-    """The stand-in's address, and how slow and how strict it is.
+    """A running stand-in of OpsGenie.
 
     :param latency_ms: added to every answer.
-    :param limit: (requests a minute, requests a second), or None.
+    :param limit: (requests per minute, requests per second), or None.
     """
 
     url: str
     latency_ms: int = 0
     limit: tuple[int, int] | None = None
 
-    def steer(self, method: str, path: str, body: Any = None) -> Any:
+    def control(self, method: str, path: str, body: Any = None) -> Any:
+        """Send a request to the stand-in's control API."""
         answer = requests.request(method, f"{self.url}/_sandbox/{path}", json=body, timeout=600)
         answer.raise_for_status()
         return answer.json()
 
     def ready(self) -> None:
-        """As slow and strict as it is to be, with full buckets and an empty log."""
-        self.steer("POST", "faults", {"latency_ms": self.latency_ms})
+        """Apply latency and limits, with full buckets and an empty log."""
+        self.control("POST", "faults", {"latency_ms": self.latency_ms})
         windows = {} if self.limit is None else {"60": self.limit[0], "1": self.limit[1]}
-        self.steer("PUT", "limits", {"Incident": windows} if windows else {})
-        self.steer("DELETE", "requests")
+        self.control("PUT", "limits", {"Incident": windows} if windows else {})
+        self.control("DELETE", "requests")
 
     def counts(self) -> tuple[int, int]:
         """Requests since ``ready``, and how many of them were refused with 429."""
-        counts = self.steer("GET", "requests")["counts"]
+        counts = self.control("GET", "requests")["counts"]
         return counts.get("total", 0), counts.get("status:429", 0)
 
     def incidents(self) -> dict[str, datetime]:
-        """What there is, at full speed: each id with its updatedAt."""
-        self.steer("POST", "faults", {"latency_ms": 0})
-        self.steer("DELETE", "limits")
+        """Id -> updatedAt of all incidents, read without latency and limits."""
+        self.control("POST", "faults", {"latency_ms": 0})
+        self.control("DELETE", "limits")
         now = int(time.time() * 1000)
         rows = bare_reader.read(self.url, SYNC_KEY, now - DAYS * 86_400_000, now + 60_000)
         return {row[0]: row[5] for row in rows}
 
     def change(self, edited: list[str], new: int) -> list[str]:
-        """Edit some incidents, open others now; returns the ids of the new ones."""
+        """Edit some incidents and open others now; returns the ids of the new incidents."""
         message = f"Edited at {time.time()}"
         for id_ in edited:
-            self.steer("POST", "incidents", {"action": "edit", "id_": id_, "message": message})
-        made = [str(uuid.uuid4()) for _ in range(new)]
-        for id_ in made:
-            self.steer("POST", "incidents", {"action": "add", "id": id_, "message": "Opened meanwhile"})
-        return made
+            self.control("POST", "incidents", {"action": "edit", "id_": id_, "message": message})
+        added = [str(uuid.uuid4()) for _ in range(new)]
+        for id_ in added:
+            self.control("POST", "incidents", {"action": "add", "id": id_, "message": "Opened meanwhile"})
+        return added
 
-    def undo(self, edited: Mapping[str, datetime], made: list[str]) -> None:
-        """Take a change back: no incident is new, and none was updated lately."""
+    def undo(self, edited: Mapping[str, datetime], added: list[str]) -> None:
+        """Revert a change: delete the new incidents and reset the update times."""
         for id_, updated_at in edited.items():
             edit = {"action": "edit", "id_": id_, "updated_at": updated_at.isoformat()}
-            self.steer("POST", "incidents", edit)
-        for id_ in made:
-            self.steer("POST", "incidents", {"action": "delete", "id_": id_})
+            self.control("POST", "incidents", edit)
+        for id_ in added:
+            self.control("POST", "incidents", {"action": "delete", "id_": id_})
 
 
 @contextmanager
 def api(incidents: int, latency_ms: int, limit: tuple[int, int] | None = None) -> Iterator[Api]:
-    """The stand-in in a process of its own, with that many incidents in the past 90 days."""
+    """The stand-in in a separate process, with a number of incidents in the past 90 days."""
     with tempfile.TemporaryDirectory(prefix="bench") as directory:
         ports = Path(directory) / "ports.json"
         command = [sys.executable, "-m", "sandbox", "--ports-file", str(ports), "--only", "opsgenie"]
@@ -104,12 +105,12 @@ def api(incidents: int, latency_ms: int, limit: tuple[int, int] | None = None) -
 
 @dataclass(frozen=True)
 class Took:
-    """What a client's process took.
+    """The cost of a client's process.
 
-    :param seconds: the sync, once the process has its imports.
-    :param cpu: of the same, with its children.
-    :param start: the seconds before and after: interpreter, imports, connections.
-    :param megabytes: the most memory that the process had, imports included.
+    :param seconds: of the sync, without start and imports of the process.
+    :param cpu: CPU seconds of the sync, including child processes.
+    :param start: seconds before and after the sync: interpreter, imports, connections.
+    :param megabytes: peak memory of the process, including imports.
     :param problem: what went wrong, if anything.
     """
 
@@ -121,7 +122,7 @@ class Took:
 
 
 def measured(command: list[str], env: Mapping[str, str]) -> Took:
-    """Run a client in a process of its own."""
+    """Run a client in a separate process."""
     started = time.perf_counter()
     done = subprocess.run(command, cwd=ROOT, env=os.environ | env, capture_output=True, text=True)
     whole = time.perf_counter() - started

@@ -1,4 +1,4 @@
-"""The tools compared: how each is started, and how what it landed is read."""
+"""The compared tools: how each is started, and how the rows that it stored are read."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ NAMES = ("ours", "bare", "dlt", "airbyte")
 
 @dataclass(frozen=True)
 class Run:
-    """One first sync and the hourly one after it.
+    """A first sync, or the hourly sync after it.
 
-    :param directory: where a tool may keep its state from the one to the other.
+    :param directory: where a tool may keep its state between both.
     :param started: Unix time at which the first sync began.
     """
 
@@ -45,11 +45,11 @@ class Run:
 
 @dataclass(frozen=True)
 class Tool:
-    """How a tool is started, and what it landed.
+    """How a tool is started, and what it stored.
 
-    :param stored: a query for id and updatedAt of what it landed.
-    :param hourly: it has an hourly sync.
-    :param limited: it outlives a rate limit.
+    :param stored: a query for id and updatedAt of the incidents that it stored.
+    :param hourly: whether it has an hourly sync.
+    :param limited: whether it can handle a rate limit.
     """
 
     name: str
@@ -116,7 +116,7 @@ def dlt() -> Tool:
         "dlt",
         command,
         "select id, updated_at from dlt_bench.incidents",
-        # Nor does it look for settings of whoever runs this.
+        # So that it does not read the user's own settings either.
         lambda run: {"DLT_DATA_DIR": str(run.directory)},
     )
 
@@ -131,20 +131,20 @@ def airbyte() -> Tool:
 
 
 def chosen(names: list[str]) -> list[Tool]:
-    """The tools of those names; one whose environment cannot be made is left out, and said to be."""
+    """The tools with these names; those whose environment cannot be created are reported and left out."""
     makers = {"ours": ours, "bare": bare, "dlt": dlt, "airbyte": airbyte}
     tools = []
     for name in names:
         try:
             tools.append(makers[name]())
         except NoEnvironmentError as error:
-            print(f"{name} is left out: its environment cannot be made here ({error})", flush=True)
+            print(f"{name} is left out: its environment cannot be created here ({error})", flush=True)
     return tools
 
 
 @contextmanager
 def emptied(conninfo: str) -> Iterator[Path]:
-    """Nothing loaded, and a new directory for what a tool keeps."""
+    """An empty warehouse, and a new directory for a tool's state."""
     with psycopg.connect(conninfo, autocommit=True) as connection:
         schemas = "staging, dora, migration, schema_history, dlt_bench, dlt_bench_staging"
         connection.execute(f"drop schema if exists {schemas} cascade")

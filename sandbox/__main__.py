@@ -1,8 +1,8 @@
 """`python -m sandbox --ports-file F --seed 7`: the demo's OpsGenie, PagerDuty and GitHub on 127.0.0.1.
 
-They tell one story of `--days` up to `--end`; PagerDuty has the months before it. The keys are constants:
-`SYNC_KEY` and `IMPORT_KEY` in sandbox.opsgenie.store, `READ_KEY`, `FULL_KEY` and `USER_KEY` in
-sandbox.pagerduty.store, `SYNC_KEY` in sandbox.github.store.
+They share the data of one generated world, `--days` long up to `--end`; PagerDuty has the months before it.
+The keys are constants: `SYNC_KEY` and `IMPORT_KEY` in sandbox.opsgenie.store, `READ_KEY`, `FULL_KEY` and
+`USER_KEY` in sandbox.pagerduty.store, `SYNC_KEY` in sandbox.github.store.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def _port(text: str) -> tuple[str, int]:
     return name, int(number)
 
 
-def _story(world: World) -> dict[str, Callable[[], Gateway]]:
+def _demo_apps(world: World) -> dict[str, Callable[[], Gateway]]:
     return {
         "opsgenie": lambda: opsgenie.create_app(opsgenie.load(world)),
         "pagerduty": lambda: pagerduty.create_app(pagerduty.load(world)),
@@ -38,7 +38,7 @@ def _story(world: World) -> dict[str, Callable[[], Gateway]]:
     }
 
 
-def _bulk(options: argparse.Namespace) -> dict[str, Callable[[], Gateway]]:
+def _bulk_apps(options: argparse.Namespace) -> dict[str, Callable[[], Gateway]]:
     count, days, seed, end = options.bulk, options.days, options.seed, options.end
     return {
         "opsgenie": lambda: opsgenie.create_app(opsgenie_bulk(count, days, seed=seed, end=end)),
@@ -50,29 +50,35 @@ def _bulk(options: argparse.Namespace) -> dict[str, Callable[[], Gateway]]:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
     parser.add_argument(
-        "--only", action="append", choices=NAMES, help="start this one (may be repeated; default: all)"
+        "--only",
+        action="append",
+        choices=NAMES,
+        help="start only this service (may be repeated; default: all)",
     )
     parser.add_argument(
         "--port", action="append", type=_port, default=[], metavar="NAME=N", help="default: any free port"
     )
     parser.add_argument(
-        "--ports-file", type=Path, help="gets {name: URL} as JSON once all of them accept connections"
+        "--ports-file", type=Path, help="written with {name: URL} as JSON once all accept connections"
     )
     parser.add_argument("--seed", type=int, default=7, help="the same seed and end give the same data")
-    parser.add_argument("--end", type=to_nanos, help="last instant of the story, ISO 8601 (default: now)")
-    parser.add_argument("--days", type=int, default=100, help="length of the story")
+    parser.add_argument("--end", type=to_nanos, help="last instant of the data, ISO 8601 (default: now)")
+    parser.add_argument("--days", type=int, default=100, help="days of data")
     parser.add_argument("--latency-ms", type=float, default=0, help="added to every answer")
     parser.add_argument("--unlimited", action="store_true", help="no rate limits in PagerDuty and GitHub")
     parser.add_argument(
-        "--bulk", type=int, metavar="N", help="N incidents (deployments) for a benchmark instead of the story"
+        "--bulk", type=int, metavar="N", help="N incidents (deployments) for a benchmark instead of the demo"
     )
     return parser.parse_args()
 
 
 def main() -> None:
     options = _options()
-    made = _bulk(options) if options.bulk else _story(build_world(options.seed, options.end, options.days))
-    apps = {name: made[name]() for name in NAMES if name in (options.only or NAMES)}
+    if options.bulk:
+        builders = _bulk_apps(options)
+    else:
+        builders = _demo_apps(build_world(options.seed, options.end, options.days))
+    apps = {name: builders[name]() for name in NAMES if name in (options.only or NAMES)}
     for app in apps.values():
         app.faults.configure(latency_ms=options.latency_ms)
         if options.unlimited:

@@ -1,4 +1,4 @@
-"""The made-up company behind the demo: who works there, what they run, what tends to break."""
+"""The fictional company of the demo: its teams, people and services, and titles of outages and changes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SERVICES = {
     "Data": ("recommendations",),
 }
 
-#: Removed from the catalogue since; incidents still name it.
+#: (team, service) that was removed from the catalogue; incidents still refer to it.
 DELETED_SERVICE = ("Payments", "legacy-billing")
 
 #: team -> (full name, time zone)
@@ -41,7 +41,7 @@ PEOPLE = {
 
 OWNER = "acme"
 
-#: Services whose repository has another name; the others share it.
+#: service -> repository, where its name differs from the service's.
 REPOSITORIES = {"web-frontend": "storefront-web"}
 
 TITLES = (
@@ -57,7 +57,7 @@ TITLES = (
     "Customers report errors in {service}",
 )
 
-#: Titles that a careless consumer trips over.
+#: Titles with characters that are easily mishandled.
 ODD_TITLES = (
     "🔥 {service} brennt – Zahlungen schlagen fehl",
     "決済エラー: {service} タイムアウト",

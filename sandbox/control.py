@@ -1,4 +1,4 @@
-"""`/_sandbox/...`: how the demo and the tests steer a running stand-in. JSON, no key."""
+"""`/_sandbox/...`: how the demo and the tests control a running stand-in. JSON, no key."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from starlette.routing import BaseRoute, Mount, Route
 from sandbox.gateway import CONTROL_PREFIX, Gateway
 from sandbox.instants import Clock, iso
 
-#: Does what a request asks for and returns what is shown afterwards.
+#: (method, body) -> the answer; applies what the request asks for.
 Control = Callable[[str, Any], Any]
 
 
 def control_route(path: str, methods: Sequence[str], control: Control) -> Route:
-    """A route whose `control(method, body)` answers with JSON; a wrong body is a 400 that says why."""
+    """A route answered by `control(method, body)`, with JSON; a wrong body is a 400 with the reason."""
 
     async def endpoint(request: Request) -> Response:
         try:
@@ -32,7 +32,7 @@ def control_route(path: str, methods: Sequence[str], control: Control) -> Route:
 
 
 def settings_route(holders: Mapping[str, Any]) -> Route:
-    """`/settings`: POST changes what is given. `holders`: setting -> the object that has it."""
+    """`/settings`: POST changes the given settings. `holders`: setting -> the object that has it."""
 
     def settings(method: str, body: Any) -> Any:
         if method == "POST":
@@ -55,7 +55,7 @@ def clock_route(clock: Clock) -> Route:
 
 
 def control_app(more: Sequence[BaseRoute] = ()) -> Callable[[Gateway], Starlette]:
-    """The control surface that every stand-in has, plus the routes of `more`."""
+    """The control API that every stand-in has, plus the routes of `more`."""
 
     def build(gateway: Gateway) -> Starlette:
         return Starlette(routes=[Mount(CONTROL_PREFIX, routes=[*_shared(gateway), *more])])

@@ -1,4 +1,4 @@
-"""What can go wrong on the way: scripted or random, and always repeatable from a seed."""
+"""Injected faults: scripted or random, and repeatable from a seed."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def _known(name: str) -> str:
 
 @dataclass
 class Faults:
-    """Decides the fate of each request.
+    """Chooses a fault, or none, for each request.
 
-    `script` is used up first, one entry per matching request (None lets it pass); after that, each kind
-    strikes with its probability. `path` limits both to the paths it matches (a regular expression, searched).
+    `script` is used first, one entry per matching request (None: no fault); after that, each fault
+    occurs with its probability. `path` limits both to matching paths (a regular expression, searched).
 
     - 408, 429, 500, 503: the service's own error body, without reaching the service
     - drop: the connection is reset without a response
-    - cut_json: a complete HTTP response whose JSON stops half way
+    - cut_json: a complete HTTP response with half of its JSON
     - cut_body: fewer bytes than Content-Length says, then the connection closes
     - html: a 503 page from a proxy in front of the service
     - hang: no answer for `hang_seconds`, then the connection is reset
@@ -57,7 +57,7 @@ class Faults:
         script: Sequence[str | None] | None = None,
         seed: int | None = None,
     ) -> None:
-        """Change what is given and leave the rest. Raises ValueError for an unknown fault."""
+        """Change the given settings and keep the others. Raises ValueError for an unknown fault."""
         with self._lock:
             if latency_ms is not None:
                 self.latency_ms = latency_ms

@@ -1,4 +1,4 @@
-"""The ASGI layer around every stand-in: request log, latency, faults and the control surface."""
+"""The ASGI layer around every stand-in: request log, latency, faults and the control API."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CONTROL_PREFIX = "/_sandbox"
 
 @dataclass(frozen=True, slots=True)
 class LoggedRequest:
-    """One request as the stand-in saw it. `status` 0 means that no response was sent."""
+    """A request as the stand-in received it. `status` 0 means that no response was sent."""
 
     at: float
     method: str
@@ -68,7 +68,7 @@ class RequestLog:
             self.max_in_flight = self.in_flight
 
     def snapshot(self) -> list[LoggedRequest]:
-        """A copy that is safe to read while requests go on."""
+        """A copy that is safe to read while requests are served."""
         with self._lock:
             return list(self.entries)
 
@@ -77,7 +77,7 @@ class StandIn(Protocol):
     """What the gateway needs to know about the service behind it."""
 
     def key_id(self, scope: Scope) -> str:
-        """Who is asking, never the key itself."""
+        """The name of the caller's key, never the key itself."""
 
     def error(self, status: int) -> Response:
         """The service's own answer for a 408, 429, 500 or 503."""
@@ -86,18 +86,18 @@ class StandIn(Protocol):
 def _abort(send: Send) -> None:
     """Reset the client's connection, as a broken load balancer would.
 
-    ASGI has no word for this, so it reaches for the transport of uvicorn, which sends from a bound method.
+    ASGI has no message for this, so uvicorn's transport is used, through its bound `send` method.
     """
     send.__self__.transport.abort()  # type: ignore[attr-defined]
 
 
 def _close(send: Send) -> None:
-    """Close the connection after what has been written."""
+    """Close the connection once everything written is sent."""
     send.__self__.transport.close()  # type: ignore[attr-defined]
 
 
 class Gateway:
-    """Wraps a stand-in's ASGI app; `/_sandbox/...` goes to its control app, free of faults and limits."""
+    """Wraps a stand-in's ASGI app; `/_sandbox/...` goes to its control app, without faults and limits."""
 
     def __init__(
         self,

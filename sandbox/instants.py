@@ -33,7 +33,7 @@ def iso(instant: Nanos) -> str:
 
 
 def stamp(instant: Nanos, zone: tzinfo = UTC, digits: int = 0) -> str:
-    """`2024-03-01T07:00:00-05:00`, or with a Z in UTC: always `digits` fraction digits, cut, not rounded."""
+    """`2024-03-01T07:00:00-05:00`, or with a Z in UTC; `digits` fraction digits, truncated."""
     seconds, rest = divmod(instant, SECOND)
     moment = _EPOCH + timedelta(seconds=seconds)
     fraction = f".{rest:09d}"[: digits + 1] if digits else ""
@@ -65,7 +65,7 @@ def to_datetime(instant: Nanos) -> datetime:
 
 
 class Clock:
-    """The stand-in's idea of now: real time plus an offset, or a frozen instant.
+    """The stand-in's current time: real time plus an offset, or a frozen instant.
 
     Millisecond resolution, like the service's own timestamps.
     """

@@ -1,4 +1,4 @@
-"""Rate limits with several windows per domain: token buckets, or counters that start anew."""
+"""Rate limits with several windows per domain: token buckets, or fixed windows."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class _Bucket:
 
 
 class _Window(_Bucket):
-    """Nothing comes back before the window ends, then everything does: what a "reset" header speaks of."""
+    """A fixed window: all tokens come back at its end, at the instant of a "reset" header."""
 
     def refill(self, now: float) -> None:
         if now >= self.filled_at + self.period:
@@ -36,7 +36,7 @@ class _Window(_Bucket):
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """What the headers of a service with fixed windows tell. `resets_at`: in the limiter's own time."""
+    """The values of a service's rate-limit headers. `resets_at`: in the limiter's own time."""
 
     limit: int
     remaining: int
@@ -49,7 +49,7 @@ class RateLimiter:
 
     OpsGenie: "token bucket per account and domain, one window per minute and one per second, each its own
     bucket; exceeding one domain does not throttle the others" (docs.opsgenie.com/docs/api-rate-limiting).
-    `fixed`: windows that count down and start anew, as PagerDuty's and GitHub's headers describe theirs.
+    `fixed`: fixed windows in place of buckets, as PagerDuty's and GitHub's headers describe theirs.
     """
 
     limits: dict[str, dict[int, int]] = field(default_factory=dict)
@@ -78,7 +78,7 @@ class RateLimiter:
             return None
 
     def quota(self, domain: str, owner: str = "") -> Quota | None:
-        """What is left of the longest window, without taking anything; None when there is no limit."""
+        """The state of the longest window, without taking a token; None when there is no limit."""
         with self._lock:
             buckets = self._filled(domain, owner)
             if not buckets:

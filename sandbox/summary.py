@@ -1,4 +1,4 @@
-"""What a run has brought into the warehouse, as tables on the terminal."""
+"""Prints the warehouse's contents after a run, as tables on the terminal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ with deployed as (
 ),
 recovered as (
     select service, avg(seconds_to_recover)::float / 60 as minutes
-    from dora.incident_attribution where deployment_id is not null and recovered_at is not null
+    from dora.incident_attribution
+    where deployment_id is not null and recovered_at is not null
     group by service
 )
 select service, deployments, failures, failures::float / nullif(deployments, 0), minutes
@@ -44,7 +45,7 @@ def print_summary(connection: str) -> None:
         warehouse.execute("set time zone 'UTC'")
         print_table("Rows", ("table", "rows"), row_counts(warehouse))
         print_table(
-            "Change failure rate and MTTR (minutes, incidents held against a deployment)",
+            "Change failure rate and MTTR (minutes; incidents attributed to a deployment)",
             ("service", "deployments", "failures", "CFR", "MTTR"),
             warehouse.execute(_BY_SERVICE).fetchall(),
         )
@@ -61,7 +62,7 @@ def print_summary(connection: str) -> None:
 
 
 def row_counts(warehouse: psycopg.Connection[tuple[Any, ...]]) -> list[tuple[str, int]]:
-    """Every table of the warehouse's schemas with its number of rows."""
+    """(table, number of rows) for every table of the warehouse's schemas."""
     tables = warehouse.execute(
         "select table_schema, table_name from information_schema.tables "
         "where table_schema in ('staging', 'dora', 'migration') and table_type = 'BASE TABLE' "
@@ -77,7 +78,7 @@ def row_counts(warehouse: psycopg.Connection[tuple[Any, ...]]) -> list[tuple[str
 
 
 def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """A table with aligned columns; what is not known is a dash."""
+    """Print a table with aligned columns; NULL is shown as a dash."""
     cells = [[_cell(value) for value in row] for row in (header, *rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
     numeric = [all(isinstance(row[c], int | float | None) for row in rows) for c in range(len(header))]

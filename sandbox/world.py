@@ -1,7 +1,7 @@
-"""A believable last 100 days of that company: deployments, and outages of which some follow one.
+"""Generates 100 days of the fictional company: deployments, and outages, some of them caused by one.
 
-Neutral on purpose: each stand-in tells the same story in its own service's words. The same seed and end
-give the same world.
+It is independent of any service: each stand-in converts the same world to its own service's objects. The same
+seed and end give the same world.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ PRIORITIES = ("P1", "P2", "P3", "P4", "P5")
 
 @dataclass(slots=True)
 class Deployment:
-    """`history`: (state, instant) in order; a success makes the one before it, where it ran, inactive."""
+    """`history`: (state, instant) in order; a success makes the previous deployment there inactive."""
 
     id: int
     service: str
@@ -64,10 +64,10 @@ class Deployment:
 
 @dataclass(slots=True)
 class Outage:
-    """What happened, whoever recorded it. A None instant: it did not happen (yet).
+    """An outage, independent of the service that records it. An instant is None if it did not happen (yet).
 
-    `reopened_at` comes after `resolved_at` and leaves the outage open. `impact_start` and `impact_end` are
-    times that somebody typed in afterwards. `chatter` counts extra lines in its timeline.
+    `reopened_at` is after `resolved_at` and leaves the outage open. `impact_start` and `impact_end` were
+    entered manually afterwards. `chatter`: number of extra timeline entries. `cause`: id of a deployment.
     """
 
     id: str
@@ -97,7 +97,7 @@ class Outage:
 
 @dataclass
 class World:
-    """`moved_by`: how much later than it was made up, weekends and all, everything happened."""
+    """`moved_by`: by how much everything was shifted after it was generated (weekends were not moved)."""
 
     seed: int
     start: Nanos
@@ -122,10 +122,10 @@ def build_world(seed: int = 7, end: When | None = None, days: int = 100, *, move
 
 
 def more_outages(world: World) -> list[Outage]:
-    """Other outages of the same company in the same time, for an account beside the first."""
+    """Other outages of the same company in the same period, for a second account."""
     builder = _Builder(world.seed + 1, world.end, round((world.end - world.start) / DAY))
     made = builder.outages(world.deployments)
-    builder.special(made)
+    builder.apply_cases(made)
     return made
 
 
@@ -141,7 +141,7 @@ class _Builder:
     def build(self) -> World:
         deployments = self.deployments()
         outages = self.outages(deployments)
-        self.special(outages)
+        self.apply_cases(outages)
         return World(self.seed, self.start, self.end, deployments, outages)
 
     def deployments(self) -> list[Deployment]:
@@ -159,48 +159,56 @@ class _Builder:
                         service, pull, midnight + at * MINUTE + self.rng.randrange(60) * SECOND
                     )
         made += self._rollbacks(made)
-        made = [one for one in made if self.start <= one.triggered_at and one.triggered_at <= self.end]
-        made.sort(key=lambda one: (one.triggered_at, one.service, one.environment))
+        made = [
+            deployment
+            for deployment in made
+            if self.start <= deployment.triggered_at and deployment.triggered_at <= self.end
+        ]
+        made.sort(
+            key=lambda deployment: (deployment.triggered_at, deployment.service, deployment.environment)
+        )
         live: dict[tuple[str, str], Deployment] = {}
-        for number, one in enumerate(made, start=1):
-            one.id = 900_000 + number
-            one.history = [(state, at) for state, at in one.history if at <= self.end]
-            if one.ever_succeeded and one.finished_at is not None:
-                before = live.get((one.service, one.environment))
+        for number, deployment in enumerate(made, start=1):
+            deployment.id = 900_000 + number
+            deployment.history = [(state, at) for state, at in deployment.history if at <= self.end]
+            if deployment.ever_succeeded and deployment.finished_at is not None:
+                before = live.get((deployment.service, deployment.environment))
                 if before is not None:
-                    before.history.append(("inactive", one.finished_at))
-                live[one.service, one.environment] = one
+                    before.history.append(("inactive", deployment.finished_at))
+                live[deployment.service, deployment.environment] = deployment
         return made
 
     def _rollbacks(self, made: list[Deployment]) -> list[Deployment]:
-        """What ran before a release is put back into production, some minutes after it. One per team."""
-        dice = random.Random(self.seed)  # its own: the rest of the story does not depend on it
-        backs = []
+        """Rollbacks: the previous release is deployed again some minutes after a release. One per team."""
+        rng = random.Random(self.seed)  # separate, so that the other data do not depend on it
+        rollbacks = []
         for services in company.SERVICES.values():
             live = [
-                one
-                for one in made
-                if one.service == services[0] and one.environment == "production" and one.ever_succeeded
+                deployment
+                for deployment in made
+                if deployment.service == services[0]
+                and deployment.environment == "production"
+                and deployment.ever_succeeded
             ]
             if len(live) < 2:
                 continue
-            place = dice.randrange(1, len(live))
-            good, begin = live[place - 1], live[place].triggered_at + dice.randrange(20, 50) * MINUTE
+            place = rng.randrange(1, len(live))
+            good, begin = live[place - 1], live[place].triggered_at + rng.randrange(20, 50) * MINUTE
             history = [
                 ("queued", begin),
                 ("in_progress", begin + 4 * SECOND),
                 ("success", begin + 95 * SECOND),
             ]
-            backs.append(
+            rollbacks.append(
                 Deployment(
                     0, good.service, "production", good.sha, good.pr_number, good.pr_title, begin, history,
                     is_rollback=True,
                 )
             )  # fmt: skip
-        return backs
+        return rollbacks
 
     def _release(self, service: str, pull: int, at: Nanos) -> list[Deployment]:
-        """A change goes to staging, then to production; now and then it fails on the way."""
+        """A change is deployed to staging, then to production; sometimes a deployment fails."""
         sha = f"{self.rng.getrandbits(160):040x}"
         title = self.rng.choice(company.CHANGES)
         made = []
@@ -214,27 +222,31 @@ class _Builder:
         return made
 
     def outages(self, deployments: list[Deployment]) -> list[Outage]:
-        """Some minutes to hours after a deployment, and out of the blue."""
+        """Outages minutes to hours after a deployment, and outages independent of any."""
         eligible = [
-            one
-            for one in deployments
-            if one.environment == "production" and one.ever_succeeded and not one.is_rollback
+            deployment
+            for deployment in deployments
+            if deployment.environment == "production"
+            and deployment.ever_succeeded
+            and not deployment.is_rollback
         ]
         made = []
-        for one in eligible:
+        for deployment in eligible:
             if self.rng.random() < 0.07:
-                at = one.triggered_at + self.rng.randrange(3, 200) * MINUTE
-                made.append(self._outage(one.service, at, one.id))
+                at = deployment.triggered_at + self.rng.randrange(3, 200) * MINUTE
+                made.append(self._outage(deployment.service, at, deployment.id))
         for _ in range(int(self.days * 0.8)):
             made.append(
                 self._outage(self.rng.choice(list(self.teams)), self.rng.randrange(self.start, self.end))
             )
-        # Whatever the dice say, the first day has an outage, the last one has some, and two are still on.
+        # In any case, the first day has an outage, the last day has some, and two are ongoing.
         for hours in (self.days * 24 - 2, 23, 11, 5, 1.5, 0.3):
             made.append(self._outage(self.rng.choice(list(self.teams)), self.end - int(hours * HOUR)))
         for ongoing in made[-2:]:
             ongoing.resolved_at = ongoing.closed_at = None
-        return sorted((one for one in made if one.opened_at < self.end), key=lambda one: one.opened_at)
+        return sorted(
+            (outage for outage in made if outage.opened_at < self.end), key=lambda outage: outage.opened_at
+        )
 
     def _digits(self, at: Nanos) -> Nanos:
         """0 to 3 fraction digits, as the service prints them; rarely more."""
@@ -276,9 +288,13 @@ class _Builder:
             made.closed_at = self._past(made.resolved_at + rng.randrange(1, 2880) * MINUTE)
         return made
 
-    def special(self, outages: list[Outage]) -> None:
-        """One or more of each case that a reader of the data must get right, spread over the past."""
-        settled = [one for one in outages if one.closed_at is not None and one.opened_at < self.end - 2 * DAY]
+    def apply_cases(self, outages: list[Outage]) -> None:
+        """Turn random past outages into the special cases of `sandbox.cases`."""
+        settled = [
+            outage
+            for outage in outages
+            if outage.closed_at is not None and outage.opened_at < self.end - 2 * DAY
+        ]
         chosen = self.rng.sample(settled, min(len(settled), sum(count for _, count in CASES)))
         for case, count in CASES:
             for _ in range(count):
@@ -286,6 +302,6 @@ class _Builder:
                     case(chosen.pop())
         if settled:
             settled[0].opened_at += 123_456_789  # nine digits
-        rest = [one for one in outages if one.services]
-        for title, one in zip(company.ODD_TITLES, self.rng.sample(rest, min(len(rest), 5)), strict=False):
-            one.title = title.format(service=one.services[0])
+        rest = [outage for outage in outages if outage.services]
+        for title, outage in zip(company.ODD_TITLES, self.rng.sample(rest, min(len(rest), 5)), strict=False):
+            outage.title = title.format(service=outage.services[0])

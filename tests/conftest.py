@@ -41,6 +41,18 @@ os.environ |= {
 set_hypothesis_home_dir(HOME / "hypothesis")
 
 
+# Fixtures of several directories.
+pytest_plugins = (
+    "tests.support.postgres",
+    "tests.support.accounts",
+    "tests.support.dag_runs",
+    "tests.support.faults",
+    "tests.support.processes",
+    "tests.support.sync",
+)
+pytest.register_assert_rewrite("tests.support")
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The file that takes longest first: at the end, the other processes would wait for it."""

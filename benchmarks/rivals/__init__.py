@@ -1,1 +1,1 @@
-"""The tools that ours is compared with. Each runs in an environment of its own: see environments.py."""
+"""The tools that our sync is compared with. Each runs in its own environment: see environments.py."""

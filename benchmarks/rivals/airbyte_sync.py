@@ -1,10 +1,10 @@
 """Airbyte's CDK running the manifest of the PyPI package `airbyte-source-opsgenie` into Postgres.
 
-The manifest is read from the installed package and changed in memory only: the local API speaks HTTP. Its
-incidents stream knows full refresh alone, so the hourly sync is the same as the first. What Airbyte's
-Postgres destination does at least is done for it here, and no more: each record becomes a row of the raw
-table, with an id, the time and the data as JSON, by one COPY that overwrites. The typed table that a
-destination makes from it, and the pipes between Airbyte's containers, are left out in Airbyte's favour.
+The manifest is read from the installed package and changed in memory only, because the local API uses HTTP.
+Its incidents stream only supports a full refresh, so the hourly sync is the same as the first. The minimum
+of Airbyte's Postgres destination is implemented here: each record becomes a row of the raw table, with an
+id, the time and the data as JSON, by one COPY that overwrites. The typed table that a destination derives
+from it, and the pipes between Airbyte's containers, are left out in Airbyte's favour.
 
     python -m benchmarks.rivals.airbyte_sync URL KEY CONNINFO
 """
@@ -41,7 +41,7 @@ TABLE = "airbyte_raw_incidents"
 
 
 def manifest() -> dict[str, Any]:
-    """The package's manifest, for an API without TLS. Its code wants an older CDK, so is not imported."""
+    """The package's manifest, for an API without TLS. Its code requires an older CDK and is not imported."""
     package = importlib.util.find_spec("source_opsgenie")
     text = Path(str(package and package.origin)).with_name("manifest.yaml").read_text()
     loaded: dict[str, Any] = yaml.safe_load(text.replace("https://{{", "http://{{"))
@@ -49,7 +49,7 @@ def manifest() -> dict[str, Any]:
 
 
 def records(url: str, key: str) -> Iterator[bytes]:
-    """What the source emits for the stream, as JSON."""
+    """The records that the source emits for the stream, as JSON."""
     config = {"endpoint": url.removeprefix("http://"), "api_token": key, "start_date": "2020-01-01T00:00:00Z"}
     stream = AirbyteStream(name=STREAM, json_schema={}, supported_sync_modes=[SyncMode.full_refresh])
     catalog = ConfiguredAirbyteCatalog(
@@ -69,7 +69,7 @@ def records(url: str, key: str) -> Iterator[bytes]:
 
 
 def load(conninfo: str, data: Iterator[bytes]) -> str | None:
-    """Replace the raw table's rows; returns what made the source stop early, if anything did."""
+    """Replace the raw table's rows; returns the error that stopped the source early, if any."""
     problem = None
     with psycopg.connect(conninfo) as connection:
         connection.execute(
@@ -78,9 +78,9 @@ def load(conninfo: str, data: Iterator[bytes]) -> str | None:
         connection.execute(f"truncate {TABLE}")
         with connection.cursor().copy(f"copy {TABLE} from stdin") as copy:
             try:
-                for each in data:
-                    copy.write_row((uuid.uuid4(), datetime.now(UTC), each.decode()))
-            # A sync that fails keeps what had come by then; the rows missing are counted.
+                for record in data:
+                    copy.write_row((uuid.uuid4(), datetime.now(UTC), record.decode()))
+            # A failed sync keeps the records received so far; the missing rows are counted.
             except Exception as error:
                 problem = " ".join(str(error).split())[:200]
     return problem

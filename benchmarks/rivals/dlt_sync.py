@@ -1,13 +1,13 @@
-"""dlt's rest_api source into Postgres, as its documentation has one tune it for this API.
+"""dlt's rest_api source into Postgres, tuned for this API as its documentation recommends.
 
 First sync: a backfill in eight `createdAt` ranges, each with `end_value`, as resources that are
-`parallelized` (docs: sql_database/advanced, "Split or partition long incremental loads"). Without ranges
-it would read one page at a time, and no further than offset + limit 20,000.
-Hourly: one resource with a cursor on `updatedAt` that begins where the backfill began, and `row_order`
+`parallelized` (docs: sql_database/advanced, "Split or partition long incremental loads"). Without ranges,
+it would read a page at a time, and only up to offset + limit 20,000.
+Hourly: a resource with a cursor on `updatedAt` that starts where the backfill started, and `row_order`
 "desc", which stops at the first page that is older (docs: incremental/cursor, "Declare row order").
 
 Merge with a primary key; CSV files, which dlt loads by COPY; lists stay JSON columns (`max_table_nesting`
-0), which spares it three child tables. Run in dlt's own environment:
+0), which saves three child tables. Run in dlt's own environment:
 
     python -m benchmarks.rivals.dlt_sync URL KEY CONNINFO DIRECTORY first|hourly SINCE UNTIL
 """
@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
-# Before dlt is imported: nothing leaves this machine, and a rate limit may refuse a request often.
+# Set before dlt is imported: no telemetry, and enough attempts for a rate limit.
 os.environ |= {
     "RUNTIME__DLTHUB_TELEMETRY": "false",
     "RUNTIME__LOG_LEVEL": "CRITICAL",
@@ -39,7 +39,7 @@ RANGES = 8
 
 
 def milliseconds(instant: str) -> int:
-    """What the API's query language compares `createdAt` with."""
+    """Unix milliseconds, as the API's query language expects for `createdAt`."""
     return round(datetime.fromisoformat(instant).timestamp() * 1000)
 
 
@@ -94,7 +94,7 @@ def changes(since: float) -> list[dict[str, Any]]:
 
 
 def credentials(conninfo: str) -> str:
-    """The server's socket as dlt wants it: a URL with a password and a host, which the query overrides."""
+    """The server's socket as a URL for dlt, with a password and a host that the query overrides."""
     fields = parse_dsn(conninfo)
     return f"postgresql://{fields['user']}:none@localhost/{fields['dbname']}?host={fields['host']}"
 

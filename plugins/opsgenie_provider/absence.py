@@ -1,29 +1,29 @@
-"""When an absence is a fact: one rule, for every service and every kind of object.
+"""When an object that a read did not list counts as deleted: one rule for every service and object.
 
-What a read does not show is gone only if the read had to show it. So two things must hold at once:
+Both conditions must hold:
 
-- the read was complete: every page of it, and no item moved over a page's edge meanwhile, as the
-  service's own count or a second read says (``api.listing``, ``api.windows``);
-- the key reaches everything that the account has.
+- the read was complete: every page was read, and no item moved across a page boundary meanwhile, as
+  the service's own count or a second read confirms (``api.listing``, ``api.opsgenie_windows``);
+- the key can read everything in the account.
 
-A 403 or a 404 says what a key does not see, and never by itself that something is gone: what was
-stored of it stays, and stays due for a key of another reach.
+A 403 or 404 shows only that a key cannot see an object, never by itself that it was deleted: the
+stored rows stay, and are read again when a key with another reach is used.
 """
 
 from __future__ import annotations
 
 from opsgenie_provider.api.errors import NotFoundError, PermissionDeniedError
 
-# The reach of a key that sees all of its account. Any other reach is a name for what a key sees.
+# The reach of a key that can read its whole account. Any other value names what a restricted key can read.
 WHOLE_ACCOUNT = "account"
-# Answers about a single object that this key does not see.
+# Errors for a single object that this key cannot read.
 NOT_SEEN = (NotFoundError, PermissionDeniedError)
 
 
 def is_fact(*, reach: str, complete: bool) -> bool:
-    """Whether what a read lacks is gone at the source.
+    """Whether an object that a read did not list was deleted at the source.
 
-    :param reach: what the key of the read sees: ``WHOLE_ACCOUNT``, or anything else for less.
-    :param complete: whether the read is known to hold all that the key sees.
+    :param reach: what the key can read: ``WHOLE_ACCOUNT``, or anything else for less.
+    :param complete: whether the read is known to hold everything that the key can read.
     """
     return complete and reach == WHOLE_ACCOUNT

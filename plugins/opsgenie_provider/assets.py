@@ -8,4 +8,5 @@ PAGERDUTY_STAGING = Asset(name="staging.pagerduty", uri="x-warehouse://staging/p
 ATTRIBUTION_OVERRIDES = Asset(
     name="dora.attribution_overrides", uri="x-warehouse://dora/attribution_overrides"
 )
+SERVICE_MAP = Asset(name="dora.service_map", uri="x-warehouse://dora/service_map")
 DORA = Asset(name="dora", uri="x-warehouse://dora")

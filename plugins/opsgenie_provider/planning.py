@@ -1,4 +1,4 @@
-"""Which incidents a run reads: pure functions from what is known to windows."""
+"""Which incidents a run reads: pure functions from the stored sync state to time windows."""
 
 from __future__ import annotations
 
@@ -6,23 +6,28 @@ import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-# Read again by every run: what the search index showed late, clocks that disagree, late edits.
+# Every run reads this much again, for late search indexing, clock skew and late edits.
 TRAILING = timedelta(hours=48)
-# How far the service's clock and ours may differ when asking what changed since our last read.
+# How far the service's clock and ours may differ when asking for changes since our last read.
 CLOCK_MARGIN = timedelta(hours=1)
 FULL_READ_EVERY = timedelta(hours=23, minutes=30)
 # One mapped task reads one window; a larger window has fewer, longer tasks.
 WINDOW = timedelta(days=91)
-# Of a run, for all accounts together: Airflow maps a task at most 1,024 times (core.max_map_length),
-# and each mapped task costs seconds of its own. A longer history has longer windows.
+# Per run, for all accounts together: Airflow maps a task at most 1,024 times (core.max_map_length),
+# and each mapped task costs seconds of start-up. A longer history has longer windows.
 MOST_WINDOWS = 64
-# The search counts in Unix milliseconds, and nothing is older.
+# Searches take Unix milliseconds, and no incident is older.
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
 class Known:
-    """What earlier runs left: the watermark, the oldest incident, and the last full read."""
+    """The stored state of an account; None where no run has set it yet.
+
+    :param watermark: everything created before was read without a gap.
+    :param oldest: creation time of the oldest stored incident.
+    :param full_read_at: when the whole history was last read.
+    """
 
     watermark: datetime | None = None
     oldest: datetime | None = None
@@ -31,12 +36,12 @@ class Known:
 
 @dataclass(frozen=True)
 class Plan:
-    """What to read of an account.
+    """What to read from an account.
 
-    :param windows: [since, until) on createdAt, ascending and touching.
-    :param whole_history: whether they are all that the account has, as far as this warehouse goes.
-    :param changed_since: also read what changed since then among the incidents created from
-        ``changed_from`` up to the windows.
+    :param windows: [since, until) on createdAt, ascending and contiguous.
+    :param whole_history: whether the windows cover everything that this warehouse keeps of the account.
+    :param changed_from: together with ``changed_since``: also read the incidents created from here up to
+        the first window that changed since ``changed_since``.
     """
 
     windows: list[tuple[datetime, datetime]]
@@ -46,7 +51,7 @@ class Plan:
 
 
 def parse_instant(value: str | None, name: str) -> datetime | None:
-    """A DAG param as an instant; UTC where it names no zone.
+    """A DAG param as an instant in UTC; a value without a time zone is UTC.
 
     :raises ValueError: it is not ISO 8601.
     """
@@ -74,14 +79,14 @@ def plan_reads(
 ) -> Plan:
     """The windows of a run.
 
-    The first run and one a day read the whole history; a run with ``since`` or ``until`` reads just
-    that; any other reads what is new, a trailing window, and what changed before it.
+    The first run, and one run a day, reads the whole history. A run with ``since`` or ``until`` reads
+    only that range. Any other run reads new incidents, a trailing window, and changes to older incidents.
 
     :param accounts: how many accounts share the tasks of the run.
     :raises ValueError: ``since`` is not before ``until``, or ``history_days`` goes back before the year 1.
     """
-    most = max(1, MOST_WINDOWS // accounts)
-    # Not after the watermark: a read that begins behind it could never move it on.
+    at_most = max(1, MOST_WINDOWS // accounts)
+    # Never after the watermark: a read that begins after it would leave a gap, so it could not advance.
     beginning = min(_days_before(now, history_days), known.oldest or now, known.watermark or now)
     if since or until:
         since, until = max(since or beginning, EPOCH), min(until or now, now)
@@ -90,13 +95,13 @@ def plan_reads(
                 f"since ({since.isoformat()}) is not before until ({until.isoformat()}, at most now). "
                 "Swap them or leave one out."
             )
-        return Plan(cut(since, until, most))
-    due = known.full_read_at is None or now - known.full_read_at >= FULL_READ_EVERY
-    if full_refresh or due or known.watermark is None:
-        return Plan(cut(beginning, now, most), whole_history=True)
+        return Plan(split_range(since, until, at_most))
+    full_read_due = known.full_read_at is None or now - known.full_read_at >= FULL_READ_EVERY
+    if full_refresh or full_read_due or known.watermark is None:
+        return Plan(split_range(beginning, now, at_most), whole_history=True)
     last_read = min(known.watermark, now)
     return Plan(
-        cut(max(beginning, last_read - TRAILING), now, most),
+        split_range(max(beginning, last_read - TRAILING), now, at_most),
         changed_from=beginning,
         changed_since=last_read - CLOCK_MARGIN,
     )
@@ -107,18 +112,20 @@ def _days_before(now: datetime, days: int) -> datetime:
         return max(now - timedelta(days=days), EPOCH)
     except OverflowError:
         raise ValueError(
-            f"history_days: {days} days ago is before the year 1. Write {(now - EPOCH).days} or less: that "
+            f"history_days: {days} days ago is before the year 1. Use {(now - EPOCH).days} or less, which "
             "reaches back to 1970."
         ) from None
 
 
-def cut(since: datetime, until: datetime, most: int = MOST_WINDOWS) -> list[tuple[datetime, datetime]]:
-    """[since, until) in windows that tasks are mapped over.
+def split_range(
+    since: datetime, until: datetime, at_most: int = MOST_WINDOWS
+) -> list[tuple[datetime, datetime]]:
+    """[since, until) as windows that tasks are mapped over.
 
-    :param most: how many there may be; a longer history has longer windows.
+    :param at_most: the largest number of windows; a longer history has longer windows.
     """
-    # In whole seconds, rounded up, so that the last window is no sliver of a rounding.
-    length = max(WINDOW, timedelta(seconds=math.ceil((until - since) / timedelta(seconds=most))))
+    # Whole seconds, rounded up, so that rounding does not add a tiny last window.
+    length = max(WINDOW, timedelta(seconds=math.ceil((until - since) / timedelta(seconds=at_most))))
     edges = [since]
     while until - edges[-1] > length:
         edges.append(edges[-1] + length)

@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 from msgspec import Raw
 
+from opsgenie_provider.api.concurrency import in_parallel
 from opsgenie_provider.api.errors import InvalidRequestError, NotFoundError
 from opsgenie_provider.api.github import GithubClient
-from opsgenie_provider.api.windows import in_parallel
 from opsgenie_provider.rows.deployments import (
+    Deployment,
     Listed,
     PullRequest,
     deployment_row,
@@ -22,7 +23,6 @@ from opsgenie_provider.rows.deployments import (
     pull_of,
 )
 from opsgenie_provider.rows.fields import UnreadablePayloadError
-from opsgenie_provider.rows.tables import Row
 from opsgenie_provider.settings import Repository
 from opsgenie_provider.warehouse.connection import Connection
 from opsgenie_provider.warehouse.deployments import (
@@ -231,7 +231,9 @@ class RepositoryReader:
             keep_rejected(self._connection, self._account, self._stream, unreadable)
         self._rejected += len(unreadable)
 
-    def _rows(self, due: Sequence[_Due], unreadable: list[tuple[bytes, str]]) -> list[tuple[Row, datetime]]:
+    def _rows(
+        self, due: Sequence[_Due], unreadable: list[tuple[bytes, str]]
+    ) -> list[tuple[Deployment, datetime]]:
         pulls = self._pulls(
             {each.item.sha for each in due if each.item.sha and not each.is_pull_known}, unreadable
         )

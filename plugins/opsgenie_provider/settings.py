@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
@@ -52,6 +53,28 @@ class Repository(BaseModel):
         return not self.environments or environment.lower() in map(str.lower, self.environments)
 
 
+class NotifierSetting(BaseModel):
+    """A notifier of Airflow's, or one of your own, that the report's summary is handed to.
+
+    :param class_: its import path; ``class`` in the file.
+    :param kwargs: its arguments.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    class_: str = Field(alias="class", pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$")
+    kwargs: dict[str, Any] = {}
+
+    def load(self) -> Any:
+        """The class.
+
+        :raises ImportError: there is no such module.
+        :raises AttributeError: the module has no such class.
+        """
+        module, _, name = self.class_.rpartition(".")
+        return getattr(import_module(module), name)
+
+
 class Settings(BaseSettings):
     """Every setting with its default; include/settings.yaml says what each is for."""
 
@@ -72,6 +95,8 @@ class Settings(BaseSettings):
     direction: Literal["both", "before_only"] = "both"
     tiers: Literal[2021, 2023] = 2023
     max_requests_per_minute: int | None = Field(None, ge=1)
+    report_path: str | None = Field(None, min_length=1)
+    notifiers: list[NotifierSetting] = []
 
     @field_validator("accounts")
     @classmethod

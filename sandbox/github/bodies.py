@@ -18,7 +18,7 @@ def _node(kind: str, id_: int) -> str:
 
 
 class View:
-    """`api`: the base of all URLs, so that who follows one stays with the stand-in."""
+    """`api`: the base of all URLs, so that a client that follows them stays with the stand-in."""
 
     def __init__(self, api: str) -> None:
         self.api = api
@@ -38,97 +38,102 @@ class View:
     def _url(self, repository: Repository) -> str:
         return f"{self.api}/repos/{repository.full_name}"
 
-    def repository(self, one: Repository) -> Json:
+    def repository(self, repository: Repository) -> Json:
         return {
-            "id": one.id,
-            "node_id": _node("Repository", one.id),
-            "name": one.name,
-            "full_name": one.full_name,
-            "private": one.private,
-            "owner": {**self._user(one.owner), "type": "Organization"},
-            "html_url": f"{WEB}/{one.full_name}",
+            "id": repository.id,
+            "node_id": _node("Repository", repository.id),
+            "name": repository.name,
+            "full_name": repository.full_name,
+            "private": repository.private,
+            "owner": {**self._user(repository.owner), "type": "Organization"},
+            "html_url": f"{WEB}/{repository.full_name}",
             "description": None,
             "fork": False,
-            "url": self._url(one),
-            "deployments_url": f"{self._url(one)}/deployments",
-            "created_at": stamp(one.created_at),
-            "updated_at": stamp(one.created_at),
-            "pushed_at": stamp(max([one.created_at, *(each.created_at for each in one.deployments)])),
-            "default_branch": one.default_branch,
+            "url": self._url(repository),
+            "deployments_url": f"{self._url(repository)}/deployments",
+            "created_at": stamp(repository.created_at),
+            "updated_at": stamp(repository.created_at),
+            "pushed_at": stamp(
+                max([repository.created_at, *(each.created_at for each in repository.deployments)])
+            ),
+            "default_branch": repository.default_branch,
             "archived": False,
             "disabled": False,
-            "visibility": "private" if one.private else "public",
+            "visibility": "private" if repository.private else "public",
             "permissions": {"admin": False, "push": False, "pull": True},
         }
 
-    def deployment(self, one: Deployment, of: Repository) -> Json:
-        """production_environment is false unless the environment is exactly "production" (its documentation).
+    def deployment(self, deployment: Deployment, repository: Repository) -> Json:
+        """production_environment is true only for the environment "production" (its documentation).
 
-        There is no status in it, and no pull request.
+        The body contains neither a status nor a pull request.
         """
-        url = f"{self._url(of)}/deployments/{one.id}"
+        url = f"{self._url(repository)}/deployments/{deployment.id}"
         return {
             "url": url,
-            "id": one.id,
-            "node_id": _node("Deployment", one.id),
-            "sha": one.sha,
-            "ref": one.ref,
-            "task": one.task,
-            "payload": one.payload,
-            "original_environment": one.environment,
-            "environment": one.environment,
-            "description": one.description,
-            "creator": self._user(one.creator),
-            "created_at": stamp(one.created_at),
-            "updated_at": stamp(one.updated_at),
-            "statuses_url": f"{url}/statuses",
-            "repository_url": self._url(of),
-            "transient_environment": False,
-            "production_environment": one.environment == "production",
-        }
-
-    def status(self, one: Status, deployment: Deployment, of: Repository) -> Json:
-        url = f"{self._url(of)}/deployments/{deployment.id}"
-        return {
-            "url": f"{url}/statuses/{one.id}",
-            "id": one.id,
-            "node_id": _node("DeploymentStatus", one.id),
-            "state": one.state,
-            "creator": self._user(deployment.creator),
-            "description": one.description,
+            "id": deployment.id,
+            "node_id": _node("Deployment", deployment.id),
+            "sha": deployment.sha,
+            "ref": deployment.ref,
+            "task": deployment.task,
+            "payload": deployment.payload,
+            "original_environment": deployment.environment,
             "environment": deployment.environment,
-            "target_url": one.log_url,
-            "created_at": stamp(one.at),
-            "updated_at": stamp(one.at),
-            "deployment_url": url,
-            "repository_url": self._url(of),
-            "environment_url": "",
-            "log_url": one.log_url,
+            "description": deployment.description,
+            "creator": self._user(deployment.creator),
+            "created_at": stamp(deployment.created_at),
+            "updated_at": stamp(deployment.updated_at),
+            "statuses_url": f"{url}/statuses",
+            "repository_url": self._url(repository),
+            "transient_environment": False,
+            "production_environment": deployment.environment == "production",
         }
 
-    def pull(self, one: Pull, of: Repository) -> Json:
-        """The short form that lists have: whether it was merged shows in merged_at."""
-        url = f"{self._url(of)}/pulls/{one.number}"
-        merged = None if one.merged_at is None else stamp(one.merged_at)
+    def status(self, status: Status, deployment: Deployment, repository: Repository) -> Json:
+        url = f"{self._url(repository)}/deployments/{deployment.id}"
+        return {
+            "url": f"{url}/statuses/{status.id}",
+            "id": status.id,
+            "node_id": _node("DeploymentStatus", status.id),
+            "state": status.state,
+            "creator": self._user(deployment.creator),
+            "description": status.description,
+            "environment": deployment.environment,
+            "target_url": status.log_url,
+            "created_at": stamp(status.at),
+            "updated_at": stamp(status.at),
+            "deployment_url": url,
+            "repository_url": self._url(repository),
+            "environment_url": "",
+            "log_url": status.log_url,
+        }
+
+    def pull(self, pull: Pull, repository: Repository) -> Json:
+        """The short form of lists, which shows in merged_at whether it was merged."""
+        url = f"{self._url(repository)}/pulls/{pull.number}"
+        merged = None if pull.merged_at is None else stamp(pull.merged_at)
         return {
             "url": url,
-            "id": one.id,
-            "node_id": _node("PullRequest", one.id),
-            "html_url": f"{WEB}/{of.full_name}/pull/{one.number}",
-            "number": one.number,
+            "id": pull.id,
+            "node_id": _node("PullRequest", pull.id),
+            "html_url": f"{WEB}/{repository.full_name}/pull/{pull.number}",
+            "number": pull.number,
             "state": "open" if merged is None else "closed",
             "locked": False,
-            "title": one.title,
-            "user": self._user(one.author),
+            "title": pull.title,
+            "user": self._user(pull.author),
             "body": None,
-            "created_at": stamp(one.created_at),
-            "updated_at": merged or stamp(one.created_at),
+            "created_at": stamp(pull.created_at),
+            "updated_at": merged or stamp(pull.created_at),
             "closed_at": merged,
             "merged_at": merged,
-            "merge_commit_sha": one.merge_sha,
+            "merge_commit_sha": pull.merge_sha,
             "assignees": [],
             "labels": [],
             "draft": False,
-            "head": {"ref": f"change-{one.number}", "sha": one.shas[0] if one.shas else None},
-            "base": {"ref": of.default_branch, "repo": {"id": of.id, "full_name": of.full_name}},
+            "head": {"ref": f"change-{pull.number}", "sha": pull.shas[0] if pull.shas else None},
+            "base": {
+                "ref": repository.default_branch,
+                "repo": {"id": repository.id, "full_name": repository.full_name},
+            },
         }

@@ -26,11 +26,11 @@ def routes(store: Store) -> list[BaseRoute]:
         """PUT `{token: {name, repositories, deployments}}` replaces all tokens."""
         store.tokens = {
             secret: Token(
-                one["name"],
-                None if one.get("repositories") is None else frozenset(one["repositories"]),
-                one.get("deployments", True),
+                fields["name"],
+                None if fields.get("repositories") is None else frozenset(fields["repositories"]),
+                fields.get("deployments", True),
             )
-            for secret, one in body.items()
+            for secret, fields in body.items()
         }
         return {"tokens": len(store.tokens)}
 

@@ -17,19 +17,22 @@ async def get_repository(call: Call) -> Response:
 async def list_deployments(call: Call) -> Response:
     """Newest first; each filter compares exactly ("none" is the documented default of all of them)."""
     repository = call.repository(deployments=True)
-    asked = {name: call.text(name) for name in _FILTERS if call.text(name) not in ("", "none")}
+    filters = {name: call.text(name) for name in _FILTERS if call.text(name) not in ("", "none")}
     found = [
-        one
-        for one in repository.deployments
-        if all(getattr(one, name) == value for name, value in asked.items())
+        deployment
+        for deployment in repository.deployments
+        if all(getattr(deployment, name) == value for name, value in filters.items())
     ]
-    found.sort(key=lambda one: (one.created_at, one.id), reverse=True)
-    return call.page(repository, found, lambda one: call.view.deployment(one, repository))
+    found.sort(key=lambda deployment: (deployment.created_at, deployment.id), reverse=True)
+    return call.page(repository, found, lambda deployment: call.view.deployment(deployment, repository))
 
 
 def _deployment(call: Call) -> Deployment:
     id_ = call.request.path_params["id"]
-    found = next((one for one in call.repository(deployments=True).deployments if one.id == id_), None)
+    found = next(
+        (deployment for deployment in call.repository(deployments=True).deployments if deployment.id == id_),
+        None,
+    )
     if found is None:
         raise not_found()
     return found
@@ -40,11 +43,11 @@ async def get_deployment(call: Call) -> Response:
 
 
 async def list_statuses(call: Call) -> Response:
-    """Newest first: what counts is whether one of them is a success, the first one may be `inactive`."""
+    """Newest first; a success may be followed by a newer `inactive`."""
     repository = call.repository(deployments=True)
-    one = _deployment(call)
-    found = sorted(one.statuses, key=lambda status: (status.at, status.id), reverse=True)
-    return call.page(repository, found, lambda status: call.view.status(status, one, repository))
+    deployment = _deployment(call)
+    found = sorted(deployment.statuses, key=lambda status: (status.at, status.id), reverse=True)
+    return call.page(repository, found, lambda status: call.view.status(status, deployment, repository))
 
 
 async def list_pulls(call: Call) -> Response:
@@ -53,13 +56,13 @@ async def list_pulls(call: Call) -> Response:
     sha = call.request.path_params["sha"]
     if not repository.knows(sha):
         raise ApiError(422, f"No commit found for SHA: {sha}")
-    found = [one for one in repository.pulls if sha in one.shas]
-    return call.page(repository, found, lambda one: call.view.pull(one, repository))
+    found = [pull for pull in repository.pulls if sha in pull.shas]
+    return call.page(repository, found, lambda pull: call.view.pull(pull, repository))
 
 
 def rate_limit(guard: Guard) -> Handler:
     async def handler(call: Call) -> Response:
-        """Asking does not count; without a limit it is a 404, as on a server that has them disabled."""
+        """Does not count itself; without a limit it is a 404, as on a server with disabled limits."""
         quota = guard.quota(call.token)
         if quota is None:
             raise ApiError(404, "Rate limiting is not enabled.")

@@ -1,4 +1,4 @@
-"""The world's deployments in GitHub's words: a repository per service, with pull requests."""
+"""Converts the world's deployments to GitHub's objects: a repository per service, with pull requests."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from sandbox.github.store import Repository, Store
 from sandbox.instants import DAY, MINUTE, SECOND, Clock, Nanos, When, to_nanos
 from sandbox.world import Deployment, World
 
-#: Pipelines differ in how they spell an environment.
+#: service -> its pipeline's spelling of environments, where it differs.
 ENVIRONMENTS = {
     "checkout": {"production": "Production", "staging": "Staging"},
     "auth": {"production": "PRODUCTION", "staging": "staging"},
 }
 
-#: Numbers of pull requests that hold the commits of others (a release branch, a stack).
+#: First number of pull requests that contain the commits of others (a release branch, a stack).
 COLLECTING = 10_000
 
 
@@ -27,62 +27,64 @@ def load(world: World, store: Store | None = None) -> Store:
             name = company.REPOSITORIES.get(service, service)
             store.add_repository(f"{company.OWNER}/{name}", world.start - 300 * DAY)
     merged: set[str] = set()
-    for one in world.deployments:
-        states = [(_state(one, state), at) for state, at in one.history]
+    for deployment in world.deployments:
+        states = [(_state(deployment, state), at) for state, at in deployment.history]
         store.add_deployment(
-            one.repository,
-            one.sha,
-            ENVIRONMENTS.get(one.service, {}).get(one.environment, one.environment),
-            one.triggered_at,
+            deployment.repository,
+            deployment.sha,
+            ENVIRONMENTS.get(deployment.service, {}).get(deployment.environment, deployment.environment),
+            deployment.triggered_at,
             states,
-            id=one.id,
-            payload=_payload(one),
-            description="Rollback" if one.is_rollback else None,
+            id=deployment.id,
+            payload=_payload(deployment),
+            description="Rollback" if deployment.is_rollback else None,
         )
-        if one.sha not in merged:
-            merged.add(one.sha)
-            _merge(store, one)
+        if deployment.sha not in merged:
+            merged.add(deployment.sha)
+            _add_pulls(store, deployment)
     return store
 
 
-def _dice(one: Deployment, place: int) -> int:
-    """0 to 255, from the commit: the same in every run, and no matter in which order."""
-    return int(one.sha[2 * place : 2 * place + 2], 16)
+def _dice(deployment: Deployment, place: int) -> int:
+    """A byte (0 to 255) of the commit's hash: a random number that does not depend on the order of calls."""
+    return int(deployment.sha[2 * place : 2 * place + 2], 16)
 
 
-def _state(one: Deployment, state: str) -> str:
-    """A pipeline that breaks reports `error`, one that refuses reports `failure`."""
-    return "error" if state == "failure" and _dice(one, 0) % 3 == 0 else state
+def _state(deployment: Deployment, state: str) -> str:
+    """A third of the failed deployments report `error` in place of `failure`."""
+    return "error" if state == "failure" and _dice(deployment, 0) % 3 == 0 else state
 
 
-def _payload(one: Deployment) -> Any:
-    """Free JSON: an object, or a string that may hold JSON or nothing."""
-    return ({}, "", {"service": one.service, "build": _dice(one, 1)}, '{"deploy": true}')[_dice(one, 2) % 4]
+def _payload(deployment: Deployment) -> Any:
+    """Any JSON: an object, or a string, which may be empty or contain JSON."""
+    return ({}, "", {"service": deployment.service, "build": _dice(deployment, 1)}, '{"deploy": true}')[
+        _dice(deployment, 2) % 4
+    ]
 
 
-def _merge(store: Store, one: Deployment) -> None:
-    """Most commits come from one pull request, some from none (pushed directly), some are in two."""
-    if _dice(one, 3) < 13:
+def _add_pulls(store: Store, deployment: Deployment) -> None:
+    """Most commits are in one pull request, some in none (pushed directly), some in two."""
+    if _dice(deployment, 3) < 13:
         return
-    at = one.triggered_at - (5 + _dice(one, 4)) * MINUTE
-    people = [name for name, _ in company.PEOPLE[_team(one.service)]]
-    author = company.username(people[_dice(one, 5) % len(people)]).partition("@")[0].replace(".", "-")
+    at = deployment.triggered_at - (5 + _dice(deployment, 4)) * MINUTE
+    people = [name for name, _ in company.PEOPLE[_team(deployment.service)]]
+    author = company.username(people[_dice(deployment, 5) % len(people)]).partition("@")[0].replace(".", "-")
     store.add_pull(
-        one.repository,
-        one.pr_number,
-        [one.sha],
+        deployment.repository,
+        deployment.pr_number,
+        [deployment.sha],
         at,
-        title=one.pr_title,
+        title=deployment.pr_title,
         author=author,
-        created_at=at - (1 + _dice(one, 6)) * 20 * MINUTE,
+        created_at=at - (1 + _dice(deployment, 6)) * 20 * MINUTE,
     )
-    if _dice(one, 7) < 8:
-        # Some of these were merged later, others are open to this day.
-        later = at + 2 * MINUTE if _dice(one, 8) % 2 else None
+    if _dice(deployment, 7) < 8:
+        # Some of these were merged later, others are still open.
+        later = at + 2 * MINUTE if _dice(deployment, 8) % 2 else None
         store.add_pull(
-            one.repository,
-            COLLECTING + one.pr_number,
-            [one.sha],
+            deployment.repository,
+            COLLECTING + deployment.pr_number,
+            [deployment.sha],
             later,
             title="Release train",
             author=author,

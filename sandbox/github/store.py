@@ -18,9 +18,9 @@ STATES = ("error", "failure", "inactive", "pending", "success", "queued", "in_pr
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """`repositories`: full names it can read, None for all. `deployments`: may it read deployments in them.
+    """`repositories`: full names that it can read, None for all. `deployments`: whether it can read these.
 
-    A fine-grained token may see a repository and still not its deployments: a 403 that is no rate limit.
+    A fine-grained token may read a repository but not its deployments: a 403 that is not a rate limit.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Deployment:
 
 @dataclass(slots=True)
 class Pull:
-    """`merged_at` None: it is open. `shas`: the commits it is associated with."""
+    """`merged_at` is None while it is open. `shas`: the associated commits."""
 
     id: int
     number: int
@@ -88,15 +88,17 @@ class Repository:
         return f"{self.owner}/{self.name}"
 
     def knows(self, sha: str) -> bool:
-        return any(one.sha == sha for one in self.deployments) or any(sha in one.shas for one in self.pulls)
+        return any(deployment.sha == sha for deployment in self.deployments) or any(
+            sha in pull.shas for pull in self.pulls
+        )
 
 
 @dataclass
 class Store:
-    """`link_base` overrides the host in Link headers and in the URLs of bodies.
+    """`link_base` overrides the host in Link headers and in URLs of bodies.
 
-    `secondary_status`: a secondary rate limit answers 403 or 429, both are published. `retry_after`: the
-    seconds in that header, 0 to leave it out.
+    `secondary_status`: the status of a secondary rate limit; 403 and 429 are both documented. `retry_after`:
+    the seconds in that header, 0 to omit it.
     """
 
     clock: Clock = field(default_factory=Clock)
@@ -142,7 +144,7 @@ class Store:
             return made
 
     def remove_deployment(self, deployment: int) -> Deployment:
-        """What the API's DELETE does, which the stand-in does not offer."""
+        """Does what the API's DELETE does, which the stand-in does not offer."""
         with self._lock:
             gone = self._by_id.pop(deployment)
             for repository in self.repositories.values():

@@ -48,13 +48,13 @@ class ApiError(Exception):
 
 
 def not_found() -> ApiError:
-    """Also for what the token may not see: GitHub does not tell that it exists."""
+    """Also for what the token may not see: GitHub does not reveal that it exists."""
     return ApiError(404, "Not Found")
 
 
 @dataclass
 class Call:
-    """One request in the hands of a handler."""
+    """A request with everything that a handler needs to answer it."""
 
     request: Request
     store: Store
@@ -66,7 +66,7 @@ class Call:
 
     @property
     def base(self) -> str:
-        """The service links to its own host; so does the stand-in, unless told to name another."""
+        """The host of links: the stand-in's own, as with the service, unless `link_base` is set."""
         return self.store.link_base or str(self.request.base_url).rstrip("/")
 
     @property
@@ -74,10 +74,10 @@ class Call:
         return View(self.base)
 
     def repository(self, *, deployments: bool = False) -> Repository:
-        """The repository of the path, by name or (as in Link headers) by id; 404 when out of sight."""
+        """The repository of the path, by name or (as in Link headers) by id; 404 if it is not visible."""
         path = self.request.path_params
         if "repository_id" in path:
-            ids = {one.id: one for one in self.store.repositories.values()}
+            ids = {repository.id: repository for repository in self.store.repositories.values()}
             found = ids.get(path["repository_id"])
         else:
             found = self.store.find(path["owner"], path["repo"])
@@ -98,7 +98,7 @@ class Call:
         return None if "repository_id" in path else self.store.moved(path["owner"], path["repo"])
 
     def page(self, repository: Repository, items: Sequence[Item], show: Callable[[Item], Any]) -> Response:
-        """30 a page by default, 100 at most; what is no number counts as not given."""
+        """30 items per page by default, at most 100; a value that is not a number is ignored."""
         size = min(self._number("per_page", 30), 100)
         page = self._number("page", 1)
         last = max(1, math.ceil(len(items) / size))
@@ -120,7 +120,7 @@ class Call:
         data = msgspec.json.encode(body)
         etag = f'W/"{hashlib.sha256(data).hexdigest()}"'
         self.headers["etag"] = etag
-        known = [one.strip() for one in self.request.headers.get("if-none-match", "").split(",")]
+        known = [tag.strip() for tag in self.request.headers.get("if-none-match", "").split(",")]
         if etag in known or etag.removeprefix("W/") in known:
             return Response(None, 304, self.headers)
         return self.send(data, 200)
@@ -153,19 +153,19 @@ def _credential(header: str) -> str:
 
 
 class Guard:
-    """Makes endpoints out of handlers: who asks, not too often, and then the answer."""
+    """Wraps handlers as endpoints: authentication, rate limits, then the handler's answer."""
 
     def __init__(self, store: Store, limiter: RateLimiter) -> None:
         self.store = store
         self.limiter = limiter
 
     def key_id(self, scope: Scope) -> str:
-        """The name of the token, for the request log; `-` when there is none that is known."""
+        """The name of the token, for the request log; `-` without a known token."""
         token = self.store.tokens.get(_credential(Headers(scope=scope).get("authorization", "")))
         return token.name if token else ANONYMOUS.name
 
     def error(self, status: int) -> Response:
-        """An injected 429 is a secondary rate limit; 408, 500 and 503 are its own fault."""
+        """An injected 429 is a secondary rate limit; 408, 500 and 503 are server errors."""
         call = Call(Request({"type": "http", "headers": []}), self.store, ANONYMOUS)
         return call.fail(self._secondary() if status == 429 else ApiError(status, "Server Error"))
 
@@ -228,7 +228,7 @@ class Guard:
             }
 
     def _secondary(self) -> ApiError:
-        """403 or 429, mostly with retry-after; x-ratelimit-remaining says nothing about it."""
+        """403 or 429, mostly with retry-after; x-ratelimit-remaining does not reflect it."""
         after = self.store.retry_after
         return ApiError(
             self.store.secondary_status,

@@ -1,4 +1,4 @@
-"""Who asks, and whether the site lets them: each wrong credential with its own answer."""
+"""Authentication and authorization: each kind of wrong credential has its own error answer."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from sandbox.jsm.errors import (
 )
 from sandbox.jsm.store import Store, Token
 
-#: Stands for whoever has no token that is known.
+#: The caller without a known token.
 NOBODY = Token("-", "", frozenset(), role="none", projects=())
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """An API of its own: its rate limit, and the shape of its errors."""
+    """An API family, with its own rate limit and shape of errors."""
 
     name: str
     shape: Shape
@@ -51,23 +51,32 @@ def credential(header: str) -> tuple[str, str] | None:
 
 
 def known(store: Store, header: str) -> Token | None:
-    """The token of a header, if the e-mail is its account's; it may have expired."""
-    given = credential(header)
-    token = store.tokens.get(given[1]) if given else None
-    account = store.accounts.get(token.account_id) if token else None
-    if given is None or token is None or account is None:
+    """The token of an Authorization header, if the e-mail is its account's; it may have expired."""
+    parsed = credential(header)
+    if parsed is None:
         return None
-    return token if account.email.casefold() == given[0].casefold() else None
+    email, secret = parsed
+    token = store.tokens.get(secret)
+    account = store.accounts.get(token.account_id) if token else None
+    if token is None or account is None:
+        return None
+    return token if account.email.casefold() == email.casefold() else None
 
 
 def check_site(store: Store, cloud_id: str) -> None:
-    """:raises ApiError: 404; there is no such site."""
+    """Check that the site exists.
+
+    :raises ApiError: 404; it does not.
+    """
     if not store.switches.site_known or cloud_id != store.cloud_id:
         raise ApiError(404, "Not Found", shape=Shape.GATEWAY)
 
 
 def identify(store: Store, header: str, family: Family) -> Token:
-    """:raises ApiError: 401; the e-mail, the token or its age is wrong."""
+    """The token of an Authorization header; ``NOBODY`` where anonymous access is allowed.
+
+    :raises ApiError: 401; the e-mail or token is wrong, or the token has expired.
+    """
     token = known(store, header)
     if token is None:
         if store.switches.anonymous_search and family in (SEARCH, JIRA):
@@ -75,24 +84,27 @@ def identify(store: Store, header: str, family: Family) -> Token:
         raise unauthorized()
     if token.expires_after is not None:
         token.expires_after -= 1
-    worn = token.expires_after is not None and token.expires_after < 0
-    if worn or (token.expires_at is not None and token.expires_at <= store.clock()):
+    used_up = token.expires_after is not None and token.expires_after < 0
+    if used_up or (token.expires_at is not None and token.expires_at <= store.clock()):
         raise unauthorized(store.switches.expired_message or UNAUTHORIZED)
     return token
 
 
 def check_scope(store: Store, token: Token, scope: str, direct_ops: bool) -> None:
-    """`direct_ops`: asked for at /jsm/ops/api, not through the gateway's /ex/jira.
+    """Check the token's scope. `direct_ops`: the path is /jsm/ops/api, not the gateway's /ex/jira.
 
-    :raises ApiError: 401; the token lacks the scope, which is no fault of the credential.
+    :raises ApiError: 401; the token is valid, but lacks the scope.
     """
-    refused = direct_ops and token.scopes is not None and not store.switches.scoped_tokens_on_ops
-    if token is not NOBODY and (refused or not token.has(scope)):
+    rejected = direct_ops and token.scopes is not None and not store.switches.scoped_tokens_on_ops
+    if token is not NOBODY and (rejected or not token.has(scope)):
         raise unauthorized(SCOPE)
 
 
 def check_operations(store: Store, token: Token) -> None:
-    """:raises ApiError: 401 to 403; the plan or the user has no Operations."""
+    """Check that plan and user have Operations.
+
+    :raises ApiError: 401 to 403; they do not.
+    """
     plan = store.switches.operations
     if plan == "402":
         raise ApiError(402, "Your plan does not include this feature.", "PAYMENT_REQUIRED")

@@ -1,4 +1,4 @@
-"""GET alerts: the list with its search syntax, a single one, its log and notes."""
+"""GET alerts: the list with its search syntax, a single alert, its log and notes."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _term(alert: Alert, term: Term) -> bool:
 
 
 def _bound(call: Call, name: str, default: Nanos) -> Nanos:
-    """`from` and `to`: typed as numbers while the prose speaks of a date-time."""
+    """`from` and `to`: numbers according to their type, date-times according to their description."""
     reading = call.store.switches.alert_from
     if reading == "ignored" or not call.text(name):
         return default
@@ -75,7 +75,7 @@ def _bound(call: Call, name: str, default: Nanos) -> Nanos:
 
 
 def _visible(call: Call) -> list[Alert]:
-    """An administrator sees all; a member those of the teams and of its own; nobody else any."""
+    """An administrator sees all alerts, a member those of its teams and its own, others none."""
     alerts = call.store.alerts.all()
     if call.token.role == "admin" and call.store.has_role(call.token):
         return alerts
@@ -86,7 +86,7 @@ def _visible(call: Call) -> list[Alert]:
 
 
 async def list_alerts(call: Call) -> Response:
-    """`count` is the grand total; offset and size together stay below 20,000."""
+    """`count` is the total of all pages; offset + size must be below 20,000."""
     sort = call.choice("sort", "insertedAt", list(SORTS))
     order = call.choice("order", "desc", ("asc", "desc"))
     if call.number("offset", 0) + call.size(20, 100) >= MAX_WINDOW:
@@ -130,7 +130,7 @@ async def get_by_alias(call: Call) -> Response:
 
 
 def _after(call: Call, lines: list[Note], show: Callable[[Note], Json]) -> Response:
-    """Logs and notes go on after a cursor, which is in links.next."""
+    """Logs and notes are paged by a cursor, which is in links.next."""
     size, after = call.size(20, 100), call.number("after", 0)
     page = [show(line) for line in lines[after : after + size]]
     path = f"/v1/{call.request.url.path.split('/v1/', 1)[1]}"

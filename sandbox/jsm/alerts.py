@@ -1,4 +1,4 @@
-"""Alerts of Operations, and what happens to one."""
+"""Alerts of Operations, and the changes that can be made to them."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Alert:
     notes: list[Note] = field(default_factory=list)
 
     def status(self, spec: bool) -> str:
-        """Live answers know open and closed only; the specification has more words."""
+        """The live service only answers open and closed; the specification has more statuses."""
         if self.closed is not None:
             return "closed"
         if spec and self.snoozed_until is not None:
@@ -82,7 +82,7 @@ class Alert:
             "count": self.count,
             "owner": self.owner,
             "snoozed": self.snoozed_until is not None,
-            # One r, as the service has it.
+            # The service's own misspelling.
             "lastOccuredAt": ops_time(self.last_occurred),
             "integrationType": "API",
             "integrationName": "Monitoring",
@@ -99,7 +99,7 @@ class Alert:
 
 
 class Alerts:
-    """All methods may be called from any thread while the server answers requests. `at`: now by default."""
+    """All methods may be called from any thread while requests are served. `at`: now by default."""
 
     def __init__(self, clock: Clock, rng: random.Random) -> None:
         self.clock = clock
@@ -115,14 +115,14 @@ class Alerts:
         return self._by_id.get(id_)
 
     def by_alias(self, alias: str) -> Alert | None:
-        """An alias belongs to one open alert at most; else its latest."""
+        """The open alert with the alias, of which there is at most one, else the latest with it."""
         found = [alert for alert in self.all() if alert.alias == alias]
         return max(found, key=lambda alert: (alert.closed is None, alert.created), default=None)
 
     def add(self, message: str, at: When | None = None, **fields: Any) -> Alert:
         created = self._when(at)
         with self._lock:
-            # A uuid and the millisecond of its creation.
+            # Ids are a UUID and the millisecond of the creation.
             made_id = f"{uuid.UUID(int=self._rng.getrandbits(128), version=4)}-{created // MS}"
             id_ = fields.pop("id", None) or made_id
             made = Alert(
@@ -134,7 +134,7 @@ class Alerts:
         return made
 
     def edit(self, id_: str, at: When | None = None, **fields: Any) -> Alert:
-        """Any field of `Alert`, a priority say."""
+        """Set any fields of `Alert`."""
         alert = self._by_id[id_]
         with self._lock:
             for name, value in self._given(fields).items():
@@ -157,7 +157,7 @@ class Alerts:
         return self._log(alert, self._when(at), "REOPENED", "Alert reopened")
 
     def repeat(self, id_: str, at: When | None = None) -> Alert:
-        """It occurs again: the same alias while it is open, so it is counted and not created."""
+        """It occurs again: an open alert with the same alias is counted, not created."""
         alert = self._by_id[id_]
         alert.count += 1
         alert.last_occurred = self._when(at)

@@ -1,4 +1,4 @@
-"""The ASGI app: each path with its family and the scope that it asks for."""
+"""The ASGI app: each path with its family and required scope."""
 
 from __future__ import annotations
 
@@ -60,10 +60,10 @@ _JIRA_BASES = ("/ex/jira/{cloud_id}/rest/api/2", "/ex/jira/{cloud_id}/rest/api/3
 
 
 def create_app(store: Store) -> Gateway:
-    """The stand-in for one site, its own address and the gateway's in one.
+    """The stand-in for a site, serving both the site's own paths and the API gateway's.
 
-    `.limiter.configure({})` lifts the published limits. Two apps of the same store are the site and the API
-    on hosts of their own, each with its own request log.
+    `.limiter.configure({})` removes the published limits. Two apps of the same store can serve as the site
+    and the API on separate hosts, each with its own request log.
     """
     limiter = RateLimiter(fixed=True)
     limiter.configure(PUBLISHED_LIMITS)
@@ -79,8 +79,8 @@ def create_app(store: Store) -> Gateway:
 def _routes(store: Store, guard: Guard) -> list[Route]:
     on = guard.endpoint
     search = on(Searches(store).search, SEARCH, JIRA_WORK)
-    # Read only: this one read is a POST, as its list of ids is long. Search exists as a POST as well, but not
-    # here: whoever reads needs none.
+    # This read is a POST, because its list of ids may be long. The search exists as a POST, too, but readers
+    # do not need it.
     bulk = on(issues.bulk_changelog, ISSUE, JIRA_WORK)
     routes = [
         Route("/_edge/tenant_info", _tenant_info(store), methods=["GET"]),
@@ -98,7 +98,7 @@ def _routes(store: Store, guard: Guard) -> list[Route]:
     for path, (handler, scope) in _OPS.items():
         direct = on(handler, OPS, scope, direct_ops=True)
         routes.append(Route(f"/jsm/ops/api/{{cloud_id}}/v1{path}", direct, methods=["GET"]))
-        # Where tokens with scopes are taken for certain.
+        # This path certainly accepts tokens with scopes.
         routes.append(
             Route(f"/ex/jira/{{cloud_id}}/jsm/ops/api/v1{path}", on(handler, OPS, scope), methods=["GET"])
         )
@@ -106,7 +106,7 @@ def _routes(store: Store, guard: Guard) -> list[Route]:
 
 
 def _tenant_info(store: Store) -> Callable[[Request], Awaitable[Response]]:
-    """Of the site itself, for anybody."""
+    """The site's public endpoint with its cloud id."""
 
     async def handler(request: Request) -> Response:
         if not store.switches.site_known:
@@ -117,7 +117,7 @@ def _tenant_info(store: Store) -> Callable[[Request], Awaitable[Response]]:
 
 
 def _unrouted(store: Store) -> Callable[[Request, Exception], Awaitable[Response]]:
-    """404 and 405 in the shape of the family."""
+    """404 and 405 in the family's shape of errors."""
 
     async def handler(request: Request, problem: Exception) -> Response:
         status = problem.status_code if isinstance(problem, HTTPException) else 500

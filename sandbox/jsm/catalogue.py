@@ -1,4 +1,4 @@
-"""What a site's issues are made of: statuses, priorities, types, projects, fields. Ids differ per site."""
+"""A site's statuses, priorities, issue types, projects and fields. Their ids differ between sites."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _fields() -> dict[str, Field]:
         Field(SEVERITY, "Severity", "option", SELECT),
         Field(IMPACT_START, "Impact start", "datetime", DATE_TIME),
         Field(IMPACT_END, "Impact end", "datetime", DATE_TIME),
-        # Two fields may share a name; these are of other kinds, and empty.
+        # Fields may share a name; these have another type and are empty.
         Field("customfield_10081", "Impact end", "string", SELECT),
         Field("customfield_10082", "Responders", "string", SELECT),
     ]
@@ -73,7 +73,7 @@ def _named(*names: str, first: int = 1) -> dict[str, Named]:
 
 @dataclass
 class Catalogue:
-    """Each kind by id."""
+    """Each kind of object by id."""
 
     priorities: dict[str, Named] = field(
         default_factory=lambda: _named("Highest", "High", "Medium", "Low", "Lowest")
@@ -127,13 +127,13 @@ class Catalogue:
         return made
 
     def rename_status(self, name: str, new: str) -> Status:
-        """Histories keep the old name beside the id, which stays."""
+        """The id stays; changelogs keep the old name."""
         status = self.status(name)
         status.name = new
         return status
 
     def drop_status(self, name: str) -> None:
-        """It leaves the list, and no issue may have it; histories keep it."""
+        """Remove it from the list; no issue may have it, but changelogs keep it."""
         del self.statuses[self.status(name).id]
 
     def add_priority(self, name: str) -> Named:
@@ -160,7 +160,7 @@ class Catalogue:
         return made
 
     def rename_field(self, id: str, name: str, untranslated: str = "") -> Field:
-        """As a site in another language shows it."""
+        """Give it the name that a site in another language shows."""
         made = self.fields[id]
         made.untranslated, made.name = untranslated or made.untranslated or made.name, name
         return made

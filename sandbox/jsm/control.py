@@ -1,4 +1,4 @@
-"""What `/_sandbox` adds for Jira Service Management: settings, clock, tokens, changes to whatever it has."""
+"""The `/_sandbox` routes for Jira Service Management: settings, clock, tokens, changes to its data."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _ISSUES = (
     "delete",
 )
 _ALERTS = ("add", "edit", "acknowledge", "close", "reopen", "repeat", "add_note", "delete")
-#: Of the store, and of its catalogue.
+#: Methods of the store, and of its catalogue.
 _STORE = (
     "add_account",
     "hide_email",
@@ -68,7 +68,7 @@ def _act(holder: Any, actions: tuple[str, ...], body: Json) -> Json:
 
 
 def _token(fields: Json) -> Token:
-    """As PUT /tokens gives it: lists for sets, ISO 8601 for instants."""
+    """A token from the JSON of PUT /tokens: lists for sets, ISO 8601 for instants."""
     scopes, projects, expires = (fields.pop(name, None) for name in ("scopes", "projects", "expires_at"))
     return Token(
         **fields,
@@ -84,7 +84,7 @@ def routes(store: Store) -> list[BaseRoute]:
     def tokens(method: str, body: Json) -> Json:
         """PUT `{token: {name, account_id, scopes, role, licensed, ...}}` replaces all tokens.
 
-        POST `{"secret": ..., "at": ..., "after": ...}` lets one expire.
+        POST `{"secret": ..., "at": ..., "after": ...}` makes a token expire.
         """
         if method == "PUT":
             store.tokens = {secret: _token(fields) for secret, fields in body.items()}

@@ -1,4 +1,4 @@
-"""The error answers. Each family has a shape of its own, and the gateway before them another.
+"""The error answers. Each family has its own shape, and so has the gateway in front of them.
 
 - the gateway: `{code, message}`
 - Jira: `{errorMessages[], errors{}}`
@@ -13,7 +13,7 @@ from sandbox.jsm.model import Json
 
 UNAUTHORIZED = "Unauthorized"
 SCOPE = "Unauthorized; scope does not match"
-#: The live service still names the product that it was.
+#: The live service still uses its former name.
 NO_OPERATIONS = "Your organization does not have access to Opsgenie."
 UNBOUNDED = "Unbounded JQL queries are not allowed here. Please add a search restriction to your query."
 NO_ISSUE = "Issue does not exist or you do not have permission to see it."
@@ -28,7 +28,7 @@ class Shape(StrEnum):
 
 
 class ApiError(Exception):
-    """Ends a request with an error answer. `shape` None: its family's own."""
+    """Ends a request with an error answer. `shape`: None for the family's own."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ def bad_request(message: str) -> ApiError:
 
 
 def invalid(message: str) -> ApiError:
-    """A bad parameter of Operations."""
+    """A wrong parameter of Operations."""
     return ApiError(422, message, "INVALID_PARAMETER")
 
 

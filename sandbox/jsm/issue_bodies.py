@@ -24,18 +24,18 @@ def document(text: str) -> Json:
 
 
 class View:
-    """Issues as one caller sees them."""
+    """Renders issues for a caller, in its time zone and the requested API version."""
 
     def __init__(self, call: Call) -> None:
         self.call = call
         self.store = call.store
         self.zone = call.zone
-        # Version 2 prints texts where version 3 has documents.
+        # Version 2 has plain texts where version 3 has documents.
         self.plain = "/rest/api/2/" in call.request.url.path
         self.readers = self._readers()
 
     def issue(self, issue: Issue, wanted: list[str], expand: set[str], cut: int) -> Json:
-        """`wanted`: ids of fields, with *all, *navigable and -field; `cut`: entries of the changelog."""
+        """`wanted`: ids of fields, with *all, *navigable and -field; `cut`: most entries of the changelog."""
         body: Json = {"id": issue.id}
         if set(wanted) != {"id"}:
             body["key"] = issue.key
@@ -59,7 +59,7 @@ class View:
         return body
 
     def changelog(self, issue: Issue, cut: int) -> Json:
-        """expand=changelog: newest first, at most so many entries."""
+        """expand=changelog: newest first, at most `cut` entries (0: all)."""
         switches = self.store.switches
         histories = issue.histories[::-1] if switches.changelog_newest_first else issue.histories
         shown = histories[:cut] if cut else histories
@@ -93,7 +93,7 @@ class View:
         }
 
     def _readers(self) -> dict[str, Callable[[Issue], Any]]:
-        """Field id -> what it holds; a custom field that nobody filled is null."""
+        """Field id -> function from an issue to its value; an empty custom field is null."""
         catalogue = self.store.catalogue
 
         def when(name: str) -> Callable[[Issue], str | None]:
@@ -144,7 +144,7 @@ class View:
         return read
 
     def responder(self, kind: str, id_: str) -> Any:
-        """Its shape in an issue is published nowhere; the incidents API has {ari, name, type}."""
+        """Its shape in an issue is not documented; the incidents API has {ari, name, type}."""
         ari = f"ari:cloud:identity::{kind}/{id_}"
         shape = self.store.switches.responders_shape
         if shape == "api":

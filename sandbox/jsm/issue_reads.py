@@ -10,12 +10,12 @@ from sandbox.jsm.issue_bodies import View
 from sandbox.jsm.model import Issue, Json
 from sandbox.jsm.web import Call
 
-#: Of one issue's changelog: default and cap.
+#: Page size of an issue's changelog: default and maximum.
 PAGE = 100
 
 
 def _issue(call: Call) -> Issue:
-    """404 for an issue that does not exist and for one that the caller may not see: the same answer."""
+    """The issue of the path; the same 404 if it does not exist and if the caller may not see it."""
     issue = call.store.issues.get(call.path["issue"])
     if issue is None or not call.store.sees(call.token, issue):
         raise ApiError(404, NO_ISSUE)
@@ -23,13 +23,13 @@ def _issue(call: Call) -> Issue:
 
 
 async def get_issue(call: Call) -> Response:
-    """Every field, unless some are named."""
+    """All fields, unless `fields` names some."""
     fields, expand = call.many("fields") or ["*all"], set(call.many("expand"))
     return call.ok(View(call).issue(_issue(call), fields, expand, call.store.switches.changelog_cut))
 
 
 async def get_changelog(call: Call) -> Response:
-    """The whole of it, oldest first, in pages by offset."""
+    """The whole changelog, oldest first, paged by offset."""
     histories = _issue(call).histories
     start, size = call.number("startAt", 0), min(call.number("maxResults", PAGE, 1), PAGE)
     view = View(call)
@@ -46,7 +46,7 @@ async def get_changelog(call: Call) -> Response:
 
 
 async def bulk_changelog(call: Call) -> Response:
-    """Of up to 1000 issues at once, oldest first. Pages count entries."""
+    """Changelogs of up to 1000 issues, oldest first; the page size counts entries."""
     try:
         body: Json = msgspec.json.decode(await call.request.body(), type=dict)
     except msgspec.DecodeError as problem:

@@ -1,4 +1,4 @@
-"""The issues of a site, and every change to one: each is an entry of its changelog."""
+"""The issues of a site; every change to an issue adds an entry to its changelog."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def _at(history: History) -> Nanos:
 
 
 def _exact(when: When) -> Nanos:
-    """Jira keeps milliseconds."""
+    """Truncated to milliseconds, as Jira stores it."""
     return to_nanos(when) // MS * MS
 
 
 class Issues:
-    """All methods may be called from any thread while the server answers requests.
+    """All methods may be called from any thread while requests are served.
 
-    `at` is now by default. `by`: the id of an account, or None for a change that names no author.
+    `at` is now by default. `by`: the id of an account, or None for a change without an author.
     """
 
     def __init__(self, clock: Clock, catalogue: Catalogue) -> None:
@@ -57,11 +57,14 @@ class Issues:
             return list(self._by_id.values())
 
     def get(self, id_or_key: str) -> Issue | None:
-        """By id or key; a key from before a move leads to the issue, too."""
+        """By id or key; the key from before a move still finds the issue."""
         return self._by_id.get(id_or_key) or self._by_key.get(id_or_key.upper())
 
     def find(self, id_: str) -> Issue:
-        """:raises KeyError: there is no such issue."""
+        """An existing issue by id or key.
+
+        :raises KeyError: there is none.
+        """
         issue = self.get(id_)
         if issue is None:
             raise KeyError(id_)
@@ -78,7 +81,7 @@ class Issues:
         priority: str | None = "Medium",
         **fields: Any,
     ) -> Issue:
-        """A new issue; project, type, status and priority by their names (a project by its key)."""
+        """A new issue; type, status and priority are given by name, the project by key."""
         catalogue = self.catalogue
         created = self._when(at)
         with self._lock:
@@ -129,9 +132,9 @@ class Issues:
         *,
         resolution: str | None = "Done",
     ) -> Issue:
-        """Into another status. `resolution`: what the workflow sets on the way into done; None: nothing.
+        """Move to another status. `resolution`: set by the workflow on entering category done, unless None.
 
-        Leaving done clears the resolution and its date.
+        Leaving category done clears the resolution and its date.
         """
         issue = self.find(id_)
         with self._lock:
@@ -161,7 +164,7 @@ class Issues:
         return self.transition(id_, "Work in progress", at, by)
 
     def move(self, id_: str, project: str, at: When | None = None, by: str | None = None) -> Issue:
-        """Into another project: another key, the same id."""
+        """Move to another project: the key changes, the id stays."""
         issue = self.find(id_)
         with self._lock:
             before, after = self.catalogue.projects[issue.project], self.catalogue.project(project)
@@ -182,7 +185,7 @@ class Issues:
         at: When | None = None,
         by: str | None = None,
     ) -> Issue:
-        """A history as a bot or a migration writes it: the items say what they like, the issue stays."""
+        """A changelog entry as a bot or a migration writes it: any items, without changing the issue."""
         made = [
             Item(item["field"], item.get("fieldId", item["field"]), item.get("from"), item.get("fromString"),
                  item.get("to"), item.get("toString"))
@@ -191,7 +194,7 @@ class Issues:
         return self.record(self.find(id_), made, at, by)
 
     def hide(self, id_: str, tokens: Iterable[str]) -> Issue:
-        """Issue security or a project's permissions: those tokens (by name) do not see it any more."""
+        """Issue security or project permissions: the tokens with these names no longer see it."""
         issue = self.find(id_)
         issue.hidden_from |= set(tokens)
         return issue
@@ -208,7 +211,7 @@ class Issues:
             self._by_key = {key: other for key, other in self._by_key.items() if other is not issue}
 
     def record(self, issue: Issue, items: list[Item], at: When | None, by: str | None) -> Issue:
-        """Append a history; the issue is updated at its instant, or stays as late as it was."""
+        """Add a changelog entry; `updated` becomes its instant, unless it already is later."""
         when = self._when(at)
         with self._lock:
             self._last_history += 1
@@ -218,7 +221,7 @@ class Issues:
         return issue
 
     def settle(self) -> None:
-        """The search index knows everything."""
+        """Bring the search index up to date."""
         for issue in self.all():
             issue.indexed = None
 
@@ -238,7 +241,7 @@ class Issues:
         return f"{key}-{self._last[key]}"
 
     def _given(self, fields: dict[str, Any]) -> dict[str, Any]:
-        """Fields as given by a test or over HTTP."""
+        """Converts fields as given by a test or over HTTP."""
         if "responders" in fields:
             fields["responders"] = [(kind, id_) for kind, id_ in fields["responders"]]
         return {

@@ -1,9 +1,9 @@
-"""JQL, as far as a reader of incidents needs it.
+"""The subset of JQL that a reader of incidents needs.
 
     updated >= "2026-11-25 18:30" AND issuetype in ("[System] Incident", 10012) order by updated asc
 
-Its dates are whole minutes in the time zone of whoever asks. A value that the site does not have makes the
-whole query an error.
+Dates are whole minutes in the caller's time zone. A value that the site does not have makes the whole query
+an error.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _KEYWORDS = {"and", "or", "not", "in", "is", "order", "by", "asc", "desc", "empt
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """`word` in lower case where it may be a keyword: quoted text never is one."""
+    """`word`: the text in lower case, '' for quoted text, which is never a keyword."""
 
     text: str
     quoted: bool
@@ -42,7 +42,7 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """`values` of `in` are several; `is empty` has the operator "is" and no value."""
+    """Only `in` has several `values`; `is empty` has the operator "is" and no value."""
 
     field: str
     op: str
@@ -205,12 +205,15 @@ class _Parser:
 
 
 def parse(text: str) -> Query:
-    """:raises ApiError: 400; the query is not bounded or cannot be read."""
+    """The query as a tree.
+
+    :raises ApiError: 400; the query is unbounded or cannot be parsed.
+    """
     return _Parser(text).query()
 
 
 def holds(node: Node, clause: Callable[[Clause], bool]) -> bool:
-    """Whether a condition holds, given what its clauses say."""
+    """Whether a condition is true, given a function that evaluates its clauses."""
     if isinstance(node, And):
         return all(holds(part, clause) for part in node.parts)
     if isinstance(node, Or):

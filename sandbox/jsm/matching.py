@@ -1,4 +1,4 @@
-"""What a clause of JQL says of an issue."""
+"""Evaluates JQL for issues."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ Test = Callable[[Issue], bool]
 
 
 class Matcher:
-    """`zone`: of whoever asks. `strict`: a value that the site does not have is an error, else it is nowhere.
+    """`zone`: the caller's. `strict`: an unknown value is an error; otherwise it matches nothing.
 
-    `exists`: whether an issue is visible under an id or key.
+    `exists`: whether the caller sees an issue with an id or key.
     """
 
     def __init__(
@@ -59,12 +59,15 @@ class Matcher:
         self.exists = exists
 
     def test(self, query: jql.Query) -> Test:
-        """:raises ApiError: 400; a field or value does not exist, or a date is none."""
+        """A function that tells whether an issue matches.
+
+        :raises ApiError: 400; a field or value does not exist, or a date is invalid.
+        """
         tests = {clause: self._clause(clause) for clause in jql.clauses(query.where)}
         return lambda issue: jql.holds(query.where, lambda clause: tests[clause](issue))
 
     def sort(self, issues: list[Issue], order: tuple[tuple[str, bool], ...]) -> list[Issue]:
-        """Ties go to the smaller id; without an order, the newest first."""
+        """Sorted by an order, then by id; without an order, newest first."""
         found = sorted(issues, key=lambda issue: int(issue.id))
         for name, descending in reversed(order or (("created", True),)):
             found.sort(key=self._sort_key(name), reverse=descending)
@@ -107,7 +110,7 @@ class Matcher:
         return None
 
     def _named(self, field: str) -> Callable[[Issue], list[str]]:
-        """What the issue may be called by in that field; nothing where the field is empty."""
+        """A function from an issue to the values that match its field: ids and names; none if it is empty."""
         catalogue = self.catalogue
         if field == "issuetype":
             return lambda issue: [issue.issue_type, *_name(catalogue.issue_types, issue.issue_type)]
@@ -137,7 +140,7 @@ class Matcher:
         return plain[field]
 
     def _check(self, field: str, clause: jql.Clause) -> None:
-        """A name that the site lacks makes the whole query a 400."""
+        """Reject values that the site does not have."""
         catalogue = self.catalogue
         known: dict[str, list[str]] = {
             "issuetype": [*catalogue.issue_types, *(kind.name for kind in catalogue.issue_types.values())],

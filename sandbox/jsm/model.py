@@ -1,4 +1,4 @@
-"""Issues and what they refer to: accounts, statuses, fields, services. Instants are nanoseconds."""
+"""Issues and the objects they refer to: accounts, statuses, fields, services. Instants are nanoseconds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CATEGORIES = {
     INDETERMINATE: (4, "In Progress", "yellow"),
     DONE: (3, "Done", "green"),
 }
-#: Of every resolution: here only their names differ.
+#: The id of every resolution: here they only differ by name.
 RESOLUTION_ID = "10000"
 AFFECTED_SERVICES = "com.atlassian.jira.plugins.service-entity:service-entity-field-cftype"
 DATE_TIME = "com.atlassian.jira.plugin.system.customfieldtypes:datetime"
@@ -33,13 +33,13 @@ def jira_time(instant: Nanos, zone: tzinfo) -> str:
 
 
 def ops_time(instant: Nanos) -> str:
-    """As Operations prints it: UTC with a Z, no fraction digits or three."""
+    """The format of Operations: UTC with a Z, and no or three fraction digits."""
     return stamp(instant, digits=3 if instant % SECOND else 0)
 
 
 @dataclass(slots=True)
 class Account:
-    """A person, an app or a customer. `hides_email`: by its profile's visibility."""
+    """A person, an app or a customer. `hides_email`: the profile's visibility setting."""
 
     id: str
     name: str
@@ -50,7 +50,7 @@ class Account:
     hides_email: bool = False
 
     def payload(self) -> Json:
-        """As every issue, changelog and user list has it; a hidden e-mail is left out."""
+        """As in issues, changelogs and user lists; a hidden e-mail is omitted."""
         email = {} if self.hides_email else {"emailAddress": self.email}
         return {
             "accountId": self.id,
@@ -77,7 +77,7 @@ class Status:
 
 @dataclass(slots=True)
 class Named:
-    """A priority, a type of issue or a project (which has a key, too)."""
+    """A priority, an issue type or a project, which also has a key."""
 
     id: str
     name: str
@@ -89,7 +89,7 @@ class Named:
 
 @dataclass(slots=True)
 class Field:
-    """`custom`: the kind of a custom field, schema.custom; '' for one of the system's."""
+    """`custom`: the type of a custom field (schema.custom); '' for a system field."""
 
     id: str
     name: str
@@ -121,7 +121,7 @@ class Field:
 
 @dataclass(slots=True)
 class Service:
-    """`ari`: ari:cloud:graph::service/<uuid>/<uuid>, as an issue has it; the services API encodes it."""
+    """`ari`: ari:cloud:graph::service/<uuid>/<uuid>, as in issues; the services API encodes it."""
 
     ari: str
     name: str
@@ -148,7 +148,7 @@ class Service:
 
 @dataclass(slots=True)
 class Item:
-    """One field's change; ids in `from_` and `to`, the words of that day in the strings."""
+    """The change of a field: `from_` and `to` are ids, the strings the names at that time."""
 
     field: str
     field_id: str
@@ -171,7 +171,7 @@ class Item:
 
 @dataclass(slots=True)
 class History:
-    """What somebody changed at once. `author` is an account's id; None where nobody is named."""
+    """Changes made together. `author`: an account's id, or None without an author."""
 
     id: str
     at: Nanos
@@ -183,9 +183,9 @@ class History:
 class Issue:
     """`status`, `priority`, `issue_type`, `project` are ids. `responders`: (user or team, id).
 
-    `document`: the description as typed, where it is more than paragraphs (Atlassian Document Format).
-    `hidden_from`: names of tokens that may not see it. `indexed`: (updated, since) of the version that the
-    search index still has while a change is on its way there; its updated is None for a new issue.
+    `document`: the description, where it is more than paragraphs (Atlassian Document Format). `hidden_from`:
+    names of tokens that may not see it. `indexed`: (updated, since) of the version in the search index while
+    a change is not indexed yet; for a new issue, updated is None.
     """
 
     id: str

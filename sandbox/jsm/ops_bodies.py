@@ -1,4 +1,4 @@
-"""How Operations prints what OpsGenie prints in other words: ids without names, delays in minutes."""
+"""JSON of Operations, which differs from OpsGenie's: ids without names, delays in minutes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sandbox.opsgenie.staff import Escalation, Override, Participant, Rotation, 
 
 
 def participant(who: Participant) -> Json:
-    """In a rotation; nobody is `noone`, without an id."""
+    """In a rotation; a gap has type `noone` and no id."""
     return {"type": "noone", "id": None} if who.type == "none" else {"type": who.type, "id": who.id}
 
 
@@ -49,7 +49,7 @@ def schedule(store: Store, schedule: Schedule, expanded: bool) -> Json:
         if store.switches.global_team == "absent":
             del body["teamId"]
     if expanded:
-        body["rotations"] = [rotation(turn) for turn in schedule.rotations]
+        body["rotations"] = [rotation(each) for each in schedule.rotations]
     return body
 
 
@@ -65,7 +65,7 @@ def override(override: Override) -> Json:
 
 
 def escalation(store: Store, escalation: Escalation) -> Json:
-    """Without a team: it is the one whose list this is from."""
+    """Without the team, which is the one that the list was requested for."""
     body: Json = {
         "id": escalation.id,
         "name": escalation.name,
@@ -89,7 +89,7 @@ def _rule(rule: Rule) -> Json:
 
 
 def _responder(store: Store, who: Participant | None) -> Json:
-    """Of a timeline; `deleted` once the user, team or escalation is."""
+    """In a timeline; `deleted`: whether the user, team or escalation was deleted."""
     if who is None or who.type == "none":
         return {"type": "noone", "deleted": False}
     operations = store.operations
@@ -100,7 +100,7 @@ def _responder(store: Store, who: Participant | None) -> Json:
 
 
 def _period(store: Store, period: Period, historical: bool) -> Json:
-    """Only the past names the people behind a team or an escalation."""
+    """Only past periods list the users behind a team or an escalation."""
     kind = "base" if period.type == "default" else period.type
     body: Json = {
         "startDate": ops_time(period.span.start),
@@ -125,7 +125,7 @@ def _from(store: Store, username: str) -> Json:
 def _line(
     store: Store, rotation: Rotation, order: int | None, periods: list[Period], now: Nanos | None
 ) -> Json:
-    """Periods before `now` are historical; that in progress is cut there."""
+    """Periods before `now` are historical; the ongoing period is split there."""
     printed = []
     for period in periods:
         past = None if now is None else period.span.cut(Span(period.span.start, now))
@@ -143,9 +143,9 @@ def _line(
 
 
 def timeline(store: Store, schedule: Schedule, window: Span, expand: set[str], now: Nanos) -> Json:
-    """A rotation that was deleted keeps its past, with `deleted` true and no order."""
+    """Deleted rotations keep their past, with `deleted` true and no order."""
     lines = oncall.lines(store.operations, schedule, window)
-    orders = {turn.id: place for place, turn in enumerate(schedule.rotations)}
+    orders = {each.id: place for place, each in enumerate(schedule.rotations)}
 
     def layer(name: str, until: Nanos | None) -> Json:
         rows = [

@@ -20,7 +20,7 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,3})?(Z|[+-]\d\d:?\d\d
 
 
 def _date(call: Call, default: Nanos) -> Nanos:
-    """ISO 8601 with a zone; a '+' that was not encoded arrives as a blank and is a 422."""
+    """ISO 8601 with a time zone; a '+' that was not URL-encoded arrives as a blank: 422."""
     text = call.text("date")
     if not text:
         return default
@@ -42,7 +42,7 @@ def _schedule(call: Call) -> Schedule:
 
 
 async def list_schedules(call: Call) -> Response:
-    """Those that the caller may see: the list of one who may not see all is shorter, and no error."""
+    """The schedules that the caller may see; that there are others is not an error."""
     expanded = "rotation" in call.expand("rotation")
     query = call.text("query").casefold()
     prefix = query.endswith("*")
@@ -95,7 +95,7 @@ def _later(start: datetime, unit: str, count: int) -> datetime:
 
 
 def _floor(at: Nanos, unit: str, zone: tzinfo) -> datetime:
-    """The midnight at which the day, the week (a Monday) or the month of an instant begins."""
+    """The midnight at which the day, week (from Monday) or month of an instant begins."""
     day = to_datetime(at).astimezone(zone).date()
     if unit == "weeks":
         day -= timedelta(days=day.weekday())
@@ -105,7 +105,7 @@ def _floor(at: Nanos, unit: str, zone: tzinfo) -> datetime:
 
 
 async def get_timeline(call: Call) -> Response:
-    """From the beginning of the unit that holds `date`, `interval` units long."""
+    """From the beginning of the day, week or month of `date`, `interval` of these units long."""
     schedule = _schedule(call)
     expand = call.expand("base", "forwarding", "override")
     interval = call.number("interval", 1, 1, 1_000)
@@ -117,8 +117,8 @@ async def get_timeline(call: Call) -> Response:
     begin = _floor(date, unit, zone)
     window = Span(to_nanos(begin), to_nanos(_later(begin, unit, interval)))
     today = to_nanos(_floor(now, "days", zone))
-    reached = window.start if call.store.switches.timeline_reach == "window" else date
-    if reached < today - 365 * DAY:
+    earliest = window.start if call.store.switches.timeline_reach == "window" else date
+    if earliest < today - 365 * DAY:
         raise invalid("The timeline can be retrieved for at most one year back.")
     if window.end > today + 731 * DAY:
         raise invalid("The timeline can be retrieved for at most two years ahead.")
@@ -126,7 +126,7 @@ async def get_timeline(call: Call) -> Response:
 
 
 async def list_teams(call: Call) -> Response:
-    """Not paged: every team with operations for an administrator, else the caller's own."""
+    """Not paged: for an administrator every team with Operations, else the caller's own."""
     store = call.store
     own = store.teams_of(call.token)
     shown = [
@@ -161,7 +161,7 @@ async def list_team_roles(call: Call) -> Response:
 
 
 async def list_roles(call: Call) -> Response:
-    """For administrators: a cheap way to find out whether the caller is one."""
+    """For administrators only: a cheap check whether the caller is an administrator."""
     if call.token.role != "admin":
         raise forbidden()
     return call.values(_roles(call), 25, 100)

@@ -1,4 +1,4 @@
-"""GET search/jql: pages that go on with a token, and may be shorter than asked."""
+"""GET search/jql: paged by a token; pages may be shorter than requested."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from sandbox.jsm.model import Issue, Json
 from sandbox.jsm.store import Store
 from sandbox.jsm.web import Call
 
-#: Page caps: with ids and keys alone, and with any other field.
-MOST_IDS, MOST = 5_000, 100
+#: Maximum page sizes: with ids and keys only, and with any other field.
+MAX_IDS, MAX_ISSUES = 5_000, 100
 TOKEN_LIFE = 7 * DAY
 EXPANDS = frozenset(
     {"renderedFields", "names", "schema", "transitions", "operations", "editmeta", "changelog",
@@ -30,13 +30,13 @@ EXPANDS = frozenset(
 
 
 async def removed(call: Call) -> Response:
-    """The search by offset that was there before (CHANGE-2046)."""
+    """The former search by offset (CHANGE-2046)."""
     raise ApiError(410, "The requested API has been removed. Please migrate to the /search/jql API.")
 
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """What a token stands for. `ids`: the whole result as it was at the first page."""
+    """The state behind a page token. `ids`: the whole result at the time of the first page."""
 
     jql: str
     token_name: str
@@ -47,7 +47,7 @@ class _Page:
 
 
 class Searches:
-    """The tokens that were handed out, and the search itself."""
+    """The search, and the page tokens that it has issued."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -60,15 +60,15 @@ class Searches:
         expand = set(call.many("expand"))
         if expand - EXPANDS:
             raise bad_request(f"The expand options {', '.join(sorted(expand - EXPANDS))} are not valid.")
-        most = MOST if expand or set(fields) - {"id", "key"} else MOST_IDS
-        asked = min(call.number("maxResults", 50, 1), most)
-        size = min(asked, self.store.switches.page_most or asked)
+        max_size = MAX_ISSUES if expand or set(fields) - {"id", "key"} else MAX_IDS
+        requested = min(call.number("maxResults", 50, 1), max_size)
+        size = min(requested, self.store.switches.page_most or requested)
         page = self._begin(call, query)
         if page.empty:
             return self._answer(call, [], dataclasses.replace(page, empty=False))
         ids = self._find(call, query) if self.store.switches.live_tokens else page.ids
         found = [self.store.issues.get(id_) for id_ in ids[page.offset : page.offset + size]]
-        # Deleted since, or out of sight: the page is that much shorter.
+        # Issues that were deleted or hidden meanwhile shorten the page.
         shown = [issue for issue in found if issue is not None and self.store.sees(call.token, issue)]
         view, cut = View(call), self.store.switches.search_changelog_cut
         issues = [view.issue(issue, fields, expand - {"names", "schema"}, cut) for issue in shown]
@@ -92,7 +92,7 @@ class Searches:
         return page
 
     def _find(self, call: Call, query: jql.Query) -> list[str]:
-        """The ids of what matches, in the order asked for."""
+        """The ids of the matching issues, in the requested order."""
         store = self.store
         fresh = set(call.many("reconcileIssues"))
         if len(fresh) > 50:
@@ -110,7 +110,7 @@ class Searches:
         return [issue.id for issue in matcher.sort([issue for issue in known if test(issue)], query.order)]
 
     def _indexed(self, issue: Issue, fresh: set[str]) -> Issue | None:
-        """An issue as the search index knows it; None if it does not yet."""
+        """The version of an issue in the search index; None if it is not indexed yet."""
         lag = self.store.switches.index_lag_ms * MS
         if not lag or issue.indexed is None or issue.id in fresh:
             return issue

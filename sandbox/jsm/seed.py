@@ -1,4 +1,4 @@
-"""Tells of the world's company in Jira Service Management's words; and makes large sites for benchmarks."""
+"""Fills a Jira Service Management site with the fictional company's data, or bulk data for benchmarks."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from sandbox.opsgenie.rotas import add_on_call
 from sandbox.opsgenie.store import escalation
 from sandbox.world import PRIORITIES, Outage, World, build_world, more_outages
 
-#: P1 to P5 in Jira's default words.
+#: P1 to P5 -> Jira's default names.
 _PRIORITY = dict(zip(PRIORITIES, ("Highest", "High", "Medium", "Low", "Lowest"), strict=True))
 
 
 def load(world: World, store: Store | None = None) -> Store:
-    """A site of the same company: its people, teams, services and on-call, with incidents of its own.
+    """A site of the same company: its people, teams, services and on-call schedules, with its own incidents.
 
-    They are others than OpsGenie's stand-in has, so that the two are two accounts side by side.
+    They differ from those of OpsGenie's stand-in, so that both can be synced as two accounts.
     """
     store = store or Store(seed=world.seed)
     seeder = _Seeder(store, world)
@@ -31,7 +31,7 @@ def load(world: World, store: Store | None = None) -> Store:
     seeder.oddities(issues)
     for outage in outages:
         seeder.alert(outage)
-    # Removed only now: its incidents go on naming it.
+    # Removed last: its incidents still refer to it.
     store.drop_service(seeder.service_ids[company.DELETED_SERVICE[1]])
     store.issues.settle()
     return store
@@ -59,7 +59,7 @@ class _Seeder:
         self.store.plain_teams.add(list(self.store.operations.teams)[-1])
 
     def _account(self, name: str, zone: str) -> Account:
-        """Every fourth hides its e-mail, every third has an id from before they had colons."""
+        """Every fourth account hides its e-mail; every third has an id without a colon, the older format."""
         number = len(self.people)
         id_ = f"{self.rng.getrandbits(96):024x}" if number % 3 == 2 else None
         made = self.store.add_account(
@@ -73,7 +73,7 @@ class _Seeder:
         self.service_ids[name] = made.ari
 
     def on_call(self) -> None:
-        """The company's rotas; one of all teams together, and a rotation that was deleted lately."""
+        """The company's schedules, a schedule without a team, and a recently deleted rotation."""
         operations, end = self.store.operations, self.world.end
         add_on_call(operations, self.world.start, end)
         schedules = {schedule.name: schedule for schedule in operations.schedules.values()}
@@ -134,7 +134,7 @@ class _Seeder:
             issues.close(made.id, outage.closed_at, by)
 
     def oddities(self, made: list[Issue]) -> None:
-        """A moved issue, a cancelled one, a workflow without resolutions, a status that got another name."""
+        """A moved issue, a cancelled issue, a workflow without resolutions, a renamed status."""
         issues, catalogue = self.store.issues, self.store.catalogue
         old = [issue for issue in made if issue.updated < self.world.end - 2 * DAY and issue.resolution]
         chosen = self.rng.sample(old, min(4, len(old)))
@@ -154,7 +154,7 @@ class _Seeder:
         self.store.issues.transition(id_, "Canceled", at + 20 * MINUTE)
 
     def _unresolved(self, id_: str, at: Nanos) -> None:
-        """Into done by a workflow that sets no resolution."""
+        """Completed by a workflow that sets no resolution."""
         self.store.issues.reopen(id_, at)
         self.store.issues.resolve(id_, at + 20 * MINUTE, resolution=None)
 
@@ -188,7 +188,7 @@ def bulk(
 ) -> Store:
     """A site with `count` incidents spread evenly over `days`, for benchmarks.
 
-    Every `long_every`th has more history than a list shows.
+    Every `long_every`th issue has more changelog entries than a list shows.
     """
     finish = Clock()() if end is None else to_nanos(end)
     store = Store(seed=seed)

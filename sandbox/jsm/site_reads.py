@@ -1,4 +1,4 @@
-"""What a site has besides issues: the caller, users, fields, priorities, statuses, types, services."""
+"""GET the caller, users, fields, priorities, statuses, issue types and services of a site."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sandbox.jsm.web import Call
 
 
 async def myself(call: Call) -> Response:
-    """The caller sees its own e-mail, whatever its profile hides from others."""
+    """The caller always sees its own e-mail, even if the profile hides it from others."""
     account = call.store.accounts[call.token.account_id]
     return call.ok({**account.payload(), "emailAddress": account.email})
 
@@ -23,9 +23,9 @@ async def get_user(call: Call) -> Response:
 
 
 async def bulk_users(call: Call) -> Response:
-    """maxResults is 10 unless given, and what is beyond it is left out without a word.
+    """maxResults is 10 by default, and further users are silently left out.
 
-    Commas do not separate ids: the parameter is repeated. Unknown ids have no entry.
+    Ids are given by repeating the parameter, not by commas. Unknown ids have no entry.
     """
     wanted = list(dict.fromkeys(call.request.query_params.getlist("accountId")))
     if not wanted:
@@ -45,7 +45,7 @@ async def bulk_users(call: Call) -> Response:
 
 
 async def list_fields(call: Call) -> Response:
-    """Not paged. Ids differ from site to site, and names need not be unique."""
+    """Not paged. Ids differ between sites, and names need not be unique."""
     fields = call.store.catalogue.fields.values()
     return call.ok([field.payload() for field in fields if call.token is not NOBODY or not field.custom])
 
@@ -66,7 +66,7 @@ async def list_issue_types(call: Call) -> Response:
 
 
 async def list_services(call: Call) -> Response:
-    """`{services, pagination{totalCount, hasNext}}`; ids are base64 of what issues name."""
+    """`{services, pagination{totalCount, hasNext}}`; ids are the base64 of the ARIs in issues."""
     most = call.store.switches.services_most
     size, offset = min(call.number("size", most, 1), most), call.number("offset", 0)
     found = list(call.store.services.values())

@@ -29,11 +29,11 @@ JIRA_WORK, JIRA_USER = "read:jira-work", "read:jira-user"
 
 @dataclass(slots=True, eq=False)
 class Token:
-    """An API token of an account, with the reach that its user has.
+    """An API token of an account, with its user's permissions.
 
-    `scopes`: None for a token without scopes, which may all that its user may. `role` in Operations: admin,
-    member (of the teams that have the account) or none. `projects`: keys; None for all. `expires_at`: by the
-    clock; `expires_after`: a number of requests, so that it can expire in the middle of a run.
+    `scopes`: None for a token without scopes, which has all permissions of its user. `role`: in Operations,
+    admin, member (of the teams that the account is in) or none. `projects`: keys of visible projects, None
+    for all. `expires_at`: an instant; `expires_after`: a number of requests, to expire in mid-run.
     """
 
     name: str
@@ -52,8 +52,9 @@ class Token:
 
 @dataclass
 class Store:
-    """`operations`: schedules, escalations and the rest. Operations is OpsGenie's own backend, with renamed
-    fields; so is this. Its users' ids are account ids. `plain_teams`: ids of teams without operations.
+    """`operations`: schedules, escalations and so on, in the OpsGenie stand-in's store, because Operations is
+    OpsGenie's backend with renamed fields. Its users' ids are account ids. `plain_teams`: ids of teams
+    without Operations.
     """
 
     site: str = "https://acme.atlassian.net"
@@ -69,7 +70,7 @@ class Store:
 
     def __post_init__(self) -> None:
         self.rng = random.Random(self.seed)
-        # Dice of its own: no id of a team or schedule is that of an account.
+        # Another seed, so that no id of a team or schedule equals an account's.
         self.operations = Operations(clock=self.clock, seed=self.seed + 1_000_003)
         self.issues = Issues(self.clock, self.catalogue)
         self.alerts = Alerts(self.clock, self.rng)
@@ -80,7 +81,7 @@ class Store:
     def new_id(self) -> str:
         return str(uuid.UUID(int=self.rng.getrandbits(128), version=4))
 
-    # What a token may see.
+    # Permissions of a token.
 
     def sees(self, token: Token, issue: Issue) -> bool:
         if token.name in issue.hidden_from:
@@ -95,7 +96,7 @@ class Store:
         return {team.id for team in teams if token.role == "admin" or token.account_id in team.members}
 
     def sees_schedule(self, token: Token, schedule: Schedule) -> bool:
-        """An administrator; a member of its team; whoever is in it, through a team or an override, too."""
+        """Whether the user is an administrator, in its team, or on call in it, also through an override."""
         if not self.has_role(token):
             return False
         if token.role == "admin" or schedule.team_id in self.teams_of(token):
@@ -115,7 +116,7 @@ class Store:
     # Changes to people, services and on-call configuration.
 
     def add_account(self, name: str, email: str, **fields: Any) -> Account:
-        """An account that can be on call, too."""
+        """A new account, which can also be on call."""
         id_ = fields.pop("id", None) or f"712020:{self.new_id()}"
         made = self.accounts[id_] = Account(id_, name, email, **fields)
         self.operations.add_user(email, name, id=id_)
@@ -127,16 +128,16 @@ class Store:
         return account
 
     def drop_account(self, id_: str) -> None:
-        """Timelines and changelogs keep the id."""
+        """Delete an account; timelines and changelogs keep its id."""
         del self.accounts[id_]
         del self.operations.users[id_]
 
     def add_team(self, name: str, members: Iterable[str] = (), **fields: Any) -> Team:
-        """With operations. `members`: account ids."""
+        """A new team with Operations. `members`: account ids."""
         return self.operations.add_team(name, [self.operations.users[id_] for id_ in members], **fields)
 
     def drop_team(self, id_: str) -> None:
-        """With its schedules and escalations; services and issues keep the id."""
+        """Delete a team with its schedules and escalations; services and issues keep its id."""
         self.operations.drop_team(id_)
 
     def add_service(self, name: str, team_id: str = "", **fields: Any) -> Service:
@@ -149,11 +150,11 @@ class Store:
         return self.services[ari]
 
     def drop_service(self, ari: str) -> None:
-        """Issues keep naming it."""
+        """Delete a service; issues keep its id."""
         del self.services[ari]
 
     def drop_rotation(self, schedule_id: str, rotation_id: str) -> None:
-        """From now on; its past stays in the timeline, marked as deleted."""
+        """Delete a rotation from now on; its past stays in the timeline, marked as deleted."""
         kept = [
             rotation
             for rotation in self.operations.schedules[schedule_id].rotations
@@ -176,11 +177,11 @@ class Store:
         del self.operations.escalations[id_]
 
     def person(self, account_id: str) -> Participant:
-        """As rotations, overrides and escalations name a user."""
+        """A user as rotations, overrides and escalations refer to it."""
         return Participant("user", account_id, self.accounts[account_id].email)
 
     def expire(self, secret: str, at: When | None = None, after: int | None = None) -> Token:
-        """Now, at an instant, or after so many more requests."""
+        """Let a token expire now, at an instant, or after a number of requests."""
         token = self.tokens[secret]
         if after is not None:
             token.expires_after = after

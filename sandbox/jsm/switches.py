@@ -1,4 +1,4 @@
-"""What the published descriptions leave open, and what a site may or may not have: each can be set."""
+"""Settings for behaviour that the documentation leaves open, or that differs between sites."""
 
 from __future__ import annotations
 
@@ -7,64 +7,65 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Switches:
-    """The defaults are the likelier, or else the stricter reading; `/_sandbox/settings` changes each.
+    """The defaults are the likelier or else the stricter behaviour; `/_sandbox/settings` changes them.
 
     Everywhere:
 
-    - `renamed`: keys of answers that come under another name, `{"values": "data"}` say: a shape nobody knows
+    - `renamed`: key of answers -> another key, like `{"values": "data"}`: an undocumented shape
 
     The site:
 
-    - `site_known`: False: no such site; tenant_info and every API answer 404
+    - `site_known`: False: the site does not exist; tenant_info and every API answer 404
     - `operations`: on, 402 (the plan has none), 40301 (no access)
 
     Credentials:
 
-    - `expired_message`: what the 401 of an expired token says; '': no more than that of a wrong one
-    - `anonymous_search`: a wrong token counts as nobody in Jira's search and fields: empty lists, no 401
-    - `scoped_tokens_on_ops`: whether /jsm/ops/api takes scoped tokens, or only /ex/jira/.../jsm/ops/api
-    - `service_account_status`: what Operations says to a service account, 401 or 403
-    - `unlicensed`: what it says to a user without an agent's licence: 403, or empty (lists)
+    - `expired_message`: message of the 401 for an expired token; '': the same as for a wrong token
+    - `anonymous_search`: Jira's search and fields treat a wrong token as anonymous: empty lists, no 401
+    - `scoped_tokens_on_ops`: whether /jsm/ops/api accepts scoped tokens, or only /ex/jira/.../jsm/ops/api
+    - `service_account_status`: Operations' answer to a service account, 401 or 403
+    - `unlicensed`: its answer to a user without an agent's licence: 403, or empty (lists)
 
     Search:
 
-    - `page_most`: serve at most so many issues a page, whatever is asked (0: the published caps)
-    - `empty_pages`: before each page, the first too, comes an empty one with a token
-    - `live_tokens`: a token is an offset into the list as it is now; else into that of the first page
-    - `unknown_values_fail`: a name in JQL that the site does not have is a 400; else it matches nothing
-    - `index_lag_ms`: how long a change takes to the search index
+    - `page_most`: the most issues on a page, whatever is requested (0: the documented maximum)
+    - `empty_pages`: an empty page with a token precedes every page
+    - `live_tokens`: a token is an offset into the current result, not into that of the first page
+    - `unknown_values_fail`: an unknown name in JQL is a 400; otherwise it matches nothing
+    - `index_lag_ms`: how long it takes until a change is indexed
 
     Issues:
 
-    - `changelog_cut`: entries of expand=changelog in an issue; `search_changelog_cut`: in a search (0: all)
-    - `changelog_total`: its total counts all of them; else those that are shown
+    - `changelog_cut`: most entries of expand=changelog in an issue (0: all)
+    - `search_changelog_cut`: most entries of expand=changelog in a search (0: all)
+    - `changelog_total`: its total counts all entries; otherwise only those shown
     - `changelog_newest_first`: the order of expand=changelog
     - `epoch_ms`: `created` of a bulk changelog's entries is a number
-    - `absent_fields`: ids of fields that no issue has, as they are on no screen
-    - `responders_shape`: ari, accountId, id, api ({ari, name, type}), text (a shape that nobody knows)
+    - `absent_fields`: ids of fields that no issue has, because they are on no screen
+    - `responders_shape`: ari, accountId, id, api ({ari, name, type}), text (an undocumented shape)
 
     Users:
 
-    - `users_most`: the cap of maxResults in user/bulk
+    - `users_most`: the maximum of maxResults in user/bulk
 
     Operations:
 
     - `error_shape`: of errors: ops ({errors}) or opsgenie ({code, message, took, requestId})
-    - `size_over_cap_fails`: a size above the cap is a 422; else the cap counts
+    - `size_over_cap_fails`: a size above the maximum is a 422; otherwise the maximum is used
     - `last_link`: links.next of the last page: absent or null
-    - `stuck_paging`: every page is the first one, with a next
+    - `stuck_paging`: every page is the first page, with a next link
     - `global_team`: teamId of a global schedule: empty, null or absent
     - `no_repeat`: an escalation without repetition: zero (waitInterval 0) or absent
-    - `timeline_zone`: where a timeline's unit begins: utc, schedule or account (the caller's zone)
-    - `timeline_reach`: what must lie within a year: the window's start, or the date asked for
-    - `plain_teams`: whether teams without operations are listed
+    - `timeline_zone`: time zone of a timeline's units: utc, schedule or account (the caller's zone)
+    - `timeline_reach`: what must be within a year: the window's start, or the requested date
+    - `plain_teams`: whether teams without Operations are listed
     - `alert_statuses`: live (open, closed) or spec (acked, snoozed, too)
     - `alert_list_details`: whether the list has description and extraProperties
-    - `alert_from`: what from and to are: seconds, date-time or ignored
+    - `alert_from`: the format of from and to: seconds, date-time or ignored
 
     Services:
 
-    - `services_most`: the page cap; `padded_ids`: whether the base64 of the ids ends in =
+    - `services_most`: the maximum page size; `padded_ids`: whether the base64 of ids is padded with =
 
     Limits:
 

@@ -1,4 +1,4 @@
-"""Between Starlette and the handlers: access, rate limits, parameters, pages, answers."""
+"""The layer between Starlette and the handlers: access, rate limits, parameters, paging, answers."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ from sandbox.jsm.model import Json
 from sandbox.jsm.store import Store, Token
 from sandbox.limits import RateLimiter
 
-#: Jira's burst limit is per tenant, endpoint and method; nothing is published for Operations and services.
+#: Jira's burst limit is per tenant, endpoint and method; none is documented for Operations and services.
 PUBLISHED_LIMITS = {
     family.name: {1: 100} for family in (access.SEARCH, access.ISSUE, access.USER, access.JIRA)
 }
-#: Share of a limit below which an answer warns.
+#: Share of a limit below which answers have X-RateLimit-NearLimit.
 NEAR = 0.2
 
 
 @dataclass
 class Call:
-    """One request in the hands of a handler."""
+    """A request with everything that a handler needs to answer it."""
 
     request: Request
     store: Store
@@ -49,7 +49,7 @@ class Call:
         return self.request.query_params.get(name, "")
 
     def many(self, name: str) -> list[str]:
-        """The values of a parameter that may be repeated or hold commas."""
+        """The values of a parameter, which may be repeated or separated by commas."""
         values = self.request.query_params.getlist(name)
         return [part.strip() for value in values for part in value.split(",") if part.strip()]
 
@@ -59,12 +59,12 @@ class Call:
 
     @cached_property
     def zone(self) -> tzinfo:
-        """Of whoever asks: Jira prints and reads times in it."""
+        """The caller's time zone, in which Jira formats and reads times."""
         account = self.store.accounts.get(self.token.account_id)
         return zoneinfo.ZoneInfo(account.time_zone if account else "Etc/UTC")
 
     def number(self, name: str, default: int, low: int = 0, high: int = 2**31 - 1) -> int:
-        """An int32: 400 in Jira, 422 elsewhere, when it is none or out of bounds."""
+        """An int32 parameter; if it is invalid or out of bounds, 400 in Jira, 422 elsewhere."""
         text = self.text(name)
         if not text:
             return default
@@ -80,14 +80,14 @@ class Call:
         return value
 
     def expand(self, *allowed: str) -> set[str]:
-        """What Operations is asked to expand: repeated, or with commas."""
+        """The values of `expand` in Operations, repeated or separated by commas."""
         wanted = set(self.many("expand"))
         if wanted - set(allowed):
             raise invalid(f"expand should be one of {', '.join(allowed)}.")
         return wanted
 
     def size(self, default: int, most: int) -> int:
-        """`size` of Operations, whose cap is 50 or 100."""
+        """`size` in Operations, whose maximum is 50 or 100."""
         if self.store.switches.size_over_cap_fails:
             return self.number("size", default, 1, most)
         return min(self.number("size", default, 1), most)
@@ -129,20 +129,20 @@ Handler = Callable[[Call], Awaitable[Response]]
 
 
 class Guard:
-    """Makes endpoints out of handlers: which site, who asks, may they, not too often, and then the answer."""
+    """Wraps handlers as endpoints: site, authentication, rate limits, permissions, then the answer."""
 
     def __init__(self, store: Store, limiter: RateLimiter) -> None:
         self.store = store
         self.limiter = limiter
 
     def key_id(self, scope: Scope) -> str:
-        """The token's name, for the request log; `-` without a credential, `?` with an unknown one."""
+        """The token's name, for the request log; `-` without a credential, `?` with an unknown token."""
         header = Headers(scope=scope).get("authorization", "")
         token = access.known(self.store, header)
         return token.name if token else "?" if header else "-"
 
     def error(self, status: int) -> Response:
-        """The answer for an injected 408, 429, 500 or 503; a 503 may say when to come back, too."""
+        """The answer for an injected 408, 429, 500 or 503; a 503 may have Retry-After."""
         call = Call(Request({"type": "http", "headers": []}), self.store, access.JIRA)
         if status == 429:
             self._limit_headers(call, refused=True)
@@ -154,7 +154,7 @@ class Guard:
     def endpoint(
         self, handler: Handler, family: Family, scope: str, *, direct_ops: bool = False
     ) -> Callable[[Request], Awaitable[Response]]:
-        """`scope`: what a token with scopes needs."""
+        """`scope`: required of a token with scopes."""
 
         async def run(request: Request) -> Response:
             call = Call(request, self.store, family)
@@ -172,7 +172,7 @@ class Guard:
         return run
 
     def _count(self, call: Call) -> None:
-        """The buckets belong to the site, one for each family."""
+        """Count the request against the site's bucket for the family."""
         refused = self.limiter.take(call.family.name) is not None
         self._limit_headers(call, refused)
         if refused:
@@ -202,7 +202,7 @@ class Guard:
                     "Beta-RateLimit-Policy": f'"burst";q={limit};w={seconds}',
                 }
         if refused:
-            # To the minute, so never before it.
+            # In whole minutes, so a minute is added: it must not be before the real reset.
             reset = to_datetime(self.store.clock() + seconds * SECOND + MINUTE)
             call.headers |= {
                 f"{beta}X-RateLimit-Reset": f"{reset:%Y-%m-%dT%H:%M}Z",

@@ -1,4 +1,4 @@
-"""The ASGI app: each path with its rate-limit domain and the rights it asks for."""
+"""The ASGI app: each path with its rate-limit domain and required rights."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ INCIDENT, SEARCH, CONFIGURATION, ON_CALLS = "Incident", "Search", "Configuration
 
 
 def create_app(store: Store) -> Gateway:
-    """The stand-in for one account. `.faults`, `.limiter` and `.log` steer and show what it does."""
+    """The stand-in for an account. `.faults` and `.limiter` control it, `.log` has its requests."""
     limiter = RateLimiter()
     guard = Guard(store, limiter)
     app = Starlette(
         routes=_routes(guard, limiter),
         exception_handlers={HTTPException: _unrouted(store)},
     )
-    # The service answers with and without a trailing slash; it never redirects.
+    # The service answers paths with and without a trailing slash; it never redirects.
     app.router.redirect_slashes = False
     return Gateway(app, control_app(control_routes(store)), guard, limiter)
 
@@ -53,7 +53,7 @@ def _unrouted(store: Store) -> Callable[[Request, Exception], Awaitable[Response
 
 def _routes(guard: Guard, limiter: RateLimiter) -> list[Route]:
     on = guard.endpoint
-    one = "/v1/incidents/{identifier}"
+    incident_path = "/v1/incidents/{identifier}"
     timeline = "/v2/incident-timelines/{identifier}/entries"
     listing = on(reads.list_incidents, INCIDENT, READ, incidents=True)
     services = on(config.list_services, CONFIGURATION, READ, CONFIG, incidents=True)
@@ -66,9 +66,11 @@ def _routes(guard: Guard, limiter: RateLimiter) -> list[Route]:
             on(reads.request_status, INCIDENT, READ, incidents=True),
             methods=["GET"],
         ),
-        Route(one, on(reads.get_incident, INCIDENT, READ, incidents=True), methods=["GET"]),
-        Route(one + "/logs", on(reads.list_logs, INCIDENT, READ, incidents=True), methods=["GET"]),
-        Route(one + "/notes", on(reads.list_notes, INCIDENT, READ, incidents=True), methods=["GET"]),
+        Route(incident_path, on(reads.get_incident, INCIDENT, READ, incidents=True), methods=["GET"]),
+        Route(incident_path + "/logs", on(reads.list_logs, INCIDENT, READ, incidents=True), methods=["GET"]),
+        Route(
+            incident_path + "/notes", on(reads.list_notes, INCIDENT, READ, incidents=True), methods=["GET"]
+        ),
         # The key must not be restricted from configurations (docs.opsgenie.com/docs/incident-timeline).
         Route(timeline, on(reads.list_entries, INCIDENT, READ, CONFIG, incidents=True), methods=["GET"]),
         Route("/v1/services", services, methods=["GET"]),
@@ -103,6 +105,6 @@ def _routes(guard: Guard, limiter: RateLimiter) -> list[Route]:
         for path, handler in plain.items()
     ]
     for method, path, handler in writes.ACTIONS:
-        right = DELETE if method == "DELETE" and path == one else WRITE
+        right = DELETE if method == "DELETE" and path == incident_path else WRITE
         routes.append(Route(path, on(handler, INCIDENT, right, incidents=True), methods=[method]))
     return routes

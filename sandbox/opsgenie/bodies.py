@@ -1,6 +1,6 @@
-"""What the body of a write may hold: the limits of docs.opsgenie.com/docs/incident-api.
+"""Validates the bodies of writes by the limits of docs.opsgenie.com/docs/incident-api.
 
-Those of tags, details and responders are the alert API's; incidents are assumed to share them.
+The limits of tags, details and responders are documented for alerts; incidents are assumed to have the same.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ async def read_body(call: Call) -> dict[str, Any]:
 
 
 class Checks:
-    """Collects what is wrong with a body: field -> message."""
+    """Reads the fields of a body and collects their errors: field -> message."""
 
     def __init__(self, body: dict[str, Any]) -> None:
         self.body = body

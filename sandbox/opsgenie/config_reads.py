@@ -82,7 +82,7 @@ async def get_schedule(call: Call) -> Response:
 
 
 async def schedule_timeline(call: Call) -> Response:
-    """From `date` (default now), `interval` units long; one year back and two years ahead at most."""
+    """From `date` (default now), `interval` units long; at most one year back and two years ahead."""
     schedule: Schedule = _named(call, call.store.schedules, "Schedule")
     expand = _expand(call, {"base", "forwarding", "override"})
     interval = call.number("interval", 1, 1, 120)
@@ -115,7 +115,7 @@ async def schedule_on_calls(call: Call) -> Response:
 
 
 async def list_overrides(call: Call) -> Response:
-    """Ongoing and future ones only; past ones are seen in the timeline alone."""
+    """Only ongoing and future overrides; past overrides are only visible in the timeline."""
     schedule: Schedule = _named(call, call.store.schedules, "Schedule", "scheduleIdentifierType")
     now = call.store.clock()
     found = [item for item in call.store.overrides if item.schedule_id == schedule.id and item.end > now]
@@ -138,7 +138,7 @@ async def account(call: Call) -> Response:
 
 
 def request_limits(limiter: RateLimiter) -> Handler:
-    """What Atlassian's own backup tool reads; a domain's name is in lower case."""
+    """As Atlassian's backup tool reads them; names of domains are in lower case."""
 
     async def handler(call: Call) -> Response:
         limits = [
@@ -154,7 +154,7 @@ def request_limits(limiter: RateLimiter) -> Handler:
 
 
 def _named(call: Call, kind: dict[str, Any], what: str, parameter: str = "identifierType") -> Any:
-    """By id, or by name where the parameter says so; a team's key finds its own only."""
+    """An object by id, or by name where the parameter says so; a team's key finds only its own."""
     identifier = call.path["identifier"]
     if call.choice(parameter, "id", ("id", "name")) == "name":
         item = next((item for item in kind.values() if item.name == identifier), None)

@@ -1,4 +1,4 @@
-"""What `/_sandbox` adds for OpsGenie: settings, clock, keys, recorded pages, changes to incidents."""
+"""The `/_sandbox` routes for OpsGenie: settings, clock, keys, recorded pages, changes to incidents."""
 
 from __future__ import annotations
 
@@ -31,8 +31,10 @@ def routes(store: Store) -> list[BaseRoute]:
     def keys(method: str, body: Json) -> Json:
         """PUT `{key: {name, rights, team, region}}` replaces all keys."""
         store.keys = {
-            secret: Key(one["name"], frozenset(one["rights"]), one.get("team"), one.get("region", "us"))
-            for secret, one in body.items()
+            secret: Key(
+                fields["name"], frozenset(fields["rights"]), fields.get("team"), fields.get("region", "us")
+            )
+            for secret, fields in body.items()
         }
         return {"keys": len(store.keys)}
 
@@ -50,7 +52,7 @@ def routes(store: Store) -> list[BaseRoute]:
 
 def _events(store: Store) -> list[BaseRoute]:
     def pages(method: str, body: Json) -> Json:
-        """The notifications that would have gone out; DELETE forgets them."""
+        """The notifications that the service would have sent; DELETE clears them."""
         if method == "DELETE":
             store.pages.clear()
         return {"pages": store.pages}

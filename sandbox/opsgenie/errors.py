@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-#: Seen on the live service without a key, with another scheme, and with a key that nobody issued.
+#: Observed on the live service without a key, with another scheme, and with an unknown key.
 NOT_AUTHENTICATED = "Could not authenticate"
-#: Seen on the live service for a key that does not have the shape of a UUID: a 422, not a 401.
+#: Observed on the live service for a key that is not a UUID: a 422, not a 401.
 BAD_KEY_FORMAT = "Key format is not valid!"
 TOO_MANY = "You are making too many requests! To avoid errors, we recommend you limit requests."
 OFFSET_CAP = "Sum of offset and limit should be lower than 20000"
@@ -18,7 +18,7 @@ NO_PERMISSION = 40301
 
 
 class ApiError(Exception):
-    """Ends a request with an error answer. `errors`: field -> what is wrong with it."""
+    """Ends a request with an error answer. `errors`: field -> message."""
 
     def __init__(
         self,

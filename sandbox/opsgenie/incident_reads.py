@@ -39,7 +39,7 @@ _CURSOR = re.compile(r"(\d+)_(\d+)")
 
 
 def find(call: Call) -> Incident:
-    """The incident of the path, by id or by tinyId; 404 when it is missing, deleted or another team's."""
+    """The incident of the path, by id or tinyId; 404 if it does not exist or is another team's."""
     identifier = call.path["identifier"]
     kind = call.choice("identifierType", "id", ("id", "tiny"))
     incident = call.store.incidents.get(identifier, by_tiny=kind == "tiny")
@@ -49,7 +49,7 @@ def find(call: Call) -> Incident:
 
 
 async def list_incidents(call: Call) -> Response:
-    """limit 20 by default and 100 at most, newest first; the index decides what is there, with its lag."""
+    """limit is 20 by default, at most 100; newest first; from the search index, which lags."""
     offset, limit = call.window()
     sort = call.choice("sort", "createdAt", tuple(SORTS))
     order = call.choice("order", "desc", ORDERS)
@@ -70,7 +70,7 @@ async def get_incident(call: Call) -> Response:
 
 
 async def list_entries(call: Call) -> Response:
-    """At most 20 entries; `nextOffset` of one page is the `offset` of the next."""
+    """At most 20 entries per page; `nextOffset` is the `offset` of the next page."""
     incident = find(call)
     limit = call.number("limit", MAX_ENTRIES, 1, MAX_ENTRIES)
     order = call.choice("order", "desc", ORDERS)
@@ -93,7 +93,7 @@ async def list_entries(call: Call) -> Response:
 
 
 async def list_logs(call: Call) -> Response:
-    """Free prose about what happened, derived from the timeline."""
+    """Sentences about what happened, derived from the timeline."""
     incident = find(call)
     rows: list[tuple[int, dict[str, Any]]] = []
     for entry in incident.entries:
@@ -109,7 +109,7 @@ async def list_notes(call: Call) -> Response:
 
 
 async def request_status(call: Call) -> Response:
-    """Not processed yet: 404 with a header to poll again on. Unknown: 404 without it."""
+    """A request that is not processed yet is a 404 with a header; an unknown request a 404 without it."""
     request_id = call.path["request_id"]
     known, status = call.store.requests.poll(request_id)
     if status is not None:
@@ -121,7 +121,7 @@ async def request_status(call: Call) -> Response:
 
 
 def _rows(call: Call, rows: list[tuple[int, dict[str, Any]]]) -> Response:
-    """Logs and notes: an offset cursor, limit 20/100, newest first."""
+    """Logs and notes: paged by an offset cursor; limit is 20 by default, at most 100; newest first."""
     limit = call.number("limit", 20, 1, 100)
     order = call.choice("order", "desc", ORDERS)
     direction = call.choice("direction", "next", ("next", "prev"))
@@ -139,7 +139,7 @@ def _rows(call: Call, rows: list[tuple[int, dict[str, Any]]]) -> Response:
 def _after(
     rows: list[tuple[int, int, Item]], cursor: str, limit: int, descending: bool
 ) -> tuple[list[tuple[int, int, Item]], bool]:
-    """Of (instant, place, item): those after the cursor in the asked order, and whether more follow."""
+    """The rows (instant, place, item) after the cursor in the requested order, and whether more follow."""
     ordered = sorted(rows, key=lambda row: row[:2], reverse=descending)
     if cursor:
         match = _CURSOR.fullmatch(cursor)

@@ -1,4 +1,4 @@
-"""The incidents of an account: a sorted index for the list, and every change the service can make to one."""
+"""The incidents of an account: a sorted index for the list, and every change that the service can make."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sandbox.opsgenie.matching import Names, matcher
 from sandbox.opsgenie.model import Entry, Incident, Note
 from sandbox.opsgenie.query import created_window, parse
 
-#: sort parameter -> key. insertedAt is the newer docs' default and equals createdAt here.
+#: sort parameter -> key. insertedAt, the default in newer documentation, equals createdAt here.
 SORTS: dict[str, Callable[[Incident], Any]] = {
     "createdAt": lambda incident: (incident.created_at, incident.id),
     "insertedAt": lambda incident: (incident.created_at, incident.id),
@@ -25,7 +25,7 @@ SORTS: dict[str, Callable[[Incident], Any]] = {
     "message": lambda incident: (incident.message, incident.id),
 }
 
-#: In a captured incident the timeline entry is written this long after the field it goes with.
+#: In a captured incident, the timeline entry was written this long after the corresponding field.
 ENTRY_DELAY = 47 * MS
 
 _KEPT_RESULTS = 64
@@ -37,7 +37,7 @@ def _created_ms(incident: Incident) -> int:
 
 
 def _instants(fields: dict[str, Any]) -> dict[str, Any]:
-    """Fields as given by a test or over HTTP, with their instants as nanoseconds."""
+    """Converts fields as given by a test or over HTTP: instants become nanoseconds."""
     return {
         name: to_nanos(value) if name in _INSTANTS and value is not None else value
         for name, value in fields.items()
@@ -45,7 +45,7 @@ def _instants(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 class Incidents:
-    """All methods may be called from any thread while the server answers requests."""
+    """All methods may be called from any thread while requests are served."""
 
     def __init__(self, clock: Clock, rng: random.Random, names: Callable[[], Names]) -> None:
         self.clock = clock
@@ -64,7 +64,7 @@ class Incidents:
         return len(self._by_id)
 
     def all(self) -> list[Incident]:
-        """Every incident, oldest first, whether the search index knows it or not."""
+        """Every incident, oldest first, indexed or not."""
         with self._lock:
             return sorted(self._by_id.values(), key=SORTS["createdAt"])
 
@@ -72,7 +72,7 @@ class Incidents:
         return str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
 
     def get(self, identifier: str, by_tiny: bool = False) -> Incident | None:
-        """By id or tinyId; sees a new incident at once, unlike `select`."""
+        """By id or tinyId; unlike `select`, it finds new incidents at once."""
         return (self._by_tiny if by_tiny else self._by_id).get(identifier)
 
     def select(
@@ -82,9 +82,9 @@ class Incidents:
         descending: bool = True,
         scope: tuple[str, Callable[[Incident], bool]] | None = None,
     ) -> list[Incident]:
-        """What the search index finds. Raises QueryError. `scope`: a name and a test, what a team's key sees.
+        """What the search index finds. Raises QueryError. `scope`: name and test of what a team's key sees.
 
-        The result is kept until anything changes, so that paging through it costs no new search.
+        The result is cached until anything changes, so that paging needs no new search.
         """
         node = parse(query)
         with self._lock:
@@ -112,7 +112,7 @@ class Incidents:
             return found
 
     def forget_results(self) -> None:
-        """Something changed that a search may depend on."""
+        """Clear the cached results, because something changed that they may depend on."""
         with self._lock:
             self._results.clear()
 
@@ -121,7 +121,7 @@ class Incidents:
     ) -> Incident:
         """A new incident with its IncidentOpened entry. `fields` are those of `Incident`.
 
-        It is found by id at once and by the list once `index_lag_ms` has passed on the store's clock.
+        It is found by id at once, and listed once `index_lag_ms` has passed on the store's clock.
         """
         at = self.clock() if created_at is None else to_nanos(created_at)
         with self._lock:
@@ -139,7 +139,7 @@ class Incidents:
             return incident
 
     def add_many(self, incidents: Iterable[Incident]) -> None:
-        """Complete incidents in bulk, indexed at once."""
+        """Add complete incidents in bulk, indexed at once."""
         with self._lock:
             for incident in incidents:
                 self._by_id[incident.id] = incident
@@ -150,7 +150,7 @@ class Incidents:
             self.forget_results()
 
     def edit(self, id_: str, *, updated_at: When | None = None, **fields: Any) -> Incident:
-        """Set any fields (`message`, `priority`, `services`, `impact_end`, ...) and bump updatedAt."""
+        """Set any fields (`message`, `priority`, `services`, `impact_end`, ...) and update updatedAt."""
         with self._lock:
             incident = self._by_id[id_]
             for name, value in _instants(fields).items():
@@ -161,7 +161,7 @@ class Incidents:
             return incident
 
     def resolve(self, id_: str, at: When | None = None, by: str = "System") -> Incident:
-        """impactEndDate is the instant of resolving, IncidentResolved follows some ms later."""
+        """impactEndDate is the time of the resolution; IncidentResolved follows some ms later."""
         when = self.clock() if at is None else to_nanos(at)
         with self._lock:
             incident = self.edit(id_, status="resolved", impact_end=when, updated_at=when)
@@ -169,7 +169,7 @@ class Incidents:
             return incident
 
     def close(self, id_: str, at: When | None = None, by: str = "System") -> Incident:
-        """Closing bumps updatedAt; from `open` it leaves no impactEndDate and no IncidentResolved."""
+        """Closing updates updatedAt; from `open`, it sets no impactEndDate and adds no IncidentResolved."""
         when = self.clock() if at is None else to_nanos(at)
         with self._lock:
             incident = self.edit(id_, status="closed", updated_at=when)
@@ -177,7 +177,7 @@ class Incidents:
             return incident
 
     def reopen(self, id_: str, at: When | None = None, by: str = "System") -> Incident:
-        """Back to open; a stale impactEndDate stays behind (captured payload: open, with one)."""
+        """Back to open; a stale impactEndDate stays (as in a captured payload of an open incident)."""
         when = self.clock() if at is None else to_nanos(at)
         with self._lock:
             incident = self.edit(id_, status="open", updated_at=when)
@@ -185,14 +185,14 @@ class Incidents:
             return incident
 
     def acknowledge(self, id_: str, at: When | None = None, by: str = "System") -> Incident:
-        """A responder takes the alert: a timeline entry only."""
+        """A responder acknowledges the alert: only a timeline entry."""
         when = self.clock() if at is None else to_nanos(at)
         return self.add_entry(id_, "ResponderAlertAcked", when, by)
 
     def add_entry(
         self, id_: str, type_: str, at: When | None = None, by: str = "System", text: str = ""
     ) -> Incident:
-        """A timeline entry, possibly in the past: custom ones are the API's only means of backdating."""
+        """Add a timeline entry, possibly in the past: only custom entries can be backdated by the API."""
         with self._lock:
             incident = self._by_id[id_]
             self._write(incident, type_, self.clock() if at is None else to_nanos(at), by, text)
@@ -222,7 +222,7 @@ class Incidents:
         return self.edit(id_, details=kept)
 
     def delete(self, id_: str) -> None:
-        """Gone without a trace: neither the list nor a read by id tells that it ever was."""
+        """Delete it: neither the list nor a read by id shows that it ever existed."""
         with self._lock:
             incident = self._by_id.pop(id_)
             self._by_tiny.pop(incident.tiny_id, None)
@@ -235,7 +235,7 @@ class Incidents:
         incident.entries.append(Entry(self.new_id(), type_, at, by, actor_type, text))
 
     def _index_due(self) -> None:
-        """Let the search index see what is older than the lag."""
+        """Add to the search index what is older than the lag."""
         if not self._unindexed:
             return
         now = self.clock()

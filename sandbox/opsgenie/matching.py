@@ -20,14 +20,14 @@ _COMPARE: dict[str, Callable[[int, int], bool]] = {
 
 
 class Names:
-    """Service and team names by id: the search syntax speaks of names where the payload holds ids."""
+    """Service and team names by id: the search syntax uses names where payloads contain ids."""
 
     def __init__(self, services: dict[str, str], teams: dict[str, str]) -> None:
         self.services = services
         self.teams = teams
 
     def values(self, incident: Incident, field: str) -> Iterable[str]:
-        """What an exact-match field compares with."""
+        """The values of a field with exact matching."""
         if field == "tag":
             return incident.tags
         if field == "impactedServices":

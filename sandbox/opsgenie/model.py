@@ -1,4 +1,4 @@
-"""Incidents and services, and how the API prints them. Instants are nanoseconds (`sandbox.instants`)."""
+"""Incidents and services, and their JSON. Instants are nanoseconds (`sandbox.instants`)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Json = dict[str, Any]
 
 @dataclass(slots=True)
 class Entry:
-    """One line of an incident's timeline."""
+    """An entry of an incident's timeline."""
 
     id: str
     type: str
@@ -71,7 +71,7 @@ class Note:
 
 @dataclass(slots=True, eq=False)
 class Incident:
-    """An incident. `impact_end` is absent from the payload until it is resolved, and stays after a reopen."""
+    """An incident. The payload lacks `impact_end` until it is resolved, and keeps it if it is reopened."""
 
     id: str
     tiny_id: str
@@ -124,13 +124,13 @@ class Incident:
         return body
 
     def json(self) -> bytes:
-        """The payload as JSON, made once per change: list pages are joined from these."""
+        """The payload as JSON, cached until the next change, because list pages consist of these."""
         if self._json is None:
             self._json = msgspec.json.encode(self.payload())
         return self._json
 
     def changed(self) -> None:
-        """Forget the printed form."""
+        """Clear the cached JSON."""
         self._json = None
 
 

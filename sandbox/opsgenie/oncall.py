@@ -38,7 +38,7 @@ def _ordered(periods: list[Period]) -> list[Period]:
 
 
 def _versions(schedule: Schedule, window: Span) -> Iterator[tuple[Span, list[Rotation]]]:
-    """The window cut where the rotations were changed, each piece with the rotations that held then."""
+    """The window, split where the rotations changed; each part with its rotations."""
     start = window.start
     for until, rotations in schedule.past:
         if start < min(until, window.end):
@@ -49,7 +49,7 @@ def _versions(schedule: Schedule, window: Span) -> Iterator[tuple[Span, list[Rot
 
 
 def _base(schedule: Schedule, window: Span) -> dict[str, tuple[Rotation, list[Period]]]:
-    """Each rotation, deleted ones with a past included, and its periods."""
+    """Each rotation, including deleted rotations with a past, and its periods."""
     lines: dict[str, tuple[Rotation, list[Period]]] = {}
     for span, rotations in _versions(schedule, window):
         for rotation in rotations:
@@ -74,7 +74,7 @@ def _line(store: Store, schedule: Schedule, rotation: Rotation, base: list[Perio
         if rule.schedule_id == schedule.id and (not rule.rotations or rotation.id in rule.rotations)
         if (span := Span(rule.start, rule.end).cut(window))
     ]
-    # An override replaces the rotation for its whole length, also where the rotation has a gap.
+    # An override replaces the rotation during its whole length, even where the rotation has a gap.
     replaced = [period.span for period in override]
     kept = [replace(period, span=span) for period in base for span in period.span.minus(replaced)]
     forwarded: list[Period] = []
@@ -105,7 +105,7 @@ def people(store: Store, who: Participant) -> list[Participant]:
         return (
             []
             if schedule is None
-            else [user for one in on_call(store, schedule) for user in people(store, one)]
+            else [user for participant in on_call(store, schedule) for user in people(store, participant)]
         )
     return [who]
 
@@ -128,7 +128,7 @@ def _payload(store: Store, period: Period, historical: bool) -> dict[str, Any]:
 
 
 def _timeline(store: Store, pairs: list[tuple[Rotation, list[Period]]], now: Nanos | None) -> dict[str, Any]:
-    """Periods before `now` are historical, the one in progress is cut there. `periods` may be missing."""
+    """Periods before `now` are historical; the ongoing period is split there. `periods` may be missing."""
     rotations = []
     for order, (rotation, periods) in enumerate(pairs):
         body: dict[str, Any] = {"id": rotation.id, "name": rotation.name, "order": float(order)}
@@ -171,7 +171,7 @@ def timeline(store: Store, schedule: Schedule, window: Span, expand: set[str], n
 
 
 def on_call(store: Store, schedule: Schedule, at: Nanos | None = None) -> list[Participant]:
-    """Everyone on call at one instant, in the order of the rotations, each once."""
+    """Everyone on call at an instant, in the order of the rotations, each once."""
     now = store.clock() if at is None else at
     if not schedule.enabled:
         return []

@@ -20,14 +20,14 @@ TEXT = {"message", "description"}
 DATES = {"createdAt"}
 FIELDS = EXACT | TEXT | DATES
 
-#: The service's own words for a date it cannot read (jira.atlassian.com/browse/OPSGENIE-1588).
+#: The service's message for a date it cannot parse (jira.atlassian.com/browse/OPSGENIE-1588).
 BAD_TIME = (
     "Time is accepted in following formats: [dd-MM-yyyy] - [dd-MM-yyyy'T'hh:mm:ss] - [dd-MM-yyyy'T'HH:mm:ssz]"
 )
 
 
 class QueryError(ValueError):
-    """The query cannot be read: a 422."""
+    """The query cannot be parsed: a 422."""
 
 
 @dataclass(frozen=True)
@@ -135,11 +135,11 @@ class _Parser:
         if op != ":" and name not in DATES:
             raise QueryError(f"operator {op} cannot be used with {name}")
 
-        def one() -> Node:
+        def term() -> Node:
             return _checked(Term(name, op, self.value()))
 
         # message: (lorem OR ipsum): the field holds for every value in the group.
-        return self.group(one) if self.peek() == "(" else one()
+        return self.group(term) if self.peek() == "(" else term()
 
     def value(self) -> str:
         """A quoted text, or blank-separated words up to a keyword: `message : Api is down`."""
@@ -151,7 +151,7 @@ class _Parser:
             word = self.match(_WORD)
             if word is None:
                 break
-            # The first word may hold a colon (`tag: pd:P1`); in a later one it is a forgotten AND.
+            # The first word may contain a colon (`tag: pd:P1`); in a later word it means that AND is missing.
             if words and ":" in word.group():
                 raise QueryError(f"AND or OR is missing before {word.group()!r}")
             words.append(word.group())
@@ -161,7 +161,7 @@ class _Parser:
 
 
 def parse(text: str) -> Node | None:
-    """The query as a tree; None for an empty one, which matches everything. Raises QueryError."""
+    """The query as a tree; None for an empty query, which matches everything. Raises QueryError."""
     return _Parser(text).parse() if text.strip() else None
 
 
@@ -183,7 +183,7 @@ def _checked(term: Term) -> Term:
 
 
 def milliseconds(value: str) -> int:
-    """A date value as Unix milliseconds. Raises QueryError in the service's words."""
+    """A date value as Unix milliseconds. Raises QueryError with the service's message."""
     if re.fullmatch(r"\d{1,18}", value):
         return int(value)
     match = _DATE.fullmatch(value)
@@ -199,7 +199,7 @@ def milliseconds(value: str) -> int:
 
 
 def created_window(node: Node | None) -> tuple[int | None, int | None]:
-    """The inclusive createdAt bounds (ms) that every match must meet: they let an index do the first cut."""
+    """The inclusive createdAt bounds (ms) of all matches, for a search in the sorted index."""
     low: int | None = None
     high: int | None = None
     for part in node.parts if isinstance(node, And) else (node,):

@@ -1,4 +1,4 @@
-"""Asynchronous writes: accepted now, done later, asked about by request id.
+"""Asynchronous writes: accepted at once, processed later, with a status by request id.
 
 docs.opsgenie.com/docs/incident-api: a status read answers 404 with `X-Opsgenie-Errortype:
 RequestNotProcessed` until the request is processed, 404 without that header for an unknown id, and 200 with
@@ -16,7 +16,7 @@ from sandbox.instants import MS, Clock, Nanos, iso
 
 INTEGRATION_ID = "c9cec2cb-e782-4ebb-bc1d-1b2fa703cf03"
 
-#: What an action reports: whether it worked, the status text, the incident's id ("" when it failed).
+#: The result of an action: whether it succeeded, the status text, the incident's id ("" if there is none).
 Outcome = tuple[bool, str, str]
 
 
@@ -31,7 +31,7 @@ class _Request:
 
 
 class Requests:
-    """`processing_ms` delays the action itself, `processing_polls` hides its outcome from as many reads."""
+    """`processing_ms` delays the action; `processing_polls`: number of status reads without its outcome."""
 
     def __init__(self, clock: Clock) -> None:
         self.processing_ms = 0
@@ -42,7 +42,7 @@ class Requests:
         self._lock = threading.RLock()
 
     def submit(self, request_id: str, action: str, run: Callable[[], Outcome]) -> None:
-        """Accept an action; it runs once its time has come, in the order of arrival."""
+        """Accept an action; it runs once it is due, in the order of arrival."""
         with self._lock:
             due = self._clock() + self.processing_ms * MS
             request = _Request(action, run, due, self.processing_polls)
@@ -51,7 +51,7 @@ class Requests:
         self.run_due()
 
     def run_due(self) -> None:
-        """Process what is due: called at the start of each API request, in place of a background worker."""
+        """Process due actions; called at the start of each API request, in place of a background worker."""
         if not self._waiting:
             return
         with self._lock:

@@ -38,18 +38,18 @@ def _monday(at: Nanos, zone: str, hour: int) -> Nanos:
 
 
 def add_on_call(store: Store, start: Nanos, end: Nanos) -> None:
-    """Two or three rotations a team in four time zones, from before `start`; exceptions around `end`."""
-    crew = {one.name: [user(store.users[id_]) for id_ in one.members] for one in store.teams.values()}
+    """Two or three rotations per team in four time zones, from before `start`; exceptions around `end`."""
+    crews = {found.name: [user(store.users[id_]) for id_ in found.members] for found in store.teams.values()}
     before = start - 30 * DAY
-    payments = _payments(store, crew["Payments"], before)
-    storefront = _storefront(store, crew["Storefront"], before)
-    _platform(store, crew["Platform"], before, start + 20 * DAY)
+    payments = _payments(store, crews["Payments"], before)
+    storefront = _storefront(store, crews["Storefront"], before)
+    _platform(store, crews["Platform"], before, start + 20 * DAY)
     _policy(store, payments, 4, repeats=True)
     _policy(store, storefront, 10)
-    people = [Rule("if-not-acked", "default", 10 * step, who) for step, who in enumerate(crew["Platform"])]
+    people = [Rule("if-not-acked", "default", 10 * step, who) for step, who in enumerate(crews["Platform"])]
     direct = _escalation(store, "Platform", people)
-    _data(store, crew["Data"], before, escalation(direct))
-    _exceptions(store, payments, storefront, crew, end)
+    _data(store, crews["Data"], before, escalation(direct))
+    _exceptions(store, payments, storefront, crews, end)
 
 
 def _team(store: Store, name: str) -> Participant:
@@ -83,7 +83,7 @@ def _storefront(store: Store, crew: list[Participant], before: Nanos) -> Schedul
 
 
 def _platform(store: Store, crew: list[Participant], before: Nanos, ended: Nanos) -> Schedule:
-    """Twelve-hour turns around the clock, the whole team as backup, and a rotation that is over."""
+    """Twelve-hour shifts around the clock, the whole team as backup, and a rotation that has ended."""
     zone = "Asia/Kolkata"
     start = _monday(before, zone, 8)
     backup = [_team(store, "Platform")]
@@ -96,7 +96,7 @@ def _platform(store: Store, crew: list[Participant], before: Nanos, ended: Nanos
 
 
 def _data(store: Store, crew: list[Participant], before: Nanos, weekends: Participant) -> Schedule:
-    """Every fourth day nobody; weekends go to another team's escalation."""
+    """Nobody on every fourth day; another team's escalation on weekends."""
     zone = "Europe/London"
     days = {
         "name": "Days",
@@ -121,7 +121,7 @@ def _escalation(store: Store, name: str, rules: list[Rule], repeat: Json | None 
 
 
 def _policy(store: Store, schedule: Schedule, hours: int, repeats: bool = False) -> None:
-    """Whoever is on call, then the next on call, then the whole team."""
+    """Notifies who is on call, then the next on call, then the whole team."""
     on_call = Participant("schedule", schedule.id, schedule.name)
     owner = store.teams[schedule.team_id]
     rules = [
@@ -134,11 +134,11 @@ def _policy(store: Store, schedule: Schedule, hours: int, repeats: bool = False)
 
 
 def _exceptions(
-    store: Store, payments: Schedule, storefront: Schedule, crew: dict[str, list[Participant]], end: Nanos
+    store: Store, payments: Schedule, storefront: Schedule, crews: dict[str, list[Participant]], end: Nanos
 ) -> None:
-    """Overrides and forwarding rules: past, ongoing and to come."""
+    """Overrides and forwarding rules: past, ongoing and future."""
     hour = end // HOUR * HOUR
-    pay, shop = crew["Payments"], crew["Storefront"]
+    pay, shop = crews["Payments"], crews["Storefront"]
     primary = [payments.rotations[0].id]
     store.add_override(payments.id, pay[3], hour - 40 * DAY, hour - 39 * DAY, primary)
     store.add_override(payments.id, pay[2], hour - 6 * HOUR, hour + 18 * HOUR, primary)

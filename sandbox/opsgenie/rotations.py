@@ -1,4 +1,4 @@
-"""Which shifts a rotation has in a window of time, in the schedule's local time."""
+"""Computes the shifts of a rotation in a window of time, in the schedule's local time."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Span:
         return Span(start, end) if start < end else None
 
     def minus(self, others: list[Span]) -> list[Span]:
-        """What is left of this one without the others, in order."""
+        """The parts of this span that the others do not cover, in order."""
         left = [self]
         for other in others:
             pieces: list[Span] = []
@@ -41,7 +41,7 @@ class Span:
 
 
 def _instant(local: datetime, zone: ZoneInfo) -> Nanos:
-    """Wall-clock time to an instant; in the hour that a DST change skips, the later reading."""
+    """Wall-clock time to an instant; for a time that a DST change skips, the later instant."""
     return to_nanos(local.replace(tzinfo=zone))
 
 
@@ -52,7 +52,7 @@ def _local(instant: Nanos, zone: ZoneInfo) -> datetime:
 def _turns(rotation: Rotation, window: Span, zone: ZoneInfo) -> Iterator[tuple[int, Span]]:
     """(number, span) of each turn that touches the window.
 
-    A daily or weekly turn starts at the same wall-clock time all year, an hourly one after real hours.
+    Daily and weekly turns start at the same wall-clock time all year; hourly turns last real hours.
     """
     if rotation.type == "hourly":
         step = rotation.length * HOUR
@@ -70,7 +70,7 @@ def _turns(rotation: Rotation, window: Span, zone: ZoneInfo) -> Iterator[tuple[i
 
 
 def _allowed(rotation: Rotation, window: Span, zone: ZoneInfo) -> list[Span]:
-    """The parts of the window that the time restriction lets through."""
+    """The parts of the window that the time restriction allows."""
     rule = rotation.restriction
     if rule is None:
         return [window]
@@ -97,7 +97,7 @@ def _allowed(rotation: Rotation, window: Span, zone: ZoneInfo) -> list[Span]:
 
 
 def shifts(rotation: Rotation, window: Span, timezone: str) -> list[tuple[Span, Participant]]:
-    """The rotation's shifts, cut to the window, to its own life and to its time restriction, in order."""
+    """The rotation's shifts within the window, its start and end, and its time restriction, in order."""
     zone = ZoneInfo(timezone)
     life = window.cut(Span(rotation.start, window.end if rotation.end is None else rotation.end))
     if life is None or not rotation.participants:

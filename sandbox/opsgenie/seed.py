@@ -1,4 +1,4 @@
-"""Tells the world's story in OpsGenie's words; and makes large accounts for benchmarks."""
+"""Fills an OpsGenie account with the world's data, or with bulk data for benchmarks."""
 
 from __future__ import annotations
 
@@ -32,10 +32,11 @@ def load(world: World, store: Store | None = None) -> Store:
     add_on_call(store, world.start, world.end)
     service_ids = {service.name: service.id for service in store.services.values()}
     made = [
-        _incident(store, one, str(number), service_ids) for number, one in enumerate(world.outages, start=1)
+        _incident(store, outage, str(number), service_ids)
+        for number, outage in enumerate(world.outages, start=1)
     ]
     store.incidents.add_many(made)
-    # Removed only now: its incidents go on naming its id.
+    # Removed last: its incidents still contain its id.
     store.drop_service(service_ids[company.DELETED_SERVICE[1]])
     return store
 
@@ -55,62 +56,64 @@ def _add_catalogue(store: Store, world: World) -> None:
     store.add_service(gone, next(team for team in store.teams.values() if team.name == owner))
 
 
-def _incident(store: Store, one: Outage, tiny_id: str, service_ids: dict[str, str]) -> Incident:
+def _incident(store: Store, outage: Outage, tiny_id: str, service_ids: dict[str, str]) -> Incident:
     teams = {team.name: team for team in store.teams.values()}
     users = {user.full_name: user for user in store.users.values()}
-    happened = [one.opened_at, one.resolved_at, one.closed_at, one.reopened_at]
+    happened = [outage.opened_at, outage.resolved_at, outage.closed_at, outage.reopened_at]
     made = Incident(
-        id=one.id,
+        id=outage.id,
         tiny_id=tiny_id,
-        message=one.title,
-        description=f"{one.title}\nRunbook: https://runbooks.example.com/{(*one.services, 'misc')[0]}",
-        created_at=one.opened_at,
+        message=outage.title,
+        description=f"{outage.title}\nRunbook: https://runbooks.example.com/{(*outage.services, 'misc')[0]}",
+        created_at=outage.opened_at,
         updated_at=max(at for at in happened if at is not None),
-        status=one.status,
-        priority=one.priority,
-        impact_start=one.impact_start,
-        impact_end=one.impact_end if one.impact_end is not None else one.resolved_at,
-        tags=list(one.tags),
-        details=dict(one.details),
-        services=[service_ids[name] for name in one.services],
+        status=outage.status,
+        priority=outage.priority,
+        impact_start=outage.impact_start,
+        impact_end=outage.impact_end if outage.impact_end is not None else outage.resolved_at,
+        tags=list(outage.tags),
+        details=dict(outage.details),
+        services=[service_ids[name] for name in outage.services],
         responders=[
-            *({"type": "team", "id": teams[name].id} for name in one.teams),
-            *({"type": "user", "id": users[name].id} for name in one.people),
+            *({"type": "team", "id": teams[name].id} for name in outage.teams),
+            *({"type": "user", "id": users[name].id} for name in outage.people),
         ],
     )
-    made.entries = _entries(store, one)
-    if one.resolved_at is not None:
-        made.notes = [Note("Cause found and fixed; see the timeline.", _voice(store, one), one.resolved_at)]
+    made.entries = _entries(store, outage)
+    if outage.resolved_at is not None:
+        made.notes = [
+            Note("Cause found and fixed; see the timeline.", _voice(store, outage), outage.resolved_at)
+        ]
     return made
 
 
-def _voice(store: Store, one: Outage) -> str:
-    """Who speaks for the outage: the first member of its team."""
-    names = company.PEOPLE[one.teams[0]] if one.teams else next(iter(company.PEOPLE.values()))
+def _voice(store: Store, outage: Outage) -> str:
+    """The username that acts on the outage: the first member of its team."""
+    names = company.PEOPLE[outage.teams[0]] if outage.teams else next(iter(company.PEOPLE.values()))
     return company.username(names[0][0])
 
 
-def _entries(store: Store, one: Outage) -> list[Entry]:
-    who = _voice(store, one)
-    entries = [Entry(store.new_id(), "IncidentOpened", one.opened_at + ENTRY_DELAY, "System", "system")]
+def _entries(store: Store, outage: Outage) -> list[Entry]:
+    who = _voice(store, outage)
+    entries = [Entry(store.new_id(), "IncidentOpened", outage.opened_at + ENTRY_DELAY, "System", "system")]
 
     def add(type_: str, at: Nanos | None, text: str = "", by: str = who) -> None:
         if at is not None:
             entries.append(Entry(store.new_id(), type_, at, by, "system" if by == "System" else "user", text))
 
-    for name in one.teams:
-        add("IncidentResponderTeamAdded", one.opened_at + SECOND, name, "System")
-    for name in one.people:
-        add("IncidentResponderUserAdded", one.opened_at + SECOND, name, "System")
-    add("ResponderAlertAcked", one.acked_at)
-    until = one.resolved_at or one.closed_at or one.opened_at + HOUR
-    for number in range(one.chatter):
-        at = one.opened_at + (until - one.opened_at) * (number + 1) // (one.chatter + 1)
+    for name in outage.teams:
+        add("IncidentResponderTeamAdded", outage.opened_at + SECOND, name, "System")
+    for name in outage.people:
+        add("IncidentResponderUserAdded", outage.opened_at + SECOND, name, "System")
+    add("ResponderAlertAcked", outage.acked_at)
+    until = outage.resolved_at or outage.closed_at or outage.opened_at + HOUR
+    for number in range(outage.chatter):
+        at = outage.opened_at + (until - outage.opened_at) * (number + 1) // (outage.chatter + 1)
         add("CustomUserEntry", at, f"Update {number + 1}: still looking")
     for type_, instant in (
-        ("IncidentResolved", one.resolved_at),
-        ("IncidentReopened", one.reopened_at),
-        ("IncidentClosed", one.closed_at),
+        ("IncidentResolved", outage.resolved_at),
+        ("IncidentReopened", outage.reopened_at),
+        ("IncidentClosed", outage.closed_at),
     ):
         add(type_, None if instant is None else instant + ENTRY_DELAY)
     return entries
@@ -126,8 +129,8 @@ def bulk(
 ) -> Store:
     """An account with `count` incidents spread evenly over `days`, for benchmarks.
 
-    `same_second` of them are created within one second in the middle: more than a page, and no window of
-    whole seconds tells them apart.
+    `same_second` of them are created within a second in the middle: more than a page, so that no window of
+    whole seconds can separate them.
     """
     finish = Clock()() if end is None else to_nanos(end)
     store = Store(seed=seed)

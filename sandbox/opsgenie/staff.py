@@ -1,4 +1,4 @@
-"""Who there is and who is on call when: users, teams, schedules, escalations, as the API prints them."""
+"""Users, teams, schedules and escalations, and their JSON."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Team:
 
 @dataclass(frozen=True, slots=True)
 class Participant:
-    """Who takes a shift: a user, team or escalation, or "none" for a gap on purpose."""
+    """Who takes a shift: a user, team or escalation, or "none" for an intended gap."""
 
     type: str
     id: str = ""
@@ -63,7 +63,7 @@ class Participant:
         return {"type": self.type, "id": self.id, "username" if self.type == "user" else "name": self.name}
 
     def recipient(self) -> Json:
-        """As timelines and on-calls print it; a user's name is the username."""
+        """As in timelines and on-calls; a user's name is the username."""
         return {"id": self.id, "name": self.name, "type": self.type}
 
 
@@ -97,7 +97,7 @@ class Rotation:
 
 @dataclass(slots=True)
 class Schedule:
-    """`past`: what the rotations were until each change; a past timeline does not follow later edits."""
+    """`past`: the former rotations and until when; later changes do not affect a past timeline."""
 
     id: str
     name: str
@@ -114,7 +114,7 @@ class Schedule:
 
 @dataclass(slots=True)
 class Override:
-    """`rotations`: ids of those it holds for; empty means all."""
+    """`rotations`: ids of the rotations that it applies to; empty means all."""
 
     alias: str
     schedule_id: str
@@ -126,7 +126,7 @@ class Override:
 
 @dataclass(slots=True)
 class Forwarding:
-    """A user hands all that is meant for them to another one for a while."""
+    """All on-call shifts of a user go to another user for a while."""
 
     id: str
     from_user: Participant
@@ -153,7 +153,7 @@ class Rule:
 
 @dataclass(slots=True)
 class Escalation:
-    """`repeat` is left out of the payload when it is not set."""
+    """`repeat` is omitted from the payload if it is not set."""
 
     id: str
     name: str

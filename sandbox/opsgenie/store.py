@@ -27,7 +27,7 @@ from sandbox.opsgenie.staff import (
 READ, WRITE, DELETE, CONFIG = "read", "write", "delete", "config"
 ALL_RIGHTS = frozenset({READ, WRITE, DELETE, CONFIG})
 
-#: The default keys. They look like UUIDs because the service refuses any other shape before it looks them up.
+#: The default keys. They are UUIDs because the service rejects any other format before looking a key up.
 SYNC_KEY = "00000000-0000-4000-8000-000000000001"
 IMPORT_KEY = "00000000-0000-4000-8000-000000000002"
 
@@ -51,10 +51,10 @@ class Key:
 
 @dataclass
 class Store:
-    """`plan`: Free and Essentials have no incidents and services. `region`: keys of another one are unknown.
+    """`plan`: Free and Essentials have no incidents and services. `region`: other regions' keys are unknown.
 
-    `paging_base` overrides the host in paging links; `trailing_offset` makes the last timeline page carry a
-    nextOffset as well, with an empty page behind it (the facts do not settle which).
+    `paging_base` overrides the host in paging links. `trailing_offset`: the last timeline page has a
+    nextOffset, too, followed by an empty page (it is not known which of both the service does).
     """
 
     name: str = "Acme"
@@ -85,7 +85,7 @@ class Store:
     def new_id(self) -> str:
         return self.incidents.new_id()
 
-    # What a key may see.
+    # Permissions of a key.
 
     def sees(self, key: Key, incident: Incident) -> bool:
         """A team's key sees an incident where the team responds or owns an impacted service."""
@@ -132,7 +132,7 @@ class Store:
         return Rotation(id_, name, to_nanos(start), type, participants, **fields)
 
     def change_rotations(self, schedule_id: str, rotations: list[Rotation]) -> None:
-        """From now on; what was on call before stays in the timeline's past."""
+        """Replace the rotations from now on; the timeline's past does not change."""
         schedule = self.schedules[schedule_id]
         schedule.past.append((self.clock(), schedule.rotations))
         schedule.rotations = rotations
@@ -159,12 +159,12 @@ class Store:
         return made
 
     def drop_service(self, id_: str) -> None:
-        """Incidents keep the id in impactedServices."""
+        """Delete a service; incidents keep its id in impactedServices."""
         del self.services[id_]
         self.incidents.forget_results()
 
     def drop_team(self, id_: str) -> None:
-        """The team goes with its services, schedules and escalations; incidents keep its id as responder."""
+        """Delete a team with its services, schedules and escalations; incidents keep its id as responder."""
         del self.teams[id_]
         self.services = {key: value for key, value in self.services.items() if value.team_id != id_}
         self.schedules = {key: value for key, value in self.schedules.items() if value.team_id != id_}

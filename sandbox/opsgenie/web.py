@@ -1,4 +1,4 @@
-"""Between Starlette and the handlers: keys, rights, rate limits, paging, envelopes."""
+"""The layer between Starlette and the handlers: keys, rights, rate limits, paging, envelopes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 @dataclass
 class Call:
-    """One request in the hands of a handler."""
+    """A request with everything that a handler needs to answer it."""
 
     request: Request
     store: Store
@@ -58,7 +58,7 @@ class Call:
         return dict(self.request.path_params)
 
     def number(self, name: str, default: int, low: int, high: int) -> int:
-        """An integer parameter; 422 when it is not one or out of bounds."""
+        """An integer parameter; 422 if it is not an integer or out of bounds."""
         text = self.params.get(name, "")
         if not text:
             return default
@@ -84,7 +84,7 @@ class Call:
         return offset, limit
 
     def reply(self, data: bytes, status: int = 200, **tail: Any) -> Response:
-        """The envelope `{data, ..., took, requestId}` around data that is JSON already."""
+        """The envelope `{data, ..., took, requestId}` around encoded data."""
         end = msgspec.json.encode({**tail, **self._foot()})
         return self._send(b'{"data":' + data + b"," + end[1:], status)
 
@@ -105,9 +105,9 @@ class Call:
         counted: bool = True,
         **shown: str,
     ) -> Response:
-        """A list page with absolute first, next, prev and last links, which carry `shown` too.
+        """A list page with absolute first, next, prev and last links, which include `shown`.
 
-        Incidents and users have a totalCount (`counted`), services do not.
+        `counted`: whether it has a totalCount, as incidents and users do, and services do not.
         """
         paging = self._links(total, offset, limit, shown)
         self.headers |= {f"X-Paging-{name.capitalize()}": url for name, url in paging.items()}
@@ -124,7 +124,7 @@ class Call:
         return self._send(msgspec.json.encode({**body, **self._foot()}), error.status)
 
     def base_url(self) -> str:
-        """The service links to its own host; so does the stand-in, unless told to name another."""
+        """The host of links: the stand-in's own, as with the service, unless `paging_base` is set."""
         return self.store.paging_base or str(self.request.base_url).rstrip("/")
 
     def _links(self, total: int, offset: int, limit: int, defaults: dict[str, str]) -> dict[str, str]:
@@ -174,7 +174,7 @@ def _credential(header: str) -> str | None:
 
 
 def identify(store: Store, header: str) -> Key:
-    """The key of an Authorization header, or a 401 (422 when it cannot be a key at all)."""
+    """The key of an Authorization header, or a 401 (422 if it does not have the format of a key)."""
     secret = _credential(header)
     if not secret:
         raise ApiError(401, NOT_AUTHENTICATED)
@@ -187,14 +187,14 @@ def identify(store: Store, header: str) -> Key:
 
 
 class Guard:
-    """Makes endpoints out of handlers: who asks, may they, not too often, and then the answer."""
+    """Wraps handlers as endpoints: authentication, rate limits, rights, then the handler's answer."""
 
     def __init__(self, store: Store, limiter: RateLimiter) -> None:
         self.store = store
         self.limiter = limiter
 
     def key_id(self, scope: Scope) -> str:
-        """The name of the key, for the request log; `-` when there is none that is known."""
+        """The name of the key, for the request log; `-` without a known key."""
         key = self.store.keys.get(_credential(Headers(scope=scope).get("authorization", "")) or "")
         return key.name if key else "-"
 
@@ -208,7 +208,7 @@ class Guard:
     def endpoint(
         self, handler: Handler, domain: str, *rights: str, incidents: bool = False, account: bool = False
     ) -> Callable[[Request], Awaitable[Response]]:
-        """`incidents`: needs a plan that has them. `account`: refused to a team's key."""
+        """`incidents`: requires a plan with incidents. `account`: not allowed for a team's key."""
 
         async def run(request: Request) -> Response:
             call = self._call(request)

@@ -1,4 +1,4 @@
-"""Writes: all asynchronous (202), on incidents only."""
+"""Writes, all to incidents and all asynchronous (202)."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ MISSING: Outcome = (False, "Incident does not exist", "")
 
 
 async def create(call: Call) -> Response:
-    """There is no created-at, resolved-at, impact-start or dedupe field: unknown fields are ignored.
+    """There are no created-at, resolved-at, impact-start or dedupe fields; unknown fields are ignored.
 
-    Whatever would have notified people is recorded in `store.pages`.
+    Notifications that people would have received are recorded in `store.pages`.
     """
     body, store = await read_body(call), call.store
     checks = Checks(body)
@@ -70,7 +70,7 @@ async def create(call: Call) -> Response:
 
 
 async def add_entry(call: Call) -> Response:
-    """The only backdating there is: `time` may lie in the past."""
+    """The only way to backdate: `time` may be in the past."""
     incident = find(call)
     body = await read_body(call)
     description = body.get("description")
@@ -96,9 +96,9 @@ def _on_incident(
     read: Callable[[Checks, Call], Any],
     apply: Callable[[Store, Incident, Any, str], str | None],
 ) -> Handler:
-    """An action on one incident. Whether it exists shows in the request's status, not in the answer.
+    """An action on an incident. Only the request's status shows whether the incident exists.
 
-    `apply` returns why it could not be done, or None.
+    `apply` returns the reason why it failed, or None.
     """
 
     async def handler(call: Call) -> Response:
@@ -187,39 +187,39 @@ def _delete(store: Store, incident: Incident, value: Any, by: str) -> None:
     store.incidents.delete(incident.id)
 
 
-_ONE = "/v1/incidents/{identifier}"
+_INCIDENT_PATH = "/v1/incidents/{identifier}"
 
 #: (method, path, handler)
 ACTIONS: list[tuple[str, str, Handler]] = [
     ("POST", "/v1/incidents/create", create),
     ("POST", "/v2/incident-timelines/{identifier}/entries", add_entry),
-    ("POST", _ONE + "/resolve", _on_incident("Resolve", "Resolved incident", _nothing, _resolve)),
-    ("POST", _ONE + "/close", _on_incident("Close", "Closed incident", _nothing, _close)),
-    ("POST", _ONE + "/reopen", _on_incident("Reopen", "Reopened incident", _nothing, _reopen)),
+    ("POST", _INCIDENT_PATH + "/resolve", _on_incident("Resolve", "Resolved incident", _nothing, _resolve)),
+    ("POST", _INCIDENT_PATH + "/close", _on_incident("Close", "Closed incident", _nothing, _close)),
+    ("POST", _INCIDENT_PATH + "/reopen", _on_incident("Reopen", "Reopened incident", _nothing, _reopen)),
     (
         "POST",
-        _ONE + "/notes",
+        _INCIDENT_PATH + "/notes",
         _on_incident(
             "AddNote", "Added note", lambda checks, call: checks.text("note", NOTE, required=True), _note
         ),
     ),
     (
         "POST",
-        _ONE + "/tags",
+        _INCIDENT_PATH + "/tags",
         _on_incident(
             "AddTags", "Added tags", lambda checks, call: checks.strings("tags", MAX_TAGS, TAG), _tags
         ),
     ),
-    ("DELETE", _ONE + "/tags", _on_incident("RemoveTags", "Removed tags", _listed("tags"), _untag)),
+    ("DELETE", _INCIDENT_PATH + "/tags", _on_incident("RemoveTags", "Removed tags", _listed("tags"), _untag)),
     (
         "POST",
-        _ONE + "/details",
+        _INCIDENT_PATH + "/details",
         _on_incident("AddDetails", "Added details", lambda checks, call: checks.details(), _details),
     ),
     (
         "DELETE",
-        _ONE + "/details",
+        _INCIDENT_PATH + "/details",
         _on_incident("RemoveDetails", "Removed details", _listed("keys"), _undetail),
     ),
-    ("DELETE", _ONE, _on_incident("Delete", "Deleted incident", _nothing, _delete)),
+    ("DELETE", _INCIDENT_PATH, _on_incident("Delete", "Deleted incident", _nothing, _delete)),
 ]

@@ -43,7 +43,7 @@ _GET: dict[str, Handler] = {
 
 
 def create_app(store: Store) -> Gateway:
-    """The stand-in for one account, with the published rate limit; `.limiter.configure({})` lifts it."""
+    """The stand-in for an account, with the published rate limit; `.limiter.configure({})` removes it."""
     limiter = RateLimiter(fixed=True)
     limiter.configure(PUBLISHED_LIMITS)
     guard = Guard(store, limiter)

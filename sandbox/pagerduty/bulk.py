@@ -1,4 +1,4 @@
-"""Large accounts for benchmarks, and for what only shows beyond 10,000 incidents."""
+"""Large accounts for benchmarks, and for tests with more than 10,000 incidents."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def bulk(
 ) -> Store:
     """An account with `count` incidents spread evenly over `days`.
 
-    `same_second` of them are created within one second in the middle: no window tells them apart.
+    `same_second` of them are created within a second in the middle: no window can separate them.
     """
     finish = (Clock()() if end is None else to_nanos(end)) // SECOND * SECOND
     store = store or Store(seed=seed)
@@ -37,7 +37,7 @@ def bulk(
         at = middle if number in burst else first + number * span // max(1, count)
         service = services[number % len(services)]
         person = store.policies[service.policy_id].user_ids[0]
-        one = incidents.add(
+        incident = incidents.add(
             f"Incident {number}: elevated error rate",
             service.id,
             at // SECOND * SECOND,
@@ -46,7 +46,7 @@ def bulk(
             body="Automatic check failed five times in a row on three hosts. " * 3,
         )
         took = (int(rng.expovariate(1 / 45)) + 1) * MINUTE
-        if one.created_at + took <= finish:
-            incidents.acknowledge(one.id, one.created_at + took // 3, person)
-            incidents.resolve(one.id, one.created_at + took, person)
+        if incident.created_at + took <= finish:
+            incidents.acknowledge(incident.id, incident.created_at + took // 3, person)
+            incidents.resolve(incident.id, incident.created_at + took, person)
     return store

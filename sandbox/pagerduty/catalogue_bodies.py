@@ -1,4 +1,4 @@
-"""How the API prints references, services, teams, users, escalation policies and priorities."""
+"""JSON of references, services, teams, users, escalation policies and priorities."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sandbox.pagerduty.store import Store
 API = "https://api.pagerduty.com"
 WEB = "https://acme.pagerduty.com"
 
-#: reference type -> its API path and its page; priorities have none of the latter (specification's example).
+#: reference type -> its API path and web page; priorities have no page (specification's example).
 _PATHS = {
     "user": ("users", "users"),
     "team": ("teams", "teams"),
@@ -38,9 +38,9 @@ class Catalogue:
         }
 
     def ref(self, kind: str, id_: str, *, full: bool = False) -> Json:
-        """A reference; the whole thing when `full`, unless it was deleted: then always a reference.
+        """A reference, or the whole object if `full`; a deleted object is always a reference.
 
-        A deleted thing's reference has null self and html_url (05-Endpoints, 11-References).
+        A reference to a deleted object has null self and html_url (05-Endpoints, 11-References).
         """
         item = self._kinds[kind].get(id_)
         if item is None:
@@ -58,78 +58,78 @@ class Catalogue:
             "html_url": f"{WEB}/{page}/{id_}" if page else None,
         }
 
-    def user(self, one: User) -> Json:
+    def user(self, user: User) -> Json:
         return {
-            **self._head("user", "user", one.id, one.name),
-            "name": one.name,
-            "email": one.email,
-            "time_zone": one.time_zone,
+            **self._head("user", "user", user.id, user.name),
+            "name": user.name,
+            "email": user.email,
+            "time_zone": user.time_zone,
             "color": "green",
-            "role": one.role,
-            "avatar_url": f"{WEB}/avatars/{one.id}.png",
+            "role": user.role,
+            "avatar_url": f"{WEB}/avatars/{user.id}.png",
             "description": None,
             "invitation_sent": False,
             "job_title": None,
             "created_via_sso": False,
-            "teams": [self.ref("team", id_) for id_ in one.team_ids],
+            "teams": [self.ref("team", id_) for id_ in user.team_ids],
             "contact_methods": [],
             "notification_rules": [],
         }
 
-    def team(self, one: Team) -> Json:
-        head = self._head("team", "team", one.id, one.name)
-        return {**head, "name": one.name, "description": one.description, "default_role": "manager"}
+    def team(self, team: Team) -> Json:
+        head = self._head("team", "team", team.id, team.name)
+        return {**head, "name": team.name, "description": team.description, "default_role": "manager"}
 
-    def priority(self, one: Priority) -> Json:
+    def priority(self, priority: Priority) -> Json:
         """`order` and `color` are in real answers (Airbyte's schema), not in the specification."""
-        order = len(self.store.priorities) - list(self.store.priorities).index(one.id)
+        order = len(self.store.priorities) - list(self.store.priorities).index(priority.id)
         return {
-            **self._head("priority", "priority", one.id, one.name),
-            "name": one.name,
-            "description": one.description,
+            **self._head("priority", "priority", priority.id, priority.name),
+            "name": priority.name,
+            "description": priority.description,
             "order": order,
-            "color": one.color,
+            "color": priority.color,
         }
 
-    def policy(self, one: Policy) -> Json:
-        services = [service for service in self.store.services.values() if service.policy_id == one.id]
+    def policy(self, policy: Policy) -> Json:
+        services = [service for service in self.store.services.values() if service.policy_id == policy.id]
         return {
-            **self._head("escalation_policy", "escalation_policy", one.id, one.name),
-            "name": one.name,
+            **self._head("escalation_policy", "escalation_policy", policy.id, policy.name),
+            "name": policy.name,
             "description": None,
-            "num_loops": one.num_loops,
+            "num_loops": policy.num_loops,
             "on_call_handoff_notifications": "if_has_services",
             "escalation_rules": [
                 {
-                    "id": f"{one.id[:-1]}{place}",
-                    "escalation_delay_in_minutes": one.delay_minutes,
+                    "id": f"{policy.id[:-1]}{place}",
+                    "escalation_delay_in_minutes": policy.delay_minutes,
                     "targets": [self.ref("user", user)],
                 }
-                for place, user in enumerate(one.user_ids)
+                for place, user in enumerate(policy.user_ids)
             ],
             "services": [self.ref("service", service.id) for service in services],
-            "teams": [self.ref("team", id_) for id_ in one.team_ids],
+            "teams": [self.ref("team", id_) for id_ in policy.team_ids],
         }
 
-    def service(self, one: Service) -> Json:
+    def service(self, service: Service) -> Json:
         return {
-            **self._head("service", "service", one.id, one.name),
-            "name": one.name,
-            "description": one.description,
-            "auto_resolve_timeout": one.auto_resolve_timeout,
-            "acknowledgement_timeout": one.acknowledgement_timeout,
-            "created_at": stamp(one.created_at, self.zone),
-            "status": one.status or self._service_status(one.id),
+            **self._head("service", "service", service.id, service.name),
+            "name": service.name,
+            "description": service.description,
+            "auto_resolve_timeout": service.auto_resolve_timeout,
+            "acknowledgement_timeout": service.acknowledgement_timeout,
+            "created_at": stamp(service.created_at, self.zone),
+            "status": service.status or self._service_status(service.id),
             "alert_creation": "create_alerts_and_incidents",
             "integrations": [],
-            "escalation_policy": self.ref("escalation_policy", one.policy_id),
-            "teams": [self.ref("team", id_) for id_ in one.team_ids],
+            "escalation_policy": self.ref("escalation_policy", service.policy_id),
+            "teams": [self.ref("team", id_) for id_ in service.team_ids],
             "incident_urgency_rule": {"type": "constant", "urgency": "high"},
             "support_hours": None,
             "scheduled_actions": [],
         }
 
     def _service_status(self, id_: str) -> str:
-        """critical with a triggered incident, warning with an acknowledged one, else active."""
-        open_ = {one.status for one in self.store.incidents.all() if one.service_id == id_}
+        """critical with triggered incidents, else warning with acknowledged incidents, else active."""
+        open_ = {incident.status for incident in self.store.incidents.all() if incident.service_id == id_}
         return "critical" if "triggered" in open_ else "warning" if "acknowledged" in open_ else "active"

@@ -12,12 +12,12 @@ from sandbox.pagerduty.web import Call
 
 
 async def list_abilities(call: Call) -> Response:
-    """Works with every kind of key: the way to check one."""
+    """Works with every kind of key, so it serves to check a key."""
     return call.ok({"abilities": call.store.abilities})
 
 
 async def get_ability(call: Call) -> Response:
-    """204: the account has it, 402: it does not, 404: there is no such ability (python-pagerduty)."""
+    """204: the account has it; 402: it does not; 404: the ability does not exist (python-pagerduty)."""
     name = call.request.path_params["name"]
     if name in call.store.abilities:
         return Response(None, 204, call.headers)
@@ -33,7 +33,7 @@ async def get_me(call: Call) -> Response:
 
 
 async def list_priorities(call: Call) -> Response:
-    """From the most severe to the least; a feature of some plans only."""
+    """Most severe first; only some plans have priorities."""
     if "priorities" not in call.store.abilities:
         raise missing_ability("priorities")
     return call.page("priorities", list(call.store.priorities.values()), call.view().priority)
@@ -69,7 +69,7 @@ list_policies = _listing("escalation_policies", "policies", "policy")
 
 
 def getter(kind: str, holder: str) -> Callable[[Call], Awaitable[Response]]:
-    """One by id, under the name of its kind; a deleted one is a 404."""
+    """A handler for an object by id, under the name of its kind; a deleted object is a 404."""
 
     async def handler(call: Call) -> Response:
         id_ = call.request.path_params["id"]

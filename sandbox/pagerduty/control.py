@@ -1,4 +1,4 @@
-"""What `/_sandbox` adds for PagerDuty: settings, clock, keys, changes to incidents and to the catalogue."""
+"""The `/_sandbox` routes for PagerDuty: settings, clock, keys, changes to incidents and the catalogue."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def routes(store: Store) -> list[BaseRoute]:
 
     def keys(method: str, body: Json) -> Json:
         """PUT `{key: {name, read_only, user, region}}` replaces all keys."""
-        store.keys = {secret: Key(**one) for secret, one in body.items()}
+        store.keys = {secret: Key(**fields) for secret, fields in body.items()}
         return {"keys": len(store.keys)}
 
     def incidents(method: str, body: Json) -> Json:
@@ -57,7 +57,7 @@ def routes(store: Store) -> list[BaseRoute]:
         return {"id": changed.id} if changed else {}
 
     def catalogue(method: str, body: Json) -> Json:
-        """DELETE `?kind=service&id=...`: what references it keeps the reference."""
+        """DELETE `?kind=service&id=...`: references to the deleted object stay."""
         store.drop(body["kind"], body["id"])
         return {"gone": store.gone}
 

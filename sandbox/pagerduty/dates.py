@@ -15,9 +15,9 @@ _WHEN = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(:\d\d)?(?:\.(\d{1,9}))?
 
 
 def parse(text: str, zone: tzinfo) -> Nanos:
-    """The instant; `zone` is where a text without an offset counts. Raises ValueError.
+    """The instant; `zone` applies to a text without an offset. Raises ValueError.
 
-    An offset whose plus sign was not percent-encoded arrives as a space and is no offset.
+    An offset whose plus sign was not percent-encoded arrives as a space and is invalid.
     """
     match = _WHEN.fullmatch(text.strip())
     if match is None:
@@ -44,7 +44,7 @@ def add_months(instant: Nanos, months: int) -> Nanos:
 def window(since: Nanos | None, until: Nanos | None, now: Nanos) -> tuple[Nanos, Nanos]:
     """GET /incidents: "maximum range is 6 months and default is 1 month" (specification).
 
-    since without until: one month from since (a PagerDuty employee in pdpyras#46).
+    since without until: a month from since (a PagerDuty employee in pdpyras#46).
     """
     if since is not None:
         return since, add_months(since, DEFAULT_MONTHS) if until is None else until

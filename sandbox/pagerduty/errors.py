@@ -17,7 +17,7 @@ ACCOUNT_LEVEL = (
 
 
 class ApiError(Exception):
-    """Ends a request with an error answer. `errors`: what is wrong, one by one."""
+    """Ends a request with an error answer. `errors`: the single messages; `bare`: `error` is a string."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class ApiError(Exception):
         self.bare = bare
 
     def body(self, style: str = "list") -> Mapping[str, Any]:
-        """`errors` is a list; a map in newer endpoints (`style` map); at times `error` is a mere string."""
+        """`style`: `errors` as a list, as a map (newer endpoints), or `error` as a string."""
         if style == "string" or self.bare:
             return {"error": self.message}
         error: dict[str, Any] = {"message": self.message, "code": self.code}
@@ -54,7 +54,7 @@ def invalid_date(name: str) -> ApiError:
 
 
 def offset_cap() -> ApiError:
-    """Seen in apache/devlake#5107 and faros-ai/airbyte-connectors#991."""
+    """Observed in apache/devlake#5107 and faros-ai/airbyte-connectors#991."""
     return ApiError(400, "Arguments Caused Error", 2002, (OFFSET_CAP,))
 
 
@@ -81,7 +81,7 @@ def too_many() -> ApiError:
 
 
 def broken(status: int) -> ApiError:
-    """408: the request took too long (code 2016); 500 and 503: its own fault. All may be retried."""
+    """408: the request took too long (code 2016); 500 and 503: server errors. All may be retried."""
     if status == 408:
         return ApiError(408, "Request took too long to process", 2016)
     return ApiError(status, "Internal Error", 2000)

@@ -15,12 +15,12 @@ from sandbox.pagerduty.errors import ApiError, invalid, missing_ability, not_fou
 from sandbox.pagerduty.model import MINOR_ENTRIES, STATUSES, URGENCIES, Alert, Incident, LogEntry
 from sandbox.pagerduty.web import Call
 
-#: sort_by field -> key; what has no such time comes last in ascending order.
+#: sort_by field -> key; incidents without the time come last in ascending order.
 SORTS: dict[str, Callable[[Incident], Any]] = {
-    "incident_number": lambda one: one.number,
-    "created_at": lambda one: one.created_at,
-    "resolved_at": lambda one: (one.resolved_at is None, one.resolved_at or 0),
-    "urgency": lambda one: URGENCIES.index(one.urgency),
+    "incident_number": lambda incident: incident.number,
+    "created_at": lambda incident: incident.created_at,
+    "resolved_at": lambda incident: (incident.resolved_at is None, incident.resolved_at or 0),
+    "urgency": lambda incident: URGENCIES.index(incident.urgency),
 }
 ALERT_SORTS: dict[str, Callable[[Alert], Any]] = {
     "created_at": lambda alert: alert.created_at,
@@ -39,7 +39,7 @@ def find(call: Call) -> Incident:
 async def list_incidents(call: Call) -> Response:
     """since and until filter on created_at (DevLake, Databricks, PostHog); oldest first by default."""
     wanted = _filter(call)
-    found = [one for one in _in_range(call) if wanted(one)]
+    found = [incident for incident in _in_range(call) if wanted(incident)]
     for name, descending in reversed(_sorting(call, SORTS)):
         if name == "urgency" and "urgencies" not in call.store.abilities:
             raise missing_ability("urgencies")
@@ -65,7 +65,7 @@ def _in_range(call: Call) -> list[Incident]:
 
 
 def _filter(call: Call) -> Callable[[Incident], bool]:
-    """The test of all filters together; 400 for an unknown status or urgency."""
+    """A function that tests all filters; 400 for an unknown status or urgency."""
     statuses, urgencies = set(call.many("statuses")), set(call.many("urgencies"))
     services, teams, users = (set(call.many(name)) for name in ("service_ids", "team_ids", "user_ids"))
     key = call.text("incident_key")
@@ -76,25 +76,25 @@ def _filter(call: Call) -> Callable[[Incident], bool]:
     if teams and "teams" not in call.store.abilities:
         raise missing_ability("teams")
 
-    def assigned(one: Incident) -> bool:
-        # Resolved incidents are assigned to nobody: only open ones ever match.
-        return one.status != "resolved" and any(user in users for _, user in one.assigned)
+    def assigned(incident: Incident) -> bool:
+        # Resolved incidents are assigned to nobody, so only open incidents match.
+        return incident.status != "resolved" and any(user in users for _, user in incident.assigned)
 
-    def wanted(one: Incident) -> bool:
+    def wanted(incident: Incident) -> bool:
         return (
-            (not statuses or one.status in statuses)
-            and (not urgencies or one.urgency in urgencies)
-            and (not services or one.service_id in services)
-            and (not teams or not teams.isdisjoint(one.team_ids))
-            and (not key or (one.key == key and not one.alerts))
-            and (not users or assigned(one))
+            (not statuses or incident.status in statuses)
+            and (not urgencies or incident.urgency in urgencies)
+            and (not services or incident.service_id in services)
+            and (not teams or not teams.isdisjoint(incident.team_ids))
+            and (not key or (incident.key == key and not incident.alerts))
+            and (not users or assigned(incident))
         )
 
     return wanted
 
 
 def _sorting(call: Call, known: dict[str, Any]) -> list[tuple[str, bool]]:
-    """`field[:asc|:desc]`, two fields at most, separated by a comma; ascending by default."""
+    """`field[:asc|:desc]`, at most two fields, separated by a comma; ascending by default."""
     parts = [part for part in call.text("sort_by").split(",") if part]
     pairs = [(name, way or "asc") for name, _, way in (part.partition(":") for part in parts)]
     wrong = [name for name, way in pairs if name not in known or way not in ("asc", "desc")]
@@ -104,54 +104,56 @@ def _sorting(call: Call, known: dict[str, Any]) -> list[tuple[str, bool]]:
 
 
 async def get_incident(call: Call) -> Response:
-    one = find(call)
-    body = call.view(call.zone("UTC")).incident(one)
+    incident = find(call)
+    body = call.view(call.zone("UTC")).incident(incident)
     if "custom_fields" in call.many("include"):
         body["custom_fields"] = []
     return call.ok({"incident": body})
 
 
 async def list_notes(call: Call) -> Response:
-    """All of them, newest first as in the specification's example: there are no paging parameters."""
+    """All notes, newest first as in the specification's example; there are no paging parameters."""
     view = call.view()
     notes = sorted(find(call).notes, key=lambda note: note.at, reverse=True)
     return call.ok({"notes": [view.note(note) for note in notes]})
 
 
 async def list_alerts(call: Call) -> Response:
-    one = find(call)
+    incident = find(call)
     statuses = set(call.many("statuses"))
     key = call.text("alert_key")
     found = [
         alert
-        for alert in one.alerts
+        for alert in incident.alerts
         if (not statuses or ("triggered" if alert.resolved_at is None else "resolved") in statuses)
         and (not key or alert.key == key)
     ]
     for name, descending in reversed(_sorting(call, ALERT_SORTS)):
         found.sort(key=ALERT_SORTS[name], reverse=descending)
     view = call.view()
-    return call.page("alerts", found, lambda alert: view.alert(alert, one))
+    return call.page("alerts", found, lambda alert: view.alert(alert, incident))
 
 
 async def list_incident_log(call: Call) -> Response:
-    # Entries of the same instant: the later written is the newer.
+    # Of entries at the same instant, the one written later is the newer.
     entries = sorted(reversed(find(call).entries), key=lambda entry: entry.at, reverse=True)
     return _log(call, entries)
 
 
 async def list_log(call: Call) -> Response:
-    """The whole account's; without since and until from its beginning."""
+    """The log entries of the whole account; without since and until from its beginning."""
     entries = call.store.incidents.log()
     teams = set(call.many("team_ids"))
     if teams:
         get = call.store.incidents.get
-        entries = [e for e in entries if (one := get(e.incident_id)) and not teams.isdisjoint(one.team_ids)]
+        entries = [
+            e for e in entries if (incident := get(e.incident_id)) and not teams.isdisjoint(incident.team_ids)
+        ]
     return _log(call, entries)
 
 
 def _log(call: Call, entries: list[LogEntry]) -> Response:
-    """Newest first (faros' and DevLake's fixtures), in the account's time zone unless told otherwise."""
+    """Newest first (faros' and DevLake's fixtures), in the account's time zone by default."""
     store = call.store
     zone = call.zone(store.time_zone)
     since, until = call.instant("since", zone), call.instant("until", zone)
@@ -165,9 +167,9 @@ def _log(call: Call, entries: list[LogEntry]) -> Response:
     view = call.view(UTC if str(zone) in ("UTC", "Etc/UTC") else zone)
 
     def show(entry: LogEntry) -> dict[str, Any]:
-        one = store.incidents.get(entry.incident_id)
-        assert one is not None
-        return view.entry(entry, one, store.log_digits)
+        incident = store.incidents.get(entry.incident_id)
+        assert incident is not None
+        return view.entry(entry, incident, store.log_digits)
 
     return call.page("log_entries", entries, show)
 

@@ -1,4 +1,4 @@
-"""The incidents of an account, and every change that people, services and time make to one."""
+"""The incidents of an account, and every change that people, services and timeouts make."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _created(incident: Incident) -> tuple[Nanos, int]:
 
 
 class Incidents:
-    """All methods may be called from any thread while the server answers requests.
+    """All methods may be called from any thread while requests are served.
 
     `by` is a user's id, or None for the service itself; `at` defaults to now.
     """
@@ -39,7 +39,7 @@ class Incidents:
         return len(self._by_id)
 
     def new_id(self, prefix: str = "Q", length: int = 14) -> str:
-        """Ids are unique per type only (06-Types); incidents have 14 characters, older things 7."""
+        """Ids are unique per type only (06-Types); incidents have 14 characters, older types 7."""
         return prefix + "".join(self._rng.choices(_LETTERS, k=length - len(prefix)))
 
     def all(self) -> list[Incident]:
@@ -53,17 +53,17 @@ class Incidents:
         return found or (self._by_number.get(int(identifier)) if identifier.isdecimal() else None)
 
     def between(self, low: Nanos, high: Nanos, *, closed: bool = False) -> list[Incident]:
-        """Those created from `low` until `high`, itself excluded unless `closed`; oldest first."""
+        """The incidents created from `low` to `high`, exclusive unless `closed`; oldest first."""
         with self._lock:
             find = bisect_right if closed else bisect_left
-            start = bisect_left(self._order, low, key=lambda one: one.created_at)
-            return self._order[start : find(self._order, high, key=lambda one: one.created_at)]
+            start = bisect_left(self._order, low, key=lambda incident: incident.created_at)
+            return self._order[start : find(self._order, high, key=lambda incident: incident.created_at)]
 
     def log(self) -> list[LogEntry]:
         """Every log entry of the account, newest first: the order of the fixtures of faros and DevLake."""
         with self._lock:
             if self._entries is None:
-                self._entries = [entry for one in self._order for entry in reversed(one.entries)]
+                self._entries = [entry for incident in self._order for entry in reversed(incident.entries)]
                 self._entries.sort(key=lambda entry: entry.at, reverse=True)
             return self._entries
 
@@ -77,16 +77,16 @@ class Incidents:
         skew: int = 0,
         **fields: Any,
     ) -> Incident:
-        """A new incident on the service. `skew`: seconds from created_at to its first trigger log entry.
+        """A new incident of a service. `skew`: seconds from created_at to its first trigger log entry.
 
-        In faros' fixtures that entry is a second older than the incident.
+        In faros' fixtures, that entry is a second older than the incident.
         """
         at = self._at(created_at)
         on = self._services[service]
         with self._lock:
             self._last_number += 1
             agent: Agent = ("user", by) if by else ("service", service)
-            one = Incident(
+            incident = Incident(
                 id=fields.pop("id", None) or self.new_id(),
                 number=fields.pop("number", self._last_number),
                 title=title,
@@ -100,115 +100,115 @@ class Incidents:
                 key=fields.pop("key", None) or f"{self._rng.getrandbits(128):032x}",
                 **fields,
             )
-            self._by_id[one.id] = self._by_number[one.number] = one
-            insort(self._order, one, key=_created)
-            self._write(one, "trigger", at + skew * SECOND, agent, "website" if by else "api", title)
-            return one
+            self._by_id[incident.id] = self._by_number[incident.number] = incident
+            insort(self._order, incident, key=_created)
+            self._write(incident, "trigger", at + skew * SECOND, agent, "website" if by else "api", title)
+            return incident
 
     def edit(self, id_: str, *, updated_at: When | None = None, **fields: Any) -> Incident:
-        """Set any fields (`title`, `priority_id`, `urgency`, `nulls`, ...) and bump updated_at."""
+        """Set any fields (`title`, `priority_id`, `urgency`, `nulls`, ...) and update updated_at."""
         with self._lock:
-            one = self._by_id[id_]
+            incident = self._by_id[id_]
             if fields.get("status", "resolved") not in STATUSES:
                 raise ValueError(f"unknown status {fields['status']!r}")
             for name, value in fields.items():
-                setattr(one, name, frozenset(value) if name == "nulls" else value)
-            one.updated_at = self._at(updated_at)
+                setattr(incident, name, frozenset(value) if name == "nulls" else value)
+            incident.updated_at = self._at(updated_at)
             self._entries = None
-            return one
+            return incident
 
     def assign(self, id_: str, user: str, at: When | None = None) -> Incident:
         when = self._at(at)
         with self._lock:
-            one = self._by_id[id_]
-            one.assigned.append((when, user))
-            self._write(one, "assign", when, ("service", one.service_id), "auto")
+            incident = self._by_id[id_]
+            incident.assigned.append((when, user))
+            self._write(incident, "assign", when, ("service", incident.service_id), "auto")
             return self.edit(id_, updated_at=when)
 
     def notify(self, id_: str, user: str, at: When | None = None) -> Incident:
         with self._lock:
-            one = self._by_id[id_]
-            self._write(one, "notify", self._at(at), ("service", one.service_id), "auto", user=user)
-            return one
+            incident = self._by_id[id_]
+            self._write(incident, "notify", self._at(at), ("service", incident.service_id), "auto", user=user)
+            return incident
 
     def acknowledge(self, id_: str, at: When | None = None, by: str | None = None) -> Incident:
         with self._lock:
-            one = self._change(id_, "acknowledged", "acknowledge", self._at(at), by)
-            one.acks.append((one.changed_at, one.changed_by))
-            one.resolved_at = None
-            return one
+            incident = self._change(id_, "acknowledged", "acknowledge", self._at(at), by)
+            incident.acks.append((incident.changed_at, incident.changed_by))
+            incident.resolved_at = None
+            return incident
 
     def unacknowledge(self, id_: str, at: When | None = None) -> Incident:
         """The acknowledgement timed out: the incident is triggered again."""
         with self._lock:
-            one = self._change(id_, "triggered", "unacknowledge", self._at(at), None, channel="timeout")
-            one.acks.clear()
-            return one
+            incident = self._change(id_, "triggered", "unacknowledge", self._at(at), None, channel="timeout")
+            incident.acks.clear()
+            return incident
 
     def resolve(self, id_: str, at: When | None = None, by: str | None = None, channel: str = "") -> Incident:
         """By a user, or by the service: `channel` timeout (auto-resolve), auto or api."""
         with self._lock:
-            one = self._change(id_, "resolved", "resolve", self._at(at), by, channel=channel)
-            one.resolved_at = one.changed_at
-            for alert in one.alerts:
-                alert.resolved_at = alert.resolved_at or one.changed_at
-            return one
+            incident = self._change(id_, "resolved", "resolve", self._at(at), by, channel=channel)
+            incident.resolved_at = incident.changed_at
+            for alert in incident.alerts:
+                alert.resolved_at = alert.resolved_at or incident.changed_at
+            return incident
 
     def reopen(
         self, id_: str, at: When | None = None, by: str | None = None, entry: str = "trigger"
     ) -> Incident:
-        """Back to triggered (changelog 2025-09-18); there is no reopened_at, created_at stays.
+        """Back to triggered (changelog 2025-09-18); there is no reopened_at, and created_at stays.
 
-        Which log entry this writes is not published: `entry` may be trigger, unacknowledge or acknowledge.
+        Its log entry is not documented: `entry` may be trigger, unacknowledge or acknowledge.
         """
         with self._lock:
             if entry == "acknowledge":
                 return self.acknowledge(id_, at, by)
-            one = self._change(id_, "triggered", entry, self._at(at), by)
-            one.resolved_at = one.merged_into = None
-            one.acks.clear()
-            return one
+            incident = self._change(id_, "triggered", entry, self._at(at), by)
+            incident.resolved_at = incident.merged_into = None
+            incident.acks.clear()
+            return incident
 
     def merge(self, id_: str, into: str, at: When | None = None, by: str | None = None) -> Incident:
-        """The source is resolved with a reason, its alerts move; the target must be open."""
+        """Resolve the source with a reason and move its alerts to the target, which must be open."""
         with self._lock:
             target = self._by_id[into]
             if target.status == "resolved":
                 raise ValueError("the target of a merge must be open")
-            one = self._by_id[id_]
-            target.alerts += one.alerts
-            one.alerts = []
+            incident = self._by_id[id_]
+            target.alerts += incident.alerts
+            incident.alerts = []
             self.resolve(id_, at, by)
-            one.merged_into = into
-            return one
+            incident.merged_into = into
+            return incident
 
     def add_note(
         self, id_: str, content: str, at: When | None = None, *, user: str | None = None, bot: str = ""
     ) -> Note:
-        """By a user, or by what `bot` names. An annotate log entry goes with it."""
+        """Add a note by a user, or by the service named `bot`, and an annotate log entry."""
         when = self._at(at)
         with self._lock:
-            one = self._by_id[id_]
+            incident = self._by_id[id_]
             made = Note(self.new_id("P", 7), content, when, when, user, bot or None)
-            one.notes.append(made)
-            agent: Agent = ("user", user) if user else ("service", one.service_id)
-            self._write(one, "annotate", when, agent, "note", note=content)
-            self.edit(id_, updated_at=max(when, one.updated_at))
+            incident.notes.append(made)
+            agent: Agent = ("user", user) if user else ("service", incident.service_id)
+            self._write(incident, "annotate", when, agent, "note", note=content)
+            self.edit(id_, updated_at=max(when, incident.updated_at))
             return made
 
     def edit_note(self, id_: str, note: str, content: str, at: When | None = None) -> Incident:
         """The note's created_at stays (its updated_at exists since 2025-11-07)."""
         with self._lock:
-            one = self._by_id[id_]
-            found = next(each for each in one.notes if each.id == note)
+            incident = self._by_id[id_]
+            found = next(each for each in incident.notes if each.id == note)
             found.content, found.updated_at = content, self._at(at)
-            return one
+            return incident
 
     def delete_note(self, id_: str, note: str) -> Incident:
         with self._lock:
-            one = self._by_id[id_]
-            one.notes = [each for each in one.notes if each.id != note]
-            return one
+            incident = self._by_id[id_]
+            incident.notes = [each for each in incident.notes if each.id != note]
+            return incident
 
     def add_alert(self, id_: str, summary: str, at: When | None = None, **fields: Any) -> Alert:
         """An incident with alerts has no incident_key (specification: null for those with child alerts)."""
@@ -220,17 +220,17 @@ class Incidents:
     def add_entry(self, id_: str, type_: str, at: When | None = None, by: str | None = None) -> Incident:
         """Any other log entry: escalate, snooze, urgency_change, ..."""
         with self._lock:
-            one = self._by_id[id_]
-            agent: Agent = ("user", by) if by else ("service", one.service_id)
-            self._write(one, type_, self._at(at), agent, "website" if by else "auto")
-            return one
+            incident = self._by_id[id_]
+            agent: Agent = ("user", by) if by else ("service", incident.service_id)
+            self._write(incident, type_, self._at(at), agent, "website" if by else "auto")
+            return incident
 
     def delete(self, id_: str) -> None:
-        """Gone without a trace; its number is not used again."""
+        """Delete it; its number is not used again."""
         with self._lock:
-            one = self._by_id.pop(id_)
-            del self._by_number[one.number]
-            self._order.remove(one)
+            incident = self._by_id.pop(id_)
+            del self._by_number[incident.number]
+            self._order.remove(incident)
             self._entries = None
 
     def _at(self, when: When | None) -> Nanos:
@@ -239,15 +239,15 @@ class Incidents:
     def _change(
         self, id_: str, status: str, entry: str, at: Nanos, by: str | None, channel: str = ""
     ) -> Incident:
-        one = self._by_id[id_]
-        agent: Agent = ("user", by) if by else ("service", one.service_id)
-        one.status, one.changed_at, one.changed_by, one.updated_at = status, at, agent, at
-        self._write(one, entry, at, agent, channel or ("website" if by else "api"))
-        return one
+        incident = self._by_id[id_]
+        agent: Agent = ("user", by) if by else ("service", incident.service_id)
+        incident.status, incident.changed_at, incident.changed_by, incident.updated_at = status, at, agent, at
+        self._write(incident, entry, at, agent, channel or ("website" if by else "api"))
+        return incident
 
     def _write(
         self,
-        one: Incident,
+        incident: Incident,
         type_: str,
         at: Nanos,
         agent: Agent,
@@ -256,6 +256,6 @@ class Incidents:
         user: str | None = None,
         note: str | None = None,
     ) -> None:
-        made = LogEntry(self.new_id("R"), type_, at, one.id, agent, channel, text, user, note)
-        one.entries.append(made)
+        made = LogEntry(self.new_id("R"), type_, at, incident.id, agent, channel, text, user, note)
+        incident.entries.append(made)
         self._entries = None

@@ -1,4 +1,4 @@
-"""What a PagerDuty account consists of. Instants are nanoseconds (`sandbox.instants`)."""
+"""The objects of a PagerDuty account. Instants are nanoseconds (`sandbox.instants`)."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from sandbox.instants import Nanos
 
 Json = dict[str, Any]
 
-#: (kind, id) of who did something: a user, or the service itself.
+#: (kind, id) of who made a change: a user, or the service itself.
 Agent = tuple[str, str]
 
 STATUSES = ("triggered", "acknowledged", "resolved")
 URGENCIES = ("low", "high")
 
 #: Log entries left out with is_overview=true: "only the most important changes to the incident".
-#: Which ones these are is not published; what changes the status always stays.
+#: Which entries these are is not documented; entries that change the status always stay.
 MINOR_ENTRIES = frozenset(
     {
         "assign",
@@ -60,7 +60,7 @@ class Policy:
 
 @dataclass(slots=True)
 class Service:
-    """`status` None: what its open incidents make of it (active, warning, critical)."""
+    """`status`: None to derive it from the open incidents (active, warning, critical)."""
 
     id: str
     name: str
@@ -75,7 +75,7 @@ class Service:
 
 @dataclass(slots=True)
 class Priority:
-    """Names are the account's own; the list is ordered from the most severe to the least."""
+    """Names are the account's own; the list is ordered, most severe first."""
 
     id: str
     name: str
@@ -85,7 +85,7 @@ class Priority:
 
 @dataclass(slots=True)
 class Note:
-    """`user` None: a service wrote it, whose name is `bot` (a bot_user_reference)."""
+    """`user`: None if the service named `bot` wrote it (a bot_user_reference)."""
 
     id: str
     content: str
@@ -125,9 +125,9 @@ class LogEntry:
 
 @dataclass(slots=True, eq=False)
 class Incident:
-    """`nulls`: fields answered with null whatever they hold ("any non-required field can be null", 06-Types).
+    """`nulls`: fields answered with null ("any non-required field can be null", 06-Types).
 
-    `assigned` and `acks` are kept through a resolve, and only shown where the API shows them.
+    `assigned` and `acks` are kept when it is resolved, but only shown where the API shows them.
     """
 
     id: str

@@ -11,13 +11,13 @@ from sandbox.instants import Clock, When, to_nanos
 from sandbox.pagerduty.incidents import Incidents
 from sandbox.pagerduty.model import Policy, Priority, Service, Team, User
 
-#: The default keys, 20 characters like the service's own: an account's read-only key, one with all rights,
-#: and one of a user (in a seeded account).
+#: The default keys, 20 characters like the service's own: a read-only and a full-access key of the account,
+#: and a user's key (in a seeded account).
 READ_KEY = "sandbox-pd-read-0001"
 FULL_KEY = "sandbox-pd-full-0002"
 USER_KEY = "sandbox-pd-user-0003"
 
-#: What the account can do (GET /abilities). Every ability that a read here asks for is among them.
+#: The account's abilities (GET /abilities), including every ability that a read here requires.
 ABILITIES = ("teams", "urgencies", "priorities", "read_only_users", "service_support_hours")
 
 
@@ -41,15 +41,15 @@ class Key:
 
 @dataclass
 class Store:
-    """`time_zone`: the account's, where since and until without an offset count. `region`: keys of another
-    one are unknown here.
+    """`time_zone`: the account's, which applies to since and until without an offset. `region`: other
+    regions' keys are unknown.
 
-    The facts leave these open, so they are settings:
+    These are settings, because it is not known what the service does:
 
     - `error_style`: `errors` as a list, a map, or `error` as a string (list, map, string)
     - `bare_429`: a 429 comes without headers and body (04-Rate-Limits says it may)
-    - `long_range`: what more than 6 months gets: error (400, grafana-pagerduty#19) or empty (DevLake)
-    - `until_inclusive`: whether an incident created at `until` is in (developer-docs#74 is open)
+    - `long_range`: answer to more than 6 months: error (400, grafana-pagerduty#19) or empty (DevLake)
+    - `until_inclusive`: whether an incident created at `until` is listed (developer-docs#74 is open)
     - `log_digits`: fraction digits of log entries' times ("...06.000000Z" in DevLake's fixtures)
     """
 
@@ -83,7 +83,7 @@ class Store:
         return self.incidents.new_id("P", 7)
 
     def kinds(self) -> dict[str, dict[str, Any]]:
-        """What a reference can point to, by its type."""
+        """Type of a reference -> the objects it can refer to, by id."""
         return {
             "user": self.users,
             "team": self.teams,
@@ -115,13 +115,13 @@ class Store:
         return self._put(self.services, made)
 
     def add_priority(self, name: str, **fields: Any) -> Priority:
-        """The next one down: the order of adding is the order of severity."""
+        """A new priority, less severe than those before."""
         return self._put(self.priorities, Priority(fields.pop("id", None) or self.new_id(), name, **fields))
 
     def drop(self, kind: str, id_: str) -> None:
-        """Delete a user, team, service, escalation_policy or priority. What names it goes on doing so.
+        """Delete a user, team, service, escalation_policy or priority. References to it stay.
 
-        The reference that stays keeps its summary, but self and html_url are null (11-References).
+        They keep the summary, but self and html_url are null (11-References).
         """
         self.gone[id_] = self.kinds()[kind].pop(id_).name
 

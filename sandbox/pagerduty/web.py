@@ -1,4 +1,4 @@
-"""Between Starlette and the handlers: keys, rate limits, parameters, paging, envelopes."""
+"""The layer between Starlette and the handlers: keys, rate limits, parameters, paging, envelopes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from sandbox.pagerduty.errors import (
 from sandbox.pagerduty.model import Json
 from sandbox.pagerduty.store import Key, Store
 
-#: The one rate-limit domain: 960 requests a minute per account key, or per user with all keys together.
+#: The only rate-limit domain: 960 requests per minute and account key, or per user for all of a user's keys.
 REST = "rest"
 PUBLISHED_LIMITS = {REST: {60: 960}}
 
@@ -46,7 +46,7 @@ Item = TypeVar("Item")
 
 @dataclass
 class Call:
-    """One request in the hands of a handler."""
+    """A request with everything that a handler needs to answer it."""
 
     request: Request
     store: Store
@@ -57,7 +57,7 @@ class Call:
         return self.request.query_params.get(name, "")
 
     def many(self, name: str) -> list[str]:
-        """The values of `name[]`; without the brackets there is no such parameter."""
+        """The values of `name[]`; without the brackets, the parameter does not exist."""
         return self.request.query_params.getlist(f"{name}[]")
 
     def number(self, name: str, default: int) -> int:
@@ -90,9 +90,9 @@ class Call:
         return View(self.store, zone, frozenset(self.many("include")))
 
     def page(self, name: str, items: Sequence[Item], show: Callable[[Item], Json]) -> Response:
-        """Classic paging (developer.pagerduty.com, Pagination): 25 by default, more than 100 counts as 100.
+        """Classic paging (developer.pagerduty.com, Pagination): 25 items by default, at most 100.
 
-        `total` is null unless asked for, and may exceed what can be paged to: 10,000.
+        `total` is null unless requested, and may exceed the 10,000 items that paging can reach.
         """
         limit = min(self.number("limit", 25), 100)
         offset = self.number("offset", 0)
@@ -126,13 +126,13 @@ Handler = Callable[[Call], Awaitable[Response]]
 
 
 def _credential(header: str) -> str:
-    """`Token token=KEY`, exactly so (02-Authentication); no Bearer, that is for OAuth tokens."""
+    """The key of `Token token=KEY` (02-Authentication); Bearer is for OAuth tokens only."""
     match = _TOKEN.fullmatch(header)
     return match[1] if match else ""
 
 
 def identify(store: Store, header: str) -> Key:
-    """A key of the other region is as unknown as any other (python-pagerduty's changelog 6.1.0)."""
+    """The key of an Authorization header; keys of other regions are unknown (python-pagerduty 6.1.0)."""
     key = store.keys.get(_credential(header))
     if key is None or key.region != store.region:
         raise unauthorized()
@@ -140,14 +140,14 @@ def identify(store: Store, header: str) -> Key:
 
 
 class Guard:
-    """Makes endpoints out of handlers: who asks, not too often, and then the answer."""
+    """Wraps handlers as endpoints: authentication, rate limits, then the handler's answer."""
 
     def __init__(self, store: Store, limiter: RateLimiter) -> None:
         self.store = store
         self.limiter = limiter
 
     def key_id(self, scope: Scope) -> str:
-        """The name of the key, for the request log; `-` when there is none that is known."""
+        """The name of the key, for the request log; `-` without a known key."""
         key = self.store.keys.get(_credential(Headers(scope=scope).get("authorization", "")))
         return key.name if key else NOBODY.name
 
@@ -172,7 +172,7 @@ class Guard:
         return run
 
     def refuse(self, request: Request, error: ApiError) -> Response:
-        """An unknown path or method: first of all the key, and whether it may write."""
+        """The answer to an unknown path or method, after checking the key and whether it may write."""
         call = Call(request, self.store, NOBODY)
         try:
             call.key = identify(self.store, request.headers.get("authorization", ""))

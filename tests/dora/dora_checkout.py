@@ -5,13 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from dora_compare import differences
-from dora_model import Model
-from dora_world import Rules, World, stored
-
 from opsgenie_provider.dora.refresh import refresh
 from opsgenie_provider.dora.summary import Summary
 from opsgenie_provider.warehouse.connection import Connection
+from tests.dora.dora_compare import differences
+from tests.dora.dora_model import Model
+from tests.dora.dora_world import Rules, World, stored
 
 NOON = datetime(2025, 3, 12, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from dora_model import Rows
+from tests.dora.dora_model import Rows
 
 
 def differences(actual: dict[str, Rows], expected: dict[str, Rows]) -> list[str]:

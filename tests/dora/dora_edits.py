@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
-from dora_world import Rules, World
+from tests.dora.dora_world import Rules, World
 
 # A Tuesday at the turn of a year: days, a Monday and a month's end are near.
 BASE = datetime(2024, 12, 31, 20, tzinfo=UTC)

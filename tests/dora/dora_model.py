@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from dora_world import Row, Rules, World
+from tests.dora.dora_world import Row, Rules, World
 
 Key = tuple[str, str, str]
 Rows = dict[tuple[Any, ...], tuple[Any, ...]]

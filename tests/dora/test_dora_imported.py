@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from dora_checkout import HOUR, NOON, Checkout
+
+from tests.dora.dora_checkout import HOUR, NOON, Checkout
 
 ORIGINAL: dict[str, Any] = {
     "account": "pd",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import psycopg
 import pytest
-from dora_checkout import HOUR, MICROSECOND, NOON, Checkout
-from dora_world import Rules
 
 from opsgenie_provider.warehouse.connection import Warehouse
 from opsgenie_provider.warehouse.schema import upgrade
+from tests.dora.dora_checkout import HOUR, MICROSECOND, NOON, Checkout
+from tests.dora.dora_world import Rules
 
 
 @pytest.mark.parametrize(

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from random import Random
 
-from dora_compare import differences
-from dora_edits import Editor
-from dora_model import Model
-from dora_world import Rules, World, stored
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg import sql
 
 from opsgenie_provider.dora.refresh import refresh
 from opsgenie_provider.warehouse.connection import Connection, Warehouse
+from tests.dora.dora_compare import differences
+from tests.dora.dora_edits import Editor
+from tests.dora.dora_model import Model
+from tests.dora.dora_world import Rules, World, stored
 
 
 def empty(connection: Connection) -> World:

@@ -7,14 +7,14 @@ from threading import Thread
 
 import psycopg
 import pytest
-from dora_checkout import HOUR, NOON, Checkout
-from dora_world import Rules, stored
 from psycopg import sql
 
 from opsgenie_provider.dora import applier
 from opsgenie_provider.dora.checks import DataCheckError
 from opsgenie_provider.dora.refresh import refresh
 from opsgenie_provider.warehouse.connection import Connection, Warehouse
+from tests.dora.dora_checkout import HOUR, NOON, Checkout
+from tests.dora.dora_world import Rules, stored
 
 QUEUES = "touched_incidents touched_services touched_deployments full_refresh"
 

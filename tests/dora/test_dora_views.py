@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from dora_checkout import HOUR, NOON, Checkout
-
 from opsgenie_provider.warehouse.connection import Connection
+from tests.dora.dora_checkout import HOUR, NOON, Checkout
 
 
 def on_call(world: Checkout, name: str, start: datetime, end: datetime, schedule: str = "sched") -> None:

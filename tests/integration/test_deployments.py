@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from deployments_harness import NOW, REPOSITORY, Read, ago, stored
-from opsgenie_provider.api.errors import AuthenticationError, NotFoundError, RateLimitError
+from opsgenie_provider.api.errors import AuthenticationError, RateLimitError
+from opsgenie_provider.compat import AirflowFailException
 from opsgenie_provider.hooks.warehouse import warehouse as open_warehouse
 from opsgenie_provider.operators.own_deployments import OwnDeploymentsToPostgresOperator
 from opsgenie_provider.warehouse.own_deployments import OwnDeploymentsError
@@ -17,7 +17,8 @@ from opsgenie_provider.warehouse.schema import upgrade
 from sandbox.gateway import Gateway
 from sandbox.github.store import Store
 from sandbox.server import Slot
-from sync_harness import Warehouse
+from tests.integration.deployments import NOW, REPOSITORY, Read, ago, stored
+from tests.support.postgres import Warehouse
 
 
 def test_a_deployment_that_ever_succeeded_is_a_success(
@@ -136,7 +137,7 @@ def test_a_run_that_ran_out_of_requests_says_when_to_go_on(app: Gateway, github:
 def test_a_wrong_token_and_a_wrong_repository_say_what_to_do(
     read: Read, app: Gateway, slots: list[tuple[Slot, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(NotFoundError, match="owner/name"):
+    with pytest.raises(AirflowFailException, match=r"1 of 1 failed.*acme/nothing.*owner/name"):
         read(repository="acme/nothing")
     connection = {"conn_type": "http", "host": slots[0][1], "password": "wrong"}
     monkeypatch.setenv("AIRFLOW_CONN_GITHUB_DEFAULT", json.dumps(connection))
@@ -194,7 +195,7 @@ def test_every_violation_of_an_own_relation_is_named_and_nothing_is_taken_over(
     with pytest.raises(OwnDeploymentsError) as columns:
         own(deployment_id="Id", service="nope", triggered_at="app", comit_sha="x")
     assert len(columns.value.violations) == 3
-    assert "'comit_sha' is no column of deployments" in columns.value.violations
+    assert "'comit_sha' is not a column of deployments" in columns.value.violations
     assert "it has no column nope for service" in columns.value.violations
     assert "app is text, triggered_at must be timestamptz" in columns.value.violations
 
@@ -209,7 +210,7 @@ def test_every_violation_of_an_own_relation_is_named_and_nothing_is_taken_over(
     assert warehouse.table("deployments") == []
 
 
-def test_a_relation_that_is_not_there_is_said_so(own: Callable[..., int], warehouse: Warehouse) -> None:
+def test_a_missing_relation_is_reported(own: Callable[..., int], warehouse: Warehouse) -> None:
     operator = OwnDeploymentsToPostgresOperator(task_id="own", relation="no.where; drop table x")
     with pytest.raises(OwnDeploymentsError, match="no such table or view"):
         operator.execute({})

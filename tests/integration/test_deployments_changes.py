@@ -10,7 +10,6 @@ from typing import Any
 import psycopg
 import pytest
 
-from deployments_harness import NOW, REPOSITORY, Read, ago, stored
 from opsgenie_provider.hooks.warehouse import warehouse as open_warehouse
 from opsgenie_provider.operators import deployments as operators
 from opsgenie_provider.operators.own_deployments import OwnDeploymentsToPostgresOperator
@@ -21,7 +20,9 @@ from opsgenie_provider.warehouse.schema import upgrade
 from sandbox.gateway import Gateway
 from sandbox.github.store import Store
 from sandbox.server import Slot
-from sync_harness import Meddler, Warehouse
+from tests.integration.deployments import NOW, REPOSITORY, Read, ago, stored
+from tests.support.accounts import Interceptor
+from tests.support.postgres import Warehouse
 
 WEB, DOCS = "Production – web", "Production – docs"
 
@@ -55,9 +56,9 @@ def services(warehouse: Warehouse) -> dict[tuple[str, str], int]:
 
 
 @pytest.fixture
-def meddler(app: Gateway, slots: list[tuple[Slot, str]]) -> Meddler:
+def meddler(app: Gateway, slots: list[tuple[Slot, str]]) -> Interceptor:
     """Calls a test's hook before each request."""
-    slots[0][0].app = made = Meddler(app)
+    slots[0][0].app = made = Interceptor(app)
     return made
 
 
@@ -121,19 +122,8 @@ def test_a_repository_that_leaves_the_settings_takes_only_what_was_read_of_it(
     assert warehouse.value("select count(*) from staging.sync_state") == 0
 
 
-def test_the_environments_that_count_are_there_for_the_metrics(read: Read, warehouse: Warehouse) -> None:
-    prepare(Repository(repository="Acme/Mono", environments=["Live", "EU"]), Repository(repository="acme/b"))
-    query = "select repository, environment from staging.github_environments order by 1, 2"
-    assert [tuple(row.values()) for row in warehouse.rows(query)] == [
-        ("acme/mono", "eu"),
-        ("acme/mono", "live"),
-    ]
-    prepare()
-    assert warehouse.rows(query) == []
-
-
 def test_a_deployment_that_moved_to_a_page_already_read_is_found(
-    github: Store, read: Read, warehouse: Warehouse, meddler: Meddler
+    github: Store, read: Read, warehouse: Warehouse, meddler: Interceptor
 ) -> None:
     made = [
         github.add_deployment(REPOSITORY, "a" * 40, "production", ago(hours=n), [("success", ago(hours=n))])
@@ -174,7 +164,7 @@ def test_a_success_is_seen_however_late_it_comes(
 
 
 def test_a_deployment_that_is_gone_does_not_stop_the_others(
-    github: Store, read: Read, warehouse: Warehouse, meddler: Meddler
+    github: Store, read: Read, warehouse: Warehouse, meddler: Interceptor
 ) -> None:
     made = [github.add_deployment(REPOSITORY, "a" * 40, "production", ago(days=n)) for n in (1, 2, 3)]
     read()
@@ -189,7 +179,7 @@ def test_a_deployment_that_is_gone_does_not_stop_the_others(
 
 
 def test_a_success_that_the_webhook_stores_meanwhile_stays(
-    github: Store, read: Read, warehouse: Warehouse, meddler: Meddler
+    github: Store, read: Read, warehouse: Warehouse, meddler: Interceptor
 ) -> None:
     made = github.add_deployment(
         REPOSITORY, "a" * 40, "production", ago(days=3), [("in_progress", ago(days=3))]
@@ -210,7 +200,7 @@ def test_a_success_that_the_webhook_stores_meanwhile_stays(
     read(service="new")
     row = stored(warehouse)[str(made.id)]
     assert (row["status"], row["finished_at"], row["service"]) == ("success", NOW, "new")
-    # GitHub is asked again for what only the webhook told.
+    # GitHub is asked again for what only the webhook reported.
     meddler.hook = lambda path, count: None
     github.add_status(made.id, "success", ago(hours=1))
     read(service="new")
@@ -228,7 +218,7 @@ def test_a_renamed_repository_is_read_and_keeps_its_history(
     github.rename_repository(REPOSITORY, "acme/shop")
     github.add_deployment("acme/shop", "b" * 40, "production", ago(days=1), [("success", ago(days=1))])
     read()
-    assert "write its new name in github_repositories" in caplog.text
+    assert "change its name in github_repositories" in caplog.text
     assert {row["repository"] for row in stored(warehouse).values()} == {REPOSITORY}
     # As the warning asks for.
     prepare(Repository(repository="acme/shop"))

@@ -4,75 +4,25 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import subprocess
-import sys
-from collections import Counter
-from pathlib import Path
-from typing import Any
+from datetime import UTC, datetime
 
 import pytest
-from airflow.models.asset import AssetEvent, AssetModel
-from airflow.models.xcom import XComModel
-from airflow.sdk import DAG
-from airflow.utils.session import create_session
-from airflow.utils.state import DagRunState
-from sqlalchemy import select
 
-from sandbox.instants import DAY, Clock
+from opsgenie_provider.api.errors import AuthenticationError
+from opsgenie_provider.operators.publish import SyncFailedError
+from sandbox.instants import Clock
 from sandbox.opsgenie import Store, load
 from sandbox.opsgenie.store import SYNC_KEY
 from sandbox.world import World
-from sync_expected import KEYS, catalogue_tables, differences, incident_tables
-from sync_harness import Account, Accounts, Warehouse
+from tests.support.accounts import Account, Accounts
+from tests.support.dag_runs import run_dag
+from tests.support.expected_tables import KEYS, catalogue_tables, differences, incident_tables
+from tests.support.postgres import Warehouse
 
-ROOT = Path(__file__).resolve().parents[2]
 CANARY = "cafebabe-dead-4bee-8fee-000000c0ffee"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def metadata_database() -> None:
-    subprocess.run(
-        [sys.executable, "-m", "airflow", "db", "migrate"],
-        check=True,
-        capture_output=True,
-        timeout=600,
-        env=os.environ,
-    )
-
-
-@pytest.fixture
-def dag(warehouse: Warehouse) -> DAG:
-    """``opsgenie_sync`` as the scheduler would find it, but for retries: nothing here waits."""
-    from airflow.dag_processing.dagbag import DagBag
-
-    bag = DagBag(ROOT / "dags" / "opsgenie_sync.py")
-    assert bag.import_errors == {}
-    found: DAG = bag.dags["opsgenie_sync"]
-    for task in found.tasks:
-        if task.is_mapped:
-            task.partial_kwargs["retries"] = 0
-        else:
-            task.retries = 0
-    return found
-
-
-def states(run: Any) -> dict[str, Counter[str]]:
-    found: dict[str, Counter[str]] = {}
-    for instance in run.get_task_instances():
-        found.setdefault(instance.task_id, Counter())[str(instance.state)] += 1
-    return found
-
-
-def asset_events(run: Any) -> list[str]:
-    """The assets that a run has marked as updated."""
-    with create_session() as session:
-        query = select(AssetModel.name).join(AssetEvent, AssetEvent.asset_id == AssetModel.id)
-        return list(session.scalars(query.where(AssetEvent.source_run_id == run.run_id)))
-
-
-def history(store: Store) -> list[Any]:
-    return [one for one in store.incidents.all() if one.created_at >= store.clock() - 90 * DAY]
+pytestmark = pytest.mark.usefixtures("warehouse")
 
 
 @pytest.fixture
@@ -82,21 +32,20 @@ def live(world: World, accounts: Accounts) -> Account:
     return accounts.add("opsgenie_default", store)
 
 
-def test_first_and_second_run(dag: DAG, live: Account, warehouse: Warehouse) -> None:
-    run = dag.test()
+def test_first_and_second_run(live: Account, warehouse: Warehouse) -> None:
+    run = run_dag("opsgenie_sync")
 
-    assert run.state == DagRunState.SUCCESS
-    assert states(run) == {task.task_id: Counter(success=1) for task in dag.tasks}
-    expected = incident_tables(history(live.store)) | catalogue_tables(live.store)
+    assert run.succeeded
+    assert {task.state for task in run.tasks} == {"success"}
+    expected = incident_tables(live.history()) | catalogue_tables(live.store)
     assert differences(warehouse, expected) == []
     assert warehouse.value("select count(*) from staging.opsgenie_on_call_periods") > 100
     before = warehouse.versions()
     live.app.log.clear()
 
-    run = dag.test(logical_date=None)
+    run = run_dag("opsgenie_sync", at=datetime.now(UTC))
 
-    assert run.state == DagRunState.SUCCESS
-    assert run.logical_date is None
+    assert run.succeeded
     after = warehouse.versions()
     assert {name for name in KEYS if after[name] != before[name]} <= {"opsgenie_on_call_periods"}
     assert len(live.requests) <= len(live.store.schedules) + 1 + 15
@@ -104,7 +53,6 @@ def test_first_and_second_run(dag: DAG, live: Account, warehouse: Warehouse) -> 
 
 
 def test_two_accounts_of_which_one_has_a_wrong_key(
-    dag: DAG,
     live: Account,
     accounts: Accounts,
     world: World,
@@ -118,49 +66,40 @@ def test_two_accounts_of_which_one_has_a_wrong_key(
     monkeypatch.setenv("OPSGENIE_PROVIDER__ACCOUNTS", json.dumps(["opsgenie_default", "opsgenie_eu"]))
     caplog.set_level(logging.DEBUG)
 
-    run = dag.test()
+    run = run_dag("opsgenie_sync")
 
-    assert run.state == DagRunState.FAILED
-    found = states(run)
-    assert found["validate_key"] == Counter(success=1, failed=1)
-    assert found["complete"] == Counter(failed=1)
-    others = set(found) - {"validate_key", "complete"}
-    assert all(found[task] == Counter(success=1) for task in others), found
-    expected = incident_tables(history(other.store), account=other.name)
+    assert not run.succeeded
+    assert isinstance(run.error, AuthenticationError)
+    # The task that fails, and the one that fails the run for it.
+    assert [task.state for task in run.tasks if task.state != "success"] == ["failed", "failed"]
+    expected = incident_tables(other.history(), account=other.name)
     expected |= catalogue_tables(other.store, account=other.name)
     assert differences(warehouse, expected, account=other.name) == []
     # What the other account brought is there for the metrics.
-    assert asset_events(run) == ["staging.opsgenie"]
+    assert run.updated_assets == ["staging.opsgenie"]
+    [summary] = [task.error for task in run.tasks if isinstance(task.error, SyncFailedError)]
+    assert "1 task failed" in str(summary)
+    assert "check the password of the connection" in str(run.error)
     output = capfd.readouterr()
-    spoken = caplog.text + output.out + output.err
-    assert "1 task failed: validate_key" in spoken
-    assert "check the password of the connection" in spoken
-    with create_session() as session:
-        spoken += str(session.execute(select(XComModel.value)).all())
-    assert other.name in spoken
-    assert CANARY not in spoken
-    assert SYNC_KEY not in spoken
+    said = "".join([caplog.text, output.out, output.err, str(run.outputs), run.log, str(run.errors)])
+    assert other.name in said
+    assert CANARY not in said
+    assert SYNC_KEY not in said
 
 
-def test_a_since_after_until_fails_the_run(
-    dag: DAG, live: Account, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
-) -> None:
-    run = dag.test(run_conf={"since": "2024-03-02", "until": "2024-03-01"})
-    assert run.state == DagRunState.FAILED
-    assert states(run)["plan"] == Counter(failed=1)
-    # The windows could not be mapped; what does not need them was stored.
-    assert states(run)["incidents"] == Counter(upstream_failed=1)
-    assert asset_events(run) == ["staging.opsgenie"]
-    output = capfd.readouterr()
-    assert "Swap them" in caplog.text + output.out + output.err
+def test_a_since_after_until_fails_the_run(live: Account) -> None:
+    run = run_dag("opsgenie_sync", since="2024-03-02", until="2024-03-01")
+    assert not run.succeeded
+    assert "Swap them" in str(run.error)
+    # What does not need the bounds was stored.
+    assert run.updated_assets == ["staging.opsgenie"]
 
 
 def test_a_run_in_which_nothing_was_read_leaves_the_metrics_alone(
-    dag: DAG, live: Account, monkeypatch: pytest.MonkeyPatch
+    live: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPSGENIE_PROVIDER__DIRECTION", "sideways")
-    run = dag.test()
-    assert run.state == DagRunState.FAILED
-    assert states(run)["prepare"] == Counter(failed=1)
-    assert states(run)["publish"] == Counter(skipped=1)
-    assert asset_events(run) == []
+    run = run_dag("opsgenie_sync")
+    assert not run.succeeded
+    assert "direction" in str(run.error)
+    assert run.updated_assets == []

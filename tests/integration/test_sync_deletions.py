@@ -7,11 +7,13 @@ from datetime import timedelta
 import pytest
 
 from opsgenie_provider.api import transport
-from sandbox.instants import DAY, to_datetime
+from sandbox.instants import to_datetime
 from sandbox.opsgenie.model import Incident
 from sandbox.opsgenie.store import CONFIG, READ, Key
-from sync_expected import catalogue_tables, differences, incident_tables
-from sync_harness import Account, Sync, Warehouse, advance
+from tests.support.accounts import Account, advance
+from tests.support.expected_tables import catalogue_tables, differences, incident_tables
+from tests.support.postgres import Warehouse
+from tests.support.sync import Sync, outcomes, total
 
 TEAM_KEY = "33333333-3333-4333-8333-333333333333"
 REDUCED_KEY = "44444444-4444-4444-8444-444444444444"
@@ -20,8 +22,7 @@ REDUCED_KEY = "44444444-4444-4444-8444-444444444444"
 @pytest.fixture
 def known(account: Account) -> list[Incident]:
     """The incidents of the past 90 days."""
-    store = account.store
-    return [one for one in store.incidents.all() if one.created_at >= store.clock() - 90 * DAY]
+    return account.history()
 
 
 def deleted(warehouse: Warehouse) -> set[str]:
@@ -30,7 +31,7 @@ def deleted(warehouse: Warehouse) -> set[str]:
 
 
 def _team_key(account: Account) -> Key:
-    team = next(one for one in account.store.teams.values() if one.name == "Payments")
+    team = next(item for item in account.store.teams.values() if item.name == "Payments")
     key = account.store.keys[TEAM_KEY] = Key("team", frozenset({READ, CONFIG}), team=team.id)
     account.connect(key=TEAM_KEY)
     return key
@@ -39,46 +40,46 @@ def _team_key(account: Account) -> Key:
 def test_a_full_read_marks_what_is_gone(
     sync: Sync, account: Account, warehouse: Warehouse, known: list[Incident]
 ) -> None:
-    sync(timelines=False)
+    sync()
     gone = known[3], known[60], known[-1]
-    for one in gone:
-        account.store.incidents.delete(one.id)
+    for incident in gone:
+        account.store.incidents.delete(incident.id)
 
-    run = sync(timelines=False, full_refresh=True)
+    run = sync(full_refresh=True)
 
-    assert run.total("deleted") == 3
-    assert deleted(warehouse) == {one.id for one in gone}
+    assert total(run, "deleted") == 3
+    assert deleted(warehouse) == {incident.id for incident in gone}
     before = warehouse.versions()
-    sync(timelines=False, full_refresh=True)
+    sync(full_refresh=True)
     assert warehouse.versions() == before
 
 
 def test_an_hourly_run_leaves_older_deletions_to_the_daily_one(
     sync: Sync, account: Account, warehouse: Warehouse, known: list[Incident]
 ) -> None:
-    sync(timelines=False)
+    sync()
     account.store.incidents.delete(known[3].id)
     advance(account, hours=1)
-    sync(timelines=False)
+    sync()
     assert deleted(warehouse) == set()
     advance(account, hours=23)
 
-    run = sync(timelines=False)
+    run = sync()
 
-    assert run.outputs["incidents"][0]["part_of"] == 1
+    assert outcomes(run, "opsgenie_incidents")[0]["part_of"] == 1
     assert deleted(warehouse) == {known[3].id}
 
 
 def test_one_that_comes_back_is_not_deleted_any_more(
     sync: Sync, account: Account, warehouse: Warehouse, known: list[Incident]
 ) -> None:
-    sync(timelines=False)
+    sync()
     account.store.incidents.delete(known[5].id)
-    sync(timelines=False, full_refresh=True)
+    sync(full_refresh=True)
     assert deleted(warehouse) == {known[5].id}
     account.store.incidents.add_many([known[5]])
-    sync(timelines=False, full_refresh=True)
-    assert differences(warehouse, incident_tables(known, timelines=False)) == []
+    sync(full_refresh=True)
+    assert differences(warehouse, incident_tables(known)) == []
 
 
 def test_a_page_that_fails_for_good_marks_nothing(
@@ -89,20 +90,19 @@ def test_a_page_that_fails_for_good_marks_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(transport, "_backoff", lambda state: 0.01)
-    sync(timelines=False)
+    sync()
     before = warehouse.versions()
     account.store.incidents.delete(known[3].id)
     account.store.incidents.edit(known[4].id, message="changed")
-    account.meddler.hook = lambda path, count: 500 if "offset=100&sort=createdAt" in path else None
+    account.interceptor.hook = lambda path, count: 500 if "offset=100&sort=createdAt" in path else None
 
-    run = sync(timelines=False, full_refresh=True, fails=True)
+    run = sync(full_refresh=True, fails=True)
 
-    assert [task for task, _ in run.errors] == ["incidents", "complete"]
-    assert "500" in str(run.error("incidents"))
+    assert "500" in str(run.error)
     assert deleted(warehouse) == set()
     assert warehouse.versions()["opsgenie_incidents"] == before["opsgenie_incidents"]
-    account.meddler.hook = lambda path, count: None
-    sync(timelines=False, full_refresh=True)
+    account.interceptor.hook = lambda path, count: None
+    sync(full_refresh=True)
     assert deleted(warehouse) == {known[3].id}
 
 
@@ -110,34 +110,34 @@ def test_a_list_that_lacks_what_is_there_marks_nothing(
     sync: Sync, account: Account, warehouse: Warehouse, known: list[Incident]
 ) -> None:
     """A search index that lost some: the service still knows them by id."""
-    sync(timelines=False)
+    sync()
     store = account.store
-    for one in known[:4]:
-        store.incidents._order.remove(one)
+    for incident in known[:4]:
+        store.incidents._order.remove(incident)
     store.incidents.forget_results()
     store.incidents.edit(known[0].id, message="changed")
 
-    run = sync(timelines=False, full_refresh=True)
+    run = sync(full_refresh=True)
 
-    assert run.total("deleted") == 0
-    assert differences(warehouse, incident_tables(known, timelines=False)) == []
+    assert total(run, "deleted") == 0
+    assert differences(warehouse, incident_tables(known)) == []
 
 
 def test_a_key_that_sees_less_marks_nothing_and_prunes_nothing(
     sync: Sync, account: Account, warehouse: Warehouse, known: list[Incident]
 ) -> None:
     store = account.store
-    sync(timelines=False)
+    sync()
     key = _team_key(account)
-    seen = [one for one in known if store.sees(key, one)]
+    seen = [incident for incident in known if store.sees(key, incident)]
     assert 10 < len(seen) < len(known)
-    unseen = next(one for one in known if one not in seen)
+    unseen = next(incident for incident in known if incident not in seen)
     # Gone for real: one that the team's key could see, and one that it could not.
-    for one in (seen[5], unseen):
-        store.incidents.delete(one.id)
+    for item in (seen[5], unseen):
+        store.incidents.delete(item.id)
     catalogue = catalogue_tables(store)
 
-    sync(timelines=False, full_refresh=True)
+    sync(full_refresh=True)
 
     assert unseen.id not in deleted(warehouse)
     assert deleted(warehouse) <= {seen[5].id}
@@ -145,11 +145,11 @@ def test_a_key_that_sees_less_marks_nothing_and_prunes_nothing(
     # One that only the team's key has read so far goes, too.
     newly = store.incidents.add("new", responders=[{"type": "team", "id": str(key.team)}])
     advance(account, minutes=1)
-    sync(timelines=False)
+    sync()
     store.incidents.delete(newly.id)
     account.connect()
 
-    sync(timelines=False, full_refresh=True)
+    sync(full_refresh=True)
 
     assert deleted(warehouse) == {seen[5].id, unseen.id, newly.id}
 
@@ -158,33 +158,33 @@ def test_a_key_that_loses_a_right_marks_nothing(
     sync: Sync, account: Account, warehouse: Warehouse, known: list[Incident]
 ) -> None:
     store = account.store
-    sync(timelines=False)
+    sync()
     before = warehouse.versions()
     store.keys[REDUCED_KEY] = Key("reduced", frozenset({READ}))
     account.connect(key=REDUCED_KEY)
 
-    run = sync(timelines=False, full_refresh=True)
+    run = sync(full_refresh=True)
 
-    assert [one["skipped"] for one in run.outputs["on_call"]]
+    assert [outcome["skipped"] for outcome in outcomes(run, "opsgenie_on_call_periods")]
     assert {name for name in before if warehouse.versions()[name] != before[name]} <= {"opsgenie_incidents"}
-    assert differences(warehouse, incident_tables(known, timelines=False)) == []
+    assert differences(warehouse, incident_tables(known)) == []
     store.keys[REDUCED_KEY] = Key("reduced", frozenset({CONFIG}))
-    run = sync(timelines=False, full_refresh=True, fails=True)
-    assert "403" in str(run.error("validate_key"))
-    assert "Read" in str(run.error("validate_key"))
+    run = sync(full_refresh=True, fails=True)
+    assert "403" in str(run.error)
+    assert "Read" in str(run.error)
     assert deleted(warehouse) == set()
 
 
 def test_a_window_marks_only_what_lies_in_it(
     sync: Sync, account: Account, warehouse: Warehouse, known: list[Incident]
 ) -> None:
-    sync(timelines=False)
+    sync()
     since = to_datetime(known[20].created_at)
     until = to_datetime(known[30].created_at) + timedelta(milliseconds=1)
     inside, outside = known[25], known[40]
-    for one in (inside, outside):
-        account.store.incidents.delete(one.id)
-    sync(since=since.isoformat(), until=until.isoformat(), timelines=False)
+    for item in (inside, outside):
+        account.store.incidents.delete(item.id)
+    sync(since=since.isoformat(), until=until.isoformat())
     assert deleted(warehouse) == {inside.id}
 
 
@@ -201,14 +201,14 @@ def test_a_key_that_sees_less_keeps_the_timelines(
     sync()
     tables = incident_tables(known)
     key = _team_key(account)
-    unseen = {one.id for one in known if not store.sees(key, one)}
-    account.meddler.hook = lambda path, count: (
+    unseen = {incident.id for incident in known if not store.sees(key, incident)}
+    account.interceptor.hook = lambda path, count: (
         refusal if path.endswith("/entries?limit=20") and path.split("/")[3] in unseen else None
     )
 
     run = sync(full_refresh=True)
 
-    [outcome] = run.outputs["timelines"]
+    [outcome] = outcomes(run, "opsgenie_incident_timeline")
     assert outcome["refused"] == len(unseen)
     # One that is refused does not keep the others from being read.
     assert outcome["incidents"] == len(known) - len(unseen)
@@ -218,9 +218,9 @@ def test_a_key_that_sees_less_keeps_the_timelines(
     sync()
     assert _timelines_asked(account) == 0
 
-    changed = next(one for one in known if one.id in unseen and one.status == "resolved")
+    changed = next(incident for incident in known if incident.id in unseen and incident.status == "resolved")
     store.incidents.close(changed.id)
-    account.meddler.hook = lambda path, count: None
+    account.interceptor.hook = lambda path, count: None
     account.connect()
     sync()
 
@@ -232,15 +232,15 @@ def test_an_incident_that_a_teams_key_loses_sight_of_lives_on(
 ) -> None:
     store = account.store
     key = _team_key(account)
-    sync(timelines=False)
-    seen = [one for one in known if store.sees(key, one)]
+    sync()
+    seen = [incident for incident in known if store.sees(key, incident)]
     other = next(id_ for id_ in store.teams if id_ != key.team)
-    for one in seen[:3]:
-        store.incidents.edit(one.id, services=[], responders=[{"type": "team", "id": other}])
+    for incident in seen[:3]:
+        store.incidents.edit(incident.id, services=[], responders=[{"type": "team", "id": other}])
 
-    run = sync(timelines=False, full_refresh=True)
+    run = sync(full_refresh=True)
 
-    assert run.total("deleted") == 0
+    assert total(run, "deleted") == 0
     assert deleted(warehouse) == set()
 
 
@@ -251,15 +251,15 @@ def test_a_service_that_lives_on_stays_when_another_goes_between_two_pages(
     team = next(iter(store.teams.values()))
     for number in range(120):
         store.add_service(f"a service {number:03}", team)
-    sync(timelines=False)
-    first = min(store.services.values(), key=lambda one: one.name)
+    sync()
+    first = min(store.services.values(), key=lambda service: service.name)
 
     def hook(path: str, count: int) -> None:
         if path.startswith("/v1/services") and "offset=100" in path and first.id in store.services:
             store.drop_service(first.id)
 
-    account.meddler.hook = hook
-    sync(timelines=False)
+    account.interceptor.hook = hook
+    sync()
 
     assert first.id not in store.services
     wanted = {"opsgenie_services": catalogue_tables(store)["opsgenie_services"]}

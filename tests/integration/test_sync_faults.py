@@ -2,49 +2,36 @@
 
 from __future__ import annotations
 
-import dataclasses
-import multiprocessing
 import os
 import random
 import re
-import sys
+import signal
 import time
-from multiprocessing import forkserver
-from typing import Any
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 import pytest
 
-import sync_child
-from hurry import hurry, next_hangs
-from opsgenie_provider.api import opsgenie, transport
+from opsgenie_provider.api import transport
 from opsgenie_provider.api.errors import ApiError
-from opsgenie_provider.api.transport import Throttle
-from sandbox.instants import DAY
 from sandbox.opsgenie import Store
 from sandbox.opsgenie.seed import bulk
-from sync_expected import differences, incident_tables, whole_account
-from sync_harness import Account, Accounts, Sync, Warehouse, advance, covered
+from tests.support.accounts import Account, Accounts, advance, covered
+from tests.support.expected_tables import differences, incident_tables, whole_account
+from tests.support.faults import next_hangs, shorten_timeouts
+from tests.support.postgres import Warehouse
+from tests.support.processes import Job, ProcessPool
+from tests.support.sync import Sync
 
 FAULTS = ("429", "500", "503", "drop", "cut_json", "cut_body", "html", "hang")
 
 
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same retries, with waits that a test can afford."""
-    monkeypatch.setattr(transport, "_backoff", lambda state: 0.01)
-    quick = dataclasses.replace(opsgenie.DIALECT, throttle=lambda response: Throttle(wait=0.01))
-    monkeypatch.setattr(opsgenie, "DIALECT", quick)
-
-
-def history(store: Store) -> list[Any]:
-    return [one for one in store.incidents.all() if one.created_at >= store.clock() - 90 * DAY]
-
-
 def half_batches(warehouse: Warehouse, store: Store) -> list[str]:
     """Incidents that are stored must be so with their services and responders; the rest not at all."""
+    if "opsgenie_incidents" not in warehouse.tables():
+        return []
     stored = {row["incident_id"] for row in warehouse.table("opsgenie_incidents")}
-    known = [one for one in store.incidents.all() if one.id in stored]
+    known = [incident for incident in store.incidents.all() if incident.id in stored]
     tables = incident_tables(known, timelines=False)
     del tables["opsgenie_incidents"]
     return differences(warehouse, tables)
@@ -60,14 +47,14 @@ def test_each_fault_now_and_then(
     account.app.faults.configure(
         probabilities={} if script else {fault: 0.1}, script=script, hang_seconds=0.6, seed=1
     )
-    hurry(monkeypatch, next_hangs(account.app, account.url))
+    shorten_timeouts(monkeypatch, next_hangs(account.app, account.url))
 
     sync()
 
     while account.app.log.in_flight:
         time.sleep(0.01)
     assert account.app.log.counts[f"fault:{fault}"]
-    assert differences(warehouse, incident_tables(history(account.store))) == []
+    assert differences(warehouse, incident_tables(account.history())) == []
 
 
 @pytest.mark.usefixtures("impatient")
@@ -79,9 +66,9 @@ def test_all_faults_at_once(
     store = account.store
     mix = dict.fromkeys(FAULTS, 0.05) | {"hang": 0.005}
     account.app.faults.configure(probabilities=mix, hang_seconds=3, seed=5)
-    hurry(monkeypatch, lambda url: True, seconds=2)
+    shorten_timeouts(monkeypatch, lambda url: True, seconds=2)
     sync()
-    everything = whole_account(store, covered(account, warehouse)) | incident_tables(history(store))
+    everything = whole_account(store, covered(account, warehouse)) | incident_tables(account.history())
     assert differences(warehouse, everything) == []
 
 
@@ -107,27 +94,26 @@ def test_a_service_that_stays_broken_fails_the_run_clearly(
     fault: str,
 ) -> None:
     store = account.store
-    for one in history(store)[:-12]:
+    for incident in account.history()[:-12]:
         # A short history: it is about what fails, not about how much.
-        store.incidents.delete(one.id)
+        store.incidents.delete(incident.id)
     account.app.faults.configure(probabilities={fault: 1.0}, hang_seconds=0.3, path=path)
 
     with monkeypatch.context() as hurried:
         hurried.setattr(transport, "MAX_ATTEMPTS", 2)
         hurried.setattr(transport, "MAX_SECONDS_OF_429", 0.1)
         if fault == "hang":
-            hurry(hurried, lambda url: bool(re.search(path, urlsplit(url).path)), seconds=0.1)
+            shorten_timeouts(hurried, lambda url: bool(re.search(path, urlsplit(url).path)), seconds=0.1)
         run = sync(fails=True)
 
-    failed = [error for task, error in run.errors if task != "complete"]
-    assert failed
-    for error in failed:
+    assert run.errors
+    for error in run.errors:
         assert isinstance(error, ApiError)
         assert len(str(error)) < 400
     assert half_batches(warehouse, store) == []
     account.app.faults.clear()
     sync()
-    assert differences(warehouse, incident_tables(history(store))) == []
+    assert differences(warehouse, incident_tables(account.history())) == []
 
 
 @pytest.mark.usefixtures("impatient")
@@ -136,39 +122,38 @@ def test_a_limit_is_kept_to(sync: Sync, account: Account, warehouse: Warehouse) 
     sync()
     refused = account.app.log.counts["status:429"]
     assert refused <= 0.02 * account.app.log.counts["total"]
-    assert differences(warehouse, incident_tables(history(account.store))) == []
+    assert differences(warehouse, incident_tables(account.history())) == []
 
 
 def test_killed_at_any_moment_loses_and_doubles_nothing(
     warehouse: Warehouse,
     accounts: Accounts,
+    processes: ProcessPool,
     monkeypatch: pytest.MonkeyPatch,
-    request: pytest.FixtureRequest,
 ) -> None:
-    """Tasks of a process of its own that gets SIGKILL, again and again; then a run in peace."""
+    """Runs in a process of its own that gets SIGKILL, again and again; then a run in peace."""
     store = bulk(600)
     account = accounts.add("opsgenie_default", store)
-    sync = Sync(warehouse, [account], monkeypatch)
+    sync = Sync([account], monkeypatch)
     account.app.faults.configure(latency_ms=4)
-    environment = {name: value for name, value in os.environ.items() if name.startswith("AIRFLOW")}
-    # The fork server does not get sys.path; with the modules loaded once, a child starts at once.
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
-    forks = multiprocessing.get_context("forkserver")
-    forks.set_forkserver_preload(["sync_child"])
-    request.addfinalizer(forkserver._forkserver._stop)
+    environment = {
+        name: value for name, value in os.environ.items() if name.startswith(("AIRFLOW_CONN", "OPS"))
+    }
+    # Ten days a window and fifty timelines a batch: many transactions to be killed between and in.
+    constants = {
+        "opsgenie_provider.planning.WINDOW": timedelta(days=10),
+        "opsgenie_provider.operators.timelines._BATCH": 50,
+    }
+    job = Job("opsgenie_sync", params={"history_days": 91}, environment=environment, constants=constants)
     dice = random.Random(1)
     killed = 0
     for _ in range(8):
-        started = forks.Event()
-        child = forks.Process(target=sync_child.run, args=(environment, started))
-        child.start()
-        assert started.wait(120)
-        time.sleep(dice.uniform(0.0, 0.5))
-        child.kill()
-        child.join(120)
-        killed += child.exitcode == -9
+        process = processes.start(job)
+        time.sleep(dice.uniform(0.2, 0.9))
+        processes.kill(process)
+        code, _ = processes.wait(process)
+        killed += code == -signal.SIGKILL
         assert half_batches(warehouse, store) == []
-        child.close()
     assert killed >= 4
     account.app.faults.clear()
     advance(account, seconds=1)

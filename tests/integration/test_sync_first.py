@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from sandbox.instants import to_datetime
-from sync_expected import KEYS, differences, whole_account
-from sync_harness import Account, Sync, Warehouse, covered
+from tests.support.accounts import Account, covered
+from tests.support.expected_tables import KEYS, differences, whole_account
+from tests.support.postgres import Warehouse
+from tests.support.sync import Sync, total
 
 
 def test_every_column_of_every_table(sync: Sync, account: Account, warehouse: Warehouse) -> None:
@@ -22,4 +24,4 @@ def test_every_column_of_every_table(sync: Sync, account: Account, warehouse: Wa
     for period in warehouse.table("opsgenie_on_call_periods"):
         assert datetime.fromisoformat(period["raw"]["endDate"]) >= period["end_at"]
     assert warehouse.table("rejected_payloads") == []
-    assert run.total("rows_changed") >= sum(len(warehouse.table(table)) for table in KEYS)
+    assert total(run, "rows_changed") >= sum(len(warehouse.table(table)) for table in KEYS)

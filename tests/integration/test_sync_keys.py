@@ -11,25 +11,30 @@ import pytest
 from opsgenie_provider.api.errors import AuthenticationError, PlanError
 from opsgenie_provider.hooks.base import ConnectionSettingsError
 from opsgenie_provider.warehouse.connection import WarehouseUnavailableError
-from sandbox.instants import DAY, Clock
+from sandbox.instants import Clock
 from sandbox.opsgenie import Store, load
 from sandbox.opsgenie.store import CONFIG, READ, Key
 from sandbox.world import World
-from sync_expected import catalogue_tables, differences, incident_tables
-from sync_harness import Account, Accounts, Run, Sync, Warehouse
+from tests.support.accounts import Account, Accounts
+from tests.support.dag_runs import DagRun
+from tests.support.expected_tables import catalogue_tables, differences, incident_tables
+from tests.support.postgres import Warehouse
+from tests.support.sync import Sync
 
 OTHER_KEY = "77777777-7777-4777-8777-777777777777"
 CANARY = "cafebabe-dead-4bee-8fee-000000c0ffee"
 
 
-def history(store: Store) -> list[Any]:
-    return [one for one in store.incidents.all() if one.created_at >= store.clock() - 90 * DAY]
+def notes(warehouse: Warehouse) -> str:
+    """What the account's key will not see."""
+    [row] = warehouse.table("opsgenie_keys")
+    return " ".join(row["notes"])
 
 
 def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _short(error: BaseException) -> str:
@@ -42,8 +47,8 @@ def _short(error: BaseException) -> str:
 def test_a_key_that_nobody_issued(sync: Sync, account: Account, warehouse: Warehouse) -> None:
     account.connect(key=OTHER_KEY)
     run = sync(fails=True)
-    assert isinstance(run.error("validate_key"), AuthenticationError)
-    text = _short(run.error("validate_key"))
+    assert isinstance(run.error, AuthenticationError)
+    text = _short(run.error)
     assert "401" in text
     assert "password" in text
     assert "region" in text
@@ -54,7 +59,7 @@ def test_a_key_that_nobody_issued(sync: Sync, account: Account, warehouse: Wareh
 def test_a_key_of_the_wrong_shape(sync: Sync, account: Account) -> None:
     account.connect(key="not-a-key")
     run = sync(fails=True)
-    text = _short(run.error("validate_key"))
+    text = _short(run.error)
     assert "password" in text
     assert "not-a-key" not in text
 
@@ -62,14 +67,14 @@ def test_a_key_of_the_wrong_shape(sync: Sync, account: Account) -> None:
 def test_a_key_of_the_other_region(sync: Sync, account: Account) -> None:
     account.store.region = "eu"
     run = sync(fails=True)
-    assert "region" in _short(run.error("validate_key"))
+    assert "region" in _short(run.error)
 
 
 def test_a_plan_without_incidents(sync: Sync, account: Account) -> None:
     account.store.plan = "Essentials"
     run = sync(fails=True)
-    assert isinstance(run.error("validate_key"), PlanError)
-    text = _short(run.error("validate_key"))
+    assert isinstance(run.error, PlanError)
+    text = _short(run.error)
     assert "402" in text
     assert "Standard" in text
 
@@ -77,8 +82,8 @@ def test_a_plan_without_incidents(sync: Sync, account: Account) -> None:
 def test_a_missing_connection(sync: Sync, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AIRFLOW_CONN_OPSGENIE_DEFAULT")
     run = sync(fails=True)
-    assert isinstance(run.error("validate_key"), ConnectionSettingsError)
-    text = _short(run.error("validate_key"))
+    assert isinstance(run.error, ConnectionSettingsError)
+    text = _short(run.error)
     assert "opsgenie_default" in text
     assert "AIRFLOW_CONN_OPSGENIE_DEFAULT" in text
 
@@ -90,14 +95,14 @@ def test_a_missing_connection(sync: Sync, monkeypatch: pytest.MonkeyPatch) -> No
 def test_an_incomplete_connection(sync: Sync, account: Account, fields: dict[str, Any], remedy: str) -> None:
     account.connect(**fields)
     run = sync(fails=True)
-    assert remedy in _short(run.error("validate_key"))
+    assert remedy in _short(run.error)
 
 
 def test_a_host_that_does_not_answer(sync: Sync, account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("opsgenie_provider.api.transport.MAX_ATTEMPTS", 2)
     account.connect(host=f"http://127.0.0.1:{_free_port()}")
     run = sync(fails=True)
-    text = _short(run.error("validate_key"))
+    text = _short(run.error)
     assert "host of the connection" in text
 
 
@@ -105,8 +110,8 @@ def test_a_warehouse_that_is_down(sync: Sync, monkeypatch: pytest.MonkeyPatch) -
     down = {"conn_type": "postgres", "host": "127.0.0.1", "port": _free_port(), "login": "x", "schema": "x"}
     monkeypatch.setenv("AIRFLOW_CONN_POSTGRES_DEFAULT", json.dumps(down))
     run = sync(fails=True)
-    assert isinstance(run.error("prepare"), WarehouseUnavailableError)
-    text = _short(run.error("prepare"))
+    assert isinstance(run.error, WarehouseUnavailableError)
+    text = _short(run.error)
     assert "postgres_default" in text
     assert "Check that PostgreSQL runs" in text
 
@@ -114,13 +119,13 @@ def test_a_warehouse_that_is_down(sync: Sync, monkeypatch: pytest.MonkeyPatch) -
 def test_a_warehouse_without_a_connection(sync: Sync, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AIRFLOW_CONN_POSTGRES_DEFAULT")
     run = sync(fails=True)
-    assert "AIRFLOW_CONN_POSTGRES_DEFAULT" in _short(run.error("prepare"))
+    assert "AIRFLOW_CONN_POSTGRES_DEFAULT" in _short(run.error)
 
 
 def test_a_setting_that_cannot_be(sync: Sync, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPSGENIE_PROVIDER__MAX_REQUESTS_PER_MINUTE", "many")
     run = sync(fails=True)
-    text = _short(run.error("prepare"))
+    text = _short(run.error)
     assert "max_requests_per_minute" in text
     assert "OPSGENIE_PROVIDER__" in text
 
@@ -137,21 +142,20 @@ def test_a_setting_that_cannot_be(sync: Sync, monkeypatch: pytest.MonkeyPatch) -
 )
 def test_bounds_that_cannot_be(sync: Sync, params: dict[str, str], remedy: str) -> None:
     run = sync(fails=True, **params)
-    assert isinstance(run.error("plan"), ValueError)
-    assert remedy in _short(run.error("plan"))
+    assert isinstance(run.error, ValueError)
+    assert remedy in _short(run.error)
 
 
 def test_a_team_key_brings_what_it_sees(sync: Sync, account: Account, warehouse: Warehouse) -> None:
     store = account.store
-    team = next(one for one in store.teams.values() if one.name == "Payments")
+    team = next(item for item in store.teams.values() if item.name == "Payments")
     key = store.keys[OTHER_KEY] = Key("team", frozenset({READ, CONFIG}), team=team.id)
     account.connect(key=OTHER_KEY)
 
-    run = sync()
+    sync()
 
-    [access] = run.outputs["validate_key"]
-    assert any("team" in note for note in access["notes"])
-    seen = [one for one in history(store) if store.sees(key, one)]
+    assert "team" in notes(warehouse)
+    seen = [incident for incident in account.history() if store.sees(key, incident)]
     assert differences(warehouse, incident_tables(seen)) == []
     expected = catalogue_tables(store)
     for table in ("opsgenie_services", "opsgenie_schedules", "opsgenie_escalations"):
@@ -168,11 +172,10 @@ def test_a_key_without_configuration_access(
 
     run = sync()
 
-    [access] = run.outputs["validate_key"]
-    assert any("Configuration Access" in note for note in access["notes"])
-    skipped = {task for task, found in run.outputs.items() if any("skipped" in (one or {}) for one in found)}
-    assert {"catalogue", "escalations", "on_call", "timelines"} <= skipped
-    assert differences(warehouse, incident_tables(history(store), timelines=False)) == []
+    assert "Configuration Access" in notes(warehouse)
+    skipped = {outcome["stream"] for outcome in run.found("stream", "skipped")}
+    assert {"catalogue", "opsgenie_on_call_periods", "opsgenie_incident_timeline"} <= skipped
+    assert differences(warehouse, incident_tables(account.history(), timelines=False)) == []
     assert not any(warehouse.table(name) for name in ("opsgenie_services", "opsgenie_schedules"))
 
 
@@ -191,16 +194,16 @@ def test_accounts_side_by_side(
 ) -> None:
     """Both have the same incident ids: neither's rows are the other's."""
     other = _two(world, accounts, account)
-    for one in history(other.store)[:5]:
-        other.store.incidents.edit(one.id, message="of the other account")
-    sync = Sync(warehouse, [account, other], monkeypatch)
-    sync(timelines=False)
+    for incident in other.history()[:5]:
+        other.store.incidents.edit(incident.id, message="of the other account")
+    sync = Sync([account, other], monkeypatch)
+    sync()
     for each in (account, other):
-        expected = incident_tables(history(each.store), account=each.name, timelines=False)
+        expected = incident_tables(each.history(), account=each.name)
         expected |= catalogue_tables(each.store, account=each.name)
         assert differences(warehouse, expected, account=each.name) == []
-    other.store.incidents.delete(history(other.store)[7].id)
-    sync(full_refresh=True, timelines=False)
+    other.store.incidents.delete(other.history()[7].id)
+    sync(full_refresh=True)
     deleted = warehouse.rows("select account from staging.opsgenie_incidents where deleted_at is not null")
     assert deleted == [{"account": "opsgenie_eu"}]
 
@@ -214,20 +217,19 @@ def test_one_wrong_key_does_not_harm_the_other_account(
 ) -> None:
     other = _two(world, accounts, account)
     account.connect(key=OTHER_KEY)
-    sync = Sync(warehouse, [account, other], monkeypatch)
+    sync = Sync([account, other], monkeypatch)
 
     run = sync(fails=True)
 
-    assert [task for task, _ in run.errors] == ["validate_key", "complete"]
-    assert "validate_key" in _short(run.error("complete"))
-    expected = incident_tables(history(other.store), account=other.name)
+    assert isinstance(run.error, AuthenticationError)
+    expected = incident_tables(other.history(), account=other.name)
     assert differences(warehouse, expected, account=other.name) == []
     assert {row["account"] for row in warehouse.table("opsgenie_incidents")} == {"opsgenie_eu"}
 
 
-def _spoken(run: Run) -> str:
-    errors = "".join(f"{error!r} {error.__cause__!r} {error.__context__!r}" for _, error in run.errors)
-    return json.dumps(run.outputs) + errors
+def _said(run: DagRun) -> str:
+    errors = "".join(f"{error!r} {error.__cause__!r} {error.__context__!r}" for error in run.errors)
+    return json.dumps(run.outputs) + errors + run.log
 
 
 def test_the_key_is_nowhere_to_be_seen(
@@ -241,12 +243,12 @@ def test_the_key_is_nowhere_to_be_seen(
     store = account.store
     caplog.set_level("DEBUG")
     account.connect(key=CANARY)
-    spoken = _spoken(sync(fails=True))
+    spoken = _said(sync(fails=True))
     store.keys[CANARY] = Key("canary", frozenset({READ, CONFIG}))
     account.app.faults.configure(script=["500", "cut_json", "html", "drop"])
-    spoken += _spoken(sync())
+    spoken += _said(sync())
     store.keys[CANARY] = Key("canary", frozenset({READ}))
-    spoken += _spoken(sync())
+    spoken += _said(sync())
     output = capfd.readouterr()
     spoken += caplog.text + output.out + output.err
     spoken += "".join(str(warehouse.table(name)) for name in warehouse.tables())

@@ -11,27 +11,31 @@ from sandbox.instants import DAY, HOUR, Clock, to_datetime
 from sandbox.opsgenie import Store
 from sandbox.opsgenie.incidents import SORTS
 from sandbox.opsgenie.model import Incident
-from sync_expected import (
+from tests.support.accounts import Account, Accounts, advance, pages_of
+from tests.support.expected_tables import (
     catalogue_tables,
     differences,
     incident_row,
     incident_tables,
 )
-from sync_harness import Account, Accounts, Sync, Warehouse, advance, pages_of
+from tests.support.postgres import Warehouse
+from tests.support.sync import Sync, outcomes, total
 
 
 def in_history(store: Store, since: float = 90) -> list[Incident]:
     """The incidents of the past days."""
-    return [one for one in store.incidents.all() if one.created_at >= store.clock() - since * DAY]
+    return [
+        incident for incident in store.incidents.all() if incident.created_at >= store.clock() - since * DAY
+    ]
 
 
 def of_age(store: Store, status: str, days: float, at_most: float = 89) -> list[Incident]:
     """Incidents in a state, from oldest to newest, between two ages."""
     now = store.clock()
     return [
-        one
-        for one in store.incidents.all()
-        if one.status == status and days * DAY <= now - one.created_at < at_most * DAY
+        incident
+        for incident in store.incidents.all()
+        if incident.status == status and days * DAY <= now - incident.created_at < at_most * DAY
     ]
 
 
@@ -45,8 +49,8 @@ def test_an_unchanged_account_costs_few_requests_and_touches_nothing(
     run = sync()
 
     assert warehouse.versions() == before
-    assert run.total("rows_changed") == 0
-    trailing = pages_of(len([one for one in in_history(account.store, 3)]))
+    assert total(run, "rows_changed") == 0
+    trailing = pages_of(len([incident for incident in in_history(account.store, 3)]))
     assert len(account.requests) <= len(account.store.schedules) + trailing + 15
     assert {request.method for request in account.requests} == {"GET"}
 
@@ -67,31 +71,33 @@ def _change_everything(store: Store) -> None:
         resolved = of_age(store, "resolved", days, at_most)
         closed = of_age(store, "closed", days, at_most)
         changes: list[Callable[[Incident], object]] = [
-            lambda one: incidents.edit(one.id, message="Édité – 変更 \\ \t 'x'", description=""),
-            lambda one: incidents.edit(one.id, tags=["new", 'a "b", {c}'], details={}),
-            lambda one: incidents.edit(one.id, services=[], responders=[]),
-            lambda one: incidents.edit(
-                one.id,
-                services=[next(iter(store.services)), *one.services[1:]],
-                responders=[*one.responders, {"type": "user", "id": next(iter(store.users))}],
+            lambda incident: incidents.edit(incident.id, message="Édité – 変更 \\ \t 'x'", description=""),
+            lambda incident: incidents.edit(incident.id, tags=["new", 'a "b", {c}'], details={}),
+            lambda incident: incidents.edit(incident.id, services=[], responders=[]),
+            lambda incident: incidents.edit(
+                incident.id,
+                services=[next(iter(store.services)), *incident.services[1:]],
+                responders=[*incident.responders, {"type": "user", "id": next(iter(store.users))}],
             ),
-            lambda one: incidents.reopen(one.id),
-            lambda one: incidents.edit(one.id, priority="P1", impact_start=one.created_at - HOUR),
-            lambda one: incidents.acknowledge(one.id, at=one.created_at + 1),
-            lambda one: incidents.edit(one.id, impact_end=one.created_at + 5),
+            lambda incident: incidents.reopen(incident.id),
+            lambda incident: incidents.edit(
+                incident.id, priority="P1", impact_start=incident.created_at - HOUR
+            ),
+            lambda incident: incidents.acknowledge(incident.id, at=incident.created_at + 1),
+            lambda incident: incidents.edit(incident.id, impact_end=incident.created_at + 5),
         ]
         # Ended before and after the last sync, and again after a reopen.
-        for one in resolved[:2]:
-            incidents.close(one.id)
-        for one in resolved[2:3]:
-            incidents.reopen(one.id)
-            incidents.resolve(one.id)
-        for one, change in zip([*resolved[3:5], *closed], changes, strict=False):
-            change(one)
-    for one in of_age(store, "open", 0)[:2]:
-        incidents.resolve(one.id)
-    for one in of_age(store, "open", 0)[:1]:
-        incidents.close(one.id)
+        for item in resolved[:2]:
+            incidents.close(item.id)
+        for item in resolved[2:3]:
+            incidents.reopen(item.id)
+            incidents.resolve(item.id)
+        for item, change in zip([*resolved[3:5], *closed], changes, strict=False):
+            change(item)
+    for incident in of_age(store, "open", 0)[:2]:
+        incidents.resolve(incident.id)
+    for incident in of_age(store, "open", 0)[:1]:
+        incidents.close(incident.id)
 
 
 @pytest.mark.parametrize("feed", [True, False], ids=["sorts by updatedAt", "does not sort by updatedAt"])
@@ -117,17 +123,17 @@ def test_without_the_feed_what_was_not_closed_is_followed_every_hour(
     sync: Sync, account: Account, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delitem(SORTS, "updatedAt")
-    sync(timelines=False)
+    sync()
     known = in_history(account.store)
     advance(account, hours=1)
-    for one in of_age(account.store, "resolved", 3)[:3]:
-        account.store.incidents.close(one.id)
-    for one in of_age(account.store, "resolved", 3)[:3]:
-        account.store.incidents.reopen(one.id)
+    for incident in of_age(account.store, "resolved", 3)[:3]:
+        account.store.incidents.close(incident.id)
+    for incident in of_age(account.store, "resolved", 3)[:3]:
+        account.store.incidents.reopen(incident.id)
 
-    sync(timelines=False)
+    sync()
 
-    assert differences(warehouse, incident_tables(known, timelines=False)) == []
+    assert differences(warehouse, incident_tables(known)) == []
 
 
 def test_ended_in_odd_ways(sync: Sync, account: Account, warehouse: Warehouse) -> None:
@@ -136,22 +142,28 @@ def test_ended_in_odd_ways(sync: Sync, account: Account, warehouse: Warehouse) -
     sync()
     rows = {row["incident_id"]: row for row in warehouse.table("opsgenie_incidents")}
     cases = {
-        "closed without a resolve": lambda one: one.status == "closed" and one.impact_end is None,
-        "stale end of a reopened one": lambda one: one.status == "open" and one.impact_end is not None,
-        "more timeline entries than two pages": lambda one: len(one.entries) > 40,
+        "closed without a resolve": lambda incident: (
+            incident.status == "closed" and incident.impact_end is None
+        ),
+        "stale end of a reopened one": lambda incident: (
+            incident.status == "open" and incident.impact_end is not None
+        ),
+        "more timeline entries than two pages": lambda incident: len(incident.entries) > 40,
     }
     for name, is_one in cases.items():
-        found = [one for one in in_history(store) if is_one(one)]
+        found = [incident for incident in in_history(store) if is_one(incident)]
         assert found, name
-        for one in found:
-            row = rows[one.id]
-            assert row["resolved_at"] is None or one.status != "open"
-            assert row["resolved_at"] == incident_row(one, account.name)["resolved_at"]
+        for item in found:
+            row = rows[item.id]
+            assert row["resolved_at"] is None or item.status != "open"
+            assert row["resolved_at"] == incident_row(item, account.name)["resolved_at"]
             entries = warehouse.value(
-                "select count(*) from staging.opsgenie_incident_timeline where incident_id = %s", one.id
+                "select count(*) from staging.opsgenie_incident_timeline where incident_id = %s", item.id
             )
-            assert entries == len(one.entries)
-    closed_only = next(one for one in in_history(store) if cases["closed without a resolve"](one))
+            assert entries == len(item.entries)
+    closed_only = next(
+        incident for incident in in_history(store) if cases["closed without a resolve"](incident)
+    )
     assert rows[closed_only.id]["closed_at"] is not None
     assert rows[closed_only.id]["resolved_at_source"] is None
 
@@ -167,20 +179,20 @@ def test_last_page_of_a_timeline_with_a_next_offset(
 def test_what_is_found_late_by_the_search_is_found(
     sync: Sync, account: Account, warehouse: Warehouse
 ) -> None:
-    sync(timelines=False)
+    sync()
     known = in_history(account.store)
     account.store.incidents.index_lag_ms = 40_000
     late = account.store.incidents.add("indexed late", created_at=account.store.clock() - 5 * HOUR)
-    sync(timelines=False)
-    assert differences(warehouse, incident_tables(known, timelines=False)) == []
+    sync()
+    assert differences(warehouse, incident_tables(known)) == []
     advance(account, minutes=1)
-    sync(timelines=False)
-    assert differences(warehouse, incident_tables([*known, late], timelines=False)) == []
+    sync()
+    assert differences(warehouse, incident_tables([*known, late])) == []
 
 
 def test_services_teams_users_and_policies_follow(sync: Sync, account: Account, warehouse: Warehouse) -> None:
     store = account.store
-    sync(timelines=False)
+    sync()
     next(iter(store.services.values())).name = "renamed"
     next(iter(store.teams.values())).name = "Renamed"
     next(iter(store.users.values())).full_name = "Renamed Person"
@@ -188,7 +200,7 @@ def test_services_teams_users_and_policies_follow(sync: Sync, account: Account, 
     policy.rules = policy.rules[1:]
     policy.repeat = None
     store.drop_team(list(store.teams)[-1])
-    sync(timelines=False)
+    sync()
     assert differences(warehouse, catalogue_tables(store)) == []
 
 
@@ -200,7 +212,7 @@ def test_incidents_that_come_and_go_while_pages_are_read(
     for number in range(950):
         store.incidents.add(f"incident {number}", created_at=now - 3 * DAY + number * 60_000_000_000)
     account = accounts.add("opsgenie_default", store)
-    sync = Sync(warehouse, [account], monkeypatch)
+    sync = Sync([account], monkeypatch)
     oldest = store.incidents.all()[:2]
     meddled: list[Incident] = []
 
@@ -209,36 +221,36 @@ def test_incidents_that_come_and_go_while_pages_are_read(
         if "offset=400" in path and len(meddled) < 4:
             meddled.append(store.incidents.add("backfilled", created_at=now - 3 * DAY + len(meddled)))
             meddled.append(store.incidents.add("new"))
-            for one in oldest:
-                if store.incidents.get(one.id):
-                    store.incidents.delete(one.id)
+            for item in oldest:
+                if store.incidents.get(item.id):
+                    store.incidents.delete(item.id)
 
-    account.meddler.hook = meddle
+    account.interceptor.hook = meddle
 
-    sync(timelines=False)
+    sync()
 
     assert len(meddled) == 4
     # The window ends where the run began: what is newer comes with the next run.
-    listed = [one for one in store.incidents.all() if one.message != "new"]
-    assert differences(warehouse, incident_tables(listed, timelines=False)) == []
-    sync(timelines=False)
-    assert differences(warehouse, incident_tables(store.incidents.all(), timelines=False)) == []
+    listed = [incident for incident in store.incidents.all() if incident.message != "new"]
+    assert differences(warehouse, incident_tables(listed)) == []
+    sync()
+    assert differences(warehouse, incident_tables(store.incidents.all())) == []
 
 
 def test_a_payload_that_cannot_be_read_is_kept_once_and_harms_no_other(
     sync: Sync, account: Account, warehouse: Warehouse
 ) -> None:
     store = account.store
-    sync(timelines=False)
+    sync()
     known = in_history(store)
-    tables = incident_tables(known, timelines=False)
+    tables = incident_tables(known)
     broken = known[-1]
     broken._json = broken.json().replace(b'"createdAt":"', b'"createdAt":"once, ')
     store.incidents.forget_results()
 
-    runs = [sync(timelines=False, full_refresh=full) for full in (True, False, True)]
+    runs = [sync(full_refresh=full) for full in (True, False, True)]
 
-    assert [run.outputs["incidents"][0]["rejected"] for run in runs] == [1, 1, 1]
+    assert [outcomes(run, "opsgenie_incidents")[0]["rejected"] for run in runs] == [1, 1, 1]
     [kept] = warehouse.table("rejected_payloads")
     assert (kept["account"], kept["stream"]) == ("opsgenie_default", "opsgenie_incidents")
     assert "createdAt" in kept["reason"]
@@ -259,12 +271,12 @@ def test_an_incident_counts_without_the_part_that_cannot_be_read(
         b'"tags":[', b'"tags":[{"name":"x"}' + (b"," if b'"tags":[]' not in good else b"")
     )
 
-    runs = [sync(timelines=False, full_refresh=full) for full in (False, True)]
+    runs = [sync(full_refresh=full) for full in (False, True)]
 
-    assert [run.outputs["incidents"][0]["rejected"] for run in runs] == [1, 1]
+    assert [outcomes(run, "opsgenie_incidents")[0]["rejected"] for run in runs] == [1, 1]
     [kept] = warehouse.table("rejected_payloads")
     assert kept["payload"] == {"id": odd.id, "tags": [{"name": "x"}]}
-    tables = incident_tables(known, timelines=False)
+    tables = incident_tables(known)
     tables["opsgenie_incidents"] = [
         row for row in tables["opsgenie_incidents"] if row["incident_id"] != odd.id
     ]
@@ -277,7 +289,7 @@ def test_an_incident_counts_without_the_part_that_cannot_be_read(
 
 
 def test_a_run_after_a_long_pause_misses_nothing(sync: Sync, account: Account, warehouse: Warehouse) -> None:
-    sync(timelines=False)
+    sync()
     known = in_history(account.store)
     warehouse.rows(
         "update staging.sync_state set last_success_at = now() + interval '10 days' "
@@ -289,10 +301,10 @@ def test_a_run_after_a_long_pause_misses_nothing(sync: Sync, account: Account, w
     advance(account, minutes=1)
 
     # No full read is due: the trailing window must reach back to the last run.
-    run = sync(timelines=False)
+    run = sync()
 
-    assert run.outputs["incidents"][0]["part_of"] is None
-    assert differences(warehouse, incident_tables(known, timelines=False)) == []
+    assert outcomes(run, "opsgenie_incidents")[0]["part_of"] is None
+    assert differences(warehouse, incident_tables(known)) == []
     watermark = warehouse.value(
         "select watermark_at from staging.sync_state where stream = 'opsgenie_incidents'"
     )

@@ -11,8 +11,10 @@ from opsgenie_provider.operators.on_call import CLOCK_SKEW
 from sandbox.instants import DAY, HOUR, to_datetime
 from sandbox.opsgenie import Store
 from sandbox.opsgenie.store import user
-from sync_expected import catalogue_tables, differences, on_call_rows
-from sync_harness import Account, Row, Sync, Warehouse, advance, covered, schedule_windows
+from tests.support.accounts import Account, advance, covered, schedule_windows
+from tests.support.expected_tables import catalogue_tables, differences, on_call_rows
+from tests.support.postgres import Row, Warehouse
+from tests.support.sync import Sync
 
 TABLE = "opsgenie_on_call_periods"
 
@@ -28,7 +30,7 @@ class History:
     def read(self) -> None:
         """Sync and compare."""
         self._account.app.log.clear()
-        self._sync(timelines=False)
+        self._sync()
         store = self._account.store
         now = to_datetime(store.clock())
         rows = []
@@ -171,7 +173,7 @@ def test_a_new_schedule_and_one_that_is_deleted(
     advance(account, hours=2)
     account.app.log.clear()
 
-    history._sync(timelines=False)
+    history._sync()
 
     assert differences(warehouse, catalogue_tables(store)) == []
     assert set(schedule_windows(account)) == set(store.schedules)
@@ -188,5 +190,5 @@ def test_nobody_on_call_is_no_row(sync: Sync, account: Account, warehouse: Wareh
     for schedule in store.schedules.values():
         schedule.rotations = []
     store.overrides.clear()
-    sync(timelines=False)
+    sync()
     assert warehouse.table(TABLE) == []

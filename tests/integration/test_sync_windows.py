@@ -6,14 +6,19 @@ from datetime import datetime, timedelta
 
 import pytest
 
-import sync_harness
 from opsgenie_provider import planning
 from opsgenie_provider.api import transport
+from opsgenie_provider.dags import opsgenie_sync
 from sandbox.instants import DAY, MINUTE, Clock, to_datetime
 from sandbox.opsgenie import Store
 from sandbox.opsgenie.seed import bulk
-from sync_expected import differences, incident_tables
-from sync_harness import Account, Accounts, Sync, Warehouse, advance
+from sandbox.opsgenie.store import READ, Key
+from tests.support.accounts import Account, Accounts, advance
+from tests.support.expected_tables import differences, incident_tables
+from tests.support.postgres import Warehouse
+from tests.support.sync import Sync, outcomes, total
+
+READ_KEY = "33333333-3333-4333-8333-333333333333"
 
 
 def watermark(warehouse: Warehouse) -> datetime | None:
@@ -25,14 +30,16 @@ def watermark(warehouse: Warehouse) -> datetime | None:
 
 def not_as_in(store: Store, warehouse: Warehouse, since: datetime, until: datetime) -> list[str]:
     """How what is stored differs from the incidents created in [since, until)."""
-    wanted = [one for one in store.incidents.all() if since <= to_datetime(one.created_at) < until]
-    return differences(warehouse, incident_tables(wanted, timelines=False))
+    wanted = [
+        incident for incident in store.incidents.all() if since <= to_datetime(incident.created_at) < until
+    ]
+    return differences(warehouse, incident_tables(wanted))
 
 
 def test_since_and_until_bound_what_is_read(sync: Sync, account: Account, warehouse: Warehouse) -> None:
     now = to_datetime(account.store.clock())
     since, until = now - timedelta(days=60), now - timedelta(days=30)
-    sync(timelines=False, since=since.isoformat(), until=until.isoformat())
+    sync(since=since.isoformat(), until=until.isoformat())
     assert not_as_in(account.store, warehouse, since, until) == []
 
 
@@ -42,7 +49,7 @@ def test_the_end_of_a_window_is_not_in_it(sync: Sync, account: Account, warehous
         store.incidents.add(f"minute {minute}", created_at=store.clock() // DAY * DAY - (9 - minute) * MINUTE)
     day = to_datetime(store.clock() // DAY * DAY)
     since, until = day - timedelta(minutes=8), day - timedelta(minutes=6)
-    sync(timelines=False, since=since.strftime("%Y-%m-%dT%H:%M"), until=until.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    sync(since=since.strftime("%Y-%m-%dT%H:%M"), until=until.strftime("%Y-%m-%dT%H:%M:%SZ"))
     assert {"minute 1", "minute 2"} <= {row["message"] for row in warehouse.table("opsgenie_incidents")}
     assert not_as_in(store, warehouse, since, until) == []
 
@@ -51,12 +58,12 @@ def test_a_first_run_with_a_part_leaves_the_rest_to_the_next(
     sync: Sync, account: Account, warehouse: Warehouse
 ) -> None:
     now = to_datetime(account.store.clock())
-    sync(timelines=False, since=(now - timedelta(days=5)).isoformat())
+    sync(since=(now - timedelta(days=5)).isoformat())
     assert not_as_in(account.store, warehouse, now - timedelta(days=5), now) == []
 
-    run = sync(timelines=False)
+    run = sync()
 
-    assert run.outputs["incidents"][0]["part_of"] == 1
+    assert outcomes(run, "opsgenie_incidents")[0]["part_of"] == 1
     assert not_as_in(account.store, warehouse, now - timedelta(days=90), now) == []
     assert watermark(warehouse) == now.replace(microsecond=now.microsecond // 1000 * 1000)
 
@@ -65,8 +72,8 @@ def test_a_first_run_with_a_part_leaves_the_rest_to_the_next(
 def test_more_or_less_history_later(
     sync: Sync, account: Account, warehouse: Warehouse, first: int, then: int
 ) -> None:
-    sync(timelines=False, history_days=first)
-    sync(timelines=False, history_days=then, full_refresh=True)
+    sync(history_days=first)
+    sync(history_days=then, full_refresh=True)
     now = to_datetime(account.store.clock())
     assert not_as_in(account.store, warehouse, now - timedelta(days=95), now) == []
 
@@ -80,7 +87,7 @@ def _fail_before(account: Account, instant: datetime) -> None:
         since = int(path.partition("createdAt+%3E%3D+")[2].split("+")[0])
         return 503 if since < instant.timestamp() * 1000 else None
 
-    account.meddler.hook = hook
+    account.interceptor.hook = hook
 
 
 def test_the_watermark_does_not_jump_over_a_window_that_failed(
@@ -92,17 +99,17 @@ def test_the_watermark_does_not_jump_over_a_window_that_failed(
     beginning = now - timedelta(days=90)
     _fail_before(account, now - timedelta(days=75))
 
-    run = sync(timelines=False, fails=True)
+    run = sync(fails=True)
 
-    assert len(run.outputs["incidents"]) == 4
+    assert len(outcomes(run, "opsgenie_incidents")) == 4
     assert not_as_in(account.store, warehouse, now - timedelta(days=70), now) == []
     mark = watermark(warehouse)
     assert mark is not None
     assert abs(mark - beginning) < timedelta(seconds=1)
-    account.meddler.hook = lambda path, count: None
+    account.interceptor.hook = lambda path, count: None
     advance(account, hours=1)
 
-    sync(timelines=False)
+    sync()
 
     assert not_as_in(account.store, warehouse, beginning, now) == []
     assert abs(watermark(warehouse) - now - timedelta(hours=1)) < timedelta(seconds=1)  # type: ignore[operator]
@@ -111,15 +118,15 @@ def test_the_watermark_does_not_jump_over_a_window_that_failed(
 def test_a_later_window_that_succeeds_alone_does_not_move_the_watermark(
     sync: Sync, account: Account, warehouse: Warehouse
 ) -> None:
-    sync(timelines=False)
+    sync()
     before = watermark(warehouse)
     advance(account, days=10)
     missed = account.store.incidents.add("in the gap", created_at=account.store.clock() - 5 * DAY)
     now = to_datetime(account.store.clock())
-    sync(timelines=False, since=(now - timedelta(days=2)).isoformat())
+    sync(since=(now - timedelta(days=2)).isoformat())
     assert watermark(warehouse) == before
 
-    sync(timelines=False)
+    sync()
 
     assert warehouse.value("select message from staging.opsgenie_incidents where incident_id = %s", missed.id)
 
@@ -129,22 +136,22 @@ def test_a_part_of_the_history_moves_no_watermark_past_older_changes(
 ) -> None:
     """A run with ``since`` reads up to now, and nothing of what changed before its window."""
     store = account.store
-    sync(timelines=False)
+    sync()
     before = watermark(warehouse)
     now = to_datetime(store.clock())
     old = next(
-        one
-        for one in store.incidents.all()
-        if one.status == "closed" and 20 * DAY < store.clock() - one.created_at < 80 * DAY
+        incident
+        for incident in store.incidents.all()
+        if incident.status == "closed" and 20 * DAY < store.clock() - incident.created_at < 80 * DAY
     )
     advance(account, minutes=10)
     store.incidents.edit(old.id, message="edited")
     advance(account, hours=3)
-    sync(timelines=False, since=(now - timedelta(days=5)).isoformat())
+    sync(since=(now - timedelta(days=5)).isoformat())
     assert watermark(warehouse) == before
     advance(account, hours=1)
 
-    sync(timelines=False)
+    sync()
 
     query = "select message from staging.opsgenie_incidents where incident_id = %s"
     assert warehouse.value(query, old.id) == "edited"
@@ -153,12 +160,12 @@ def test_a_part_of_the_history_moves_no_watermark_past_older_changes(
 def test_windows_that_end_in_another_order_move_the_watermark_to_the_end(
     sync: Sync, account: Account, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plan = sync_harness.plan_accounts
-    monkeypatch.setattr(sync_harness, "plan_accounts", lambda *keys, **params: plan(*keys, **params)[::-1])
+    plan = opsgenie_sync.plan_accounts
+    monkeypatch.setattr(opsgenie_sync, "plan_accounts", lambda *keys, **params: plan(*keys, **params)[::-1])
 
-    run = sync(timelines=False, history_days=300)
+    run = sync(history_days=300)
 
-    assert len(run.outputs["incidents"]) == 4
+    assert len(outcomes(run, "opsgenie_incidents")) == 4
     now = to_datetime(account.store.clock())
     assert abs(watermark(warehouse) - now) < timedelta(seconds=1)  # type: ignore[operator]
     ahead = warehouse.value("select read_ahead::text from staging.sync_state where watermark_at is not null")
@@ -169,10 +176,12 @@ def test_25000_incidents_of_which_120_share_a_second(
     warehouse: Warehouse, accounts: Accounts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = bulk(25_000, same_second=120)
-    account = accounts.add("opsgenie_default", store)
-    sync = Sync(warehouse, [account], monkeypatch)
+    # A key that may not read timelines: there would be as many requests as incidents.
+    store.keys[READ_KEY] = Key("reader", frozenset({READ}))
+    account = accounts.add("opsgenie_default", store, READ_KEY)
+    sync = Sync([account], monkeypatch)
 
-    sync(history_days=91, timelines=False)
+    sync(history_days=91)
 
     rows = warehouse.rows(
         "select count(*) as rows, count(distinct incident_id) as ids from staging.opsgenie_incidents"
@@ -191,7 +200,7 @@ def test_25000_incidents_of_which_120_share_a_second(
     assert len(pages) <= 25_000 / 100 + len({query for query, _ in pages})
     assert {request.method for request in account.requests} == {"GET"}
     sample = store.incidents.all()[::500]
-    ids = {one.id for one in sample}
+    ids = {item.id for item in sample}
     warehouse.rows(
         "delete from staging.opsgenie_incidents where not incident_id = any(%s) returning 1", list(ids)
     )
@@ -204,11 +213,11 @@ def test_more_in_one_second_than_can_be_listed_fails_and_says_which(
 ) -> None:
     store = bulk(20_001, same_second=20_001)
     account = accounts.add("opsgenie_default", store)
-    sync = Sync(warehouse, [account], monkeypatch)
+    sync = Sync([account], monkeypatch)
 
-    run = sync(fails=True, timelines=False, history_days=91)
+    run = sync(fails=True, history_days=91)
 
-    message = str(run.error("incidents"))
+    message = str(run.error)
     second = to_datetime(store.incidents.all()[0].created_at).strftime("%Y-%m-%dT%H:%M:%S")
     assert "20001" in message
     assert second in message
@@ -219,8 +228,8 @@ def test_an_account_without_incidents(
     warehouse: Warehouse, accounts: Accounts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     account = accounts.add("opsgenie_default", Store(clock=Clock()))
-    sync = Sync(warehouse, [account], monkeypatch)
+    sync = Sync([account], monkeypatch)
     for _ in range(2):
-        run = sync(timelines=False)
-        assert run.total("rows_changed") == 0
+        run = sync()
+        assert total(run, "rows_changed") == 0
     assert warehouse.table("opsgenie_incidents") == []

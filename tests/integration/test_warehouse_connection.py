@@ -6,13 +6,14 @@ import json
 import logging
 from typing import Any
 
+import psycopg
 import pytest
 
 from opsgenie_provider.hooks import warehouse as hook
 from opsgenie_provider.retry import ApiRetryPolicy
 from opsgenie_provider.warehouse import connection as module
 from opsgenie_provider.warehouse.connection import SESSION_SETTINGS, LockWaitError
-from sync_harness import Warehouse
+from tests.support.postgres import Warehouse
 
 
 @pytest.fixture
@@ -65,6 +66,16 @@ def test_what_the_user_set_stays(connect: Any, warehouse: Warehouse) -> None:
     assert settings["lock_timeout"] == "client 5000ms"
     assert settings["work_mem"] == "database 7168kB"
     assert settings["idle_session_timeout"] == "session 0ms"
+
+
+def test_psycopg_3_connects_also_where_the_postgres_provider_would_not(
+    connect: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Beside SQLAlchemy 1.4, as Airflow 3.1 has it under its constraints.
+    monkeypatch.setattr("airflow.providers.postgres.hooks.postgres.USE_PSYCOPG3", False)
+    with connect(cursor="dictcursor").connection() as connection:
+        assert isinstance(connection, psycopg.Connection)
+        assert connection.execute("select 1").fetchone() == (1,)
 
 
 def test_a_wait_for_another_task_ends_with_its_name(

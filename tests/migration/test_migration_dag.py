@@ -12,12 +12,12 @@ from airflow.sdk.exceptions import DownstreamTasksSkipped
 
 from opsgenie_provider.migration.options import Options
 from opsgenie_provider.operators.migration_approval import ApprovePlanOperator
-from sync_harness import INCLUDE
+from tests.support import ROOT
 
 
 @pytest.fixture(scope="module")
 def dag() -> Any:
-    bag = DagBag(str(INCLUDE.parent / "dags" / "pagerduty_migration.py"))
+    bag = DagBag(str(ROOT / "dags" / "pagerduty_migration.py"))
     assert bag.import_errors == {}
     return bag.dags["pagerduty_migration"]
 

@@ -5,23 +5,16 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import psycopg
 import pytest
-from migration_harness import ACCOUNT, Migration
 
-from opsgenie_provider.dora.refresh import refresh
-from opsgenie_provider.operators.incidents import OpsgenieIncidentsToPostgresOperator
-from opsgenie_provider.operators.key import OpsgenieValidateKeyOperator
-from opsgenie_provider.operators.plan import plan_accounts
-from opsgenie_provider.settings import load_settings
 from sandbox.opsgenie.store import SYNC_KEY
+from tests.migration.migration import ACCOUNT, Migration
+from tests.support.dag_runs import run_dag
+from tests.support.readers import refresh_metrics
 
 
 def dora(migration: Migration, *, full: bool) -> list[dict[str, Any]]:
-    fields = migration.warehouse.connection
-    settings = load_settings()
-    with psycopg.connect(host=fields["host"], user=fields["login"], dbname=fields["schema"]) as connection:
-        refresh(connection, settings, full)
+    refresh_metrics(full=full)
     rows = migration.warehouse.rows(
         "select source, account, incident_id, status, priority, opened_at, acknowledged_at, recovered_at, "
         "seconds_to_recover from dora.incidents order by 1, 2, 3"
@@ -34,9 +27,7 @@ def dora(migration: Migration, *, full: bool) -> list[dict[str, Any]]:
 
 
 def sync() -> None:
-    access = OpsgenieValidateKeyOperator(task_id="validate_key").execute({})
-    for window in plan_accounts([access], "postgres_default"):
-        OpsgenieIncidentsToPostgresOperator(task_id="incidents", **window).execute({})
+    assert run_dag("opsgenie_sync").succeeded
 
 
 def test_the_trend_does_not_move(migration: Migration, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,11 +41,11 @@ def test_the_trend_does_not_move(migration: Migration, monkeypatch: pytest.Monke
 
     # Some are there, one of them still open.
     migration(limit=9)
-    one = next(iter(migration.imported().values()))
-    migration.target.incidents.edit(one.id, status="open", impact_end=None)
+    incident = next(iter(migration.imported().values()))
+    migration.target.incidents.edit(incident.id, status="open", impact_end=None)
     sync()
     assert dora(migration, full=False) == before
-    migration.target.incidents.resolve(one.id)
+    migration.target.incidents.resolve(incident.id)
 
     migration()
     sync()

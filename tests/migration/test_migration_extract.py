@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from migration_harness import Migration
 
 from opsgenie_provider.api.errors import CrowdedSecondError
 from opsgenie_provider.operators.migration_keys import ValidateMigrationKeysOperator
@@ -14,7 +13,8 @@ from opsgenie_provider.operators.pagerduty import PagerdutyToPostgresOperator
 from sandbox import pagerduty
 from sandbox.instants import HOUR, to_datetime
 from sandbox.pagerduty.bulk import bulk
-from sync_harness import Warehouse
+from tests.migration.migration import Migration
+from tests.support.postgres import Warehouse
 
 
 def stored(warehouse: Warehouse) -> dict[str, tuple[Any, ...]]:
@@ -28,16 +28,16 @@ def expected(source: pagerduty.Store) -> dict[str, tuple[Any, ...]]:
         return None if instant is None else to_datetime(instant)
 
     return {
-        one.id: (
-            one.title,
-            one.status,
-            one.urgency,
-            at(one.created_at),
-            at(min((entry.at for entry in one.entries if entry.type == "acknowledge"), default=None)),
-            at(one.resolved_at if one.status == "resolved" else None),
-            one.merged_into,
+        incident.id: (
+            incident.title,
+            incident.status,
+            incident.urgency,
+            at(incident.created_at),
+            at(min((entry.at for entry in incident.entries if entry.type == "acknowledge"), default=None)),
+            at(incident.resolved_at if incident.status == "resolved" else None),
+            incident.merged_into,
         )
-        for one in source.incidents.all()
+        for incident in source.incidents.all()
     }
 
 
@@ -47,11 +47,11 @@ class TestLarge:
         return bulk(10_600, days=40)
 
     def test_more_than_ten_thousand(self, migration: Migration, source: pagerduty.Store) -> None:
-        outputs = migration(dry_run=True)
+        run = migration(dry_run=True)
         assert stored(migration.warehouse) == expected(source)
         requests = migration.source_app.log.counts["total"]
         assert requests < 0.08 * len(source.incidents)
-        assert f"**{len(migration.movable())} incidents**" in outputs["plan"]
+        assert f"**{len(migration.movable())} incidents**" in run.text
         migration.only_get()
 
 
@@ -84,25 +84,25 @@ def test_accounts_of_other_kinds(
     assert stored(migration.warehouse) == expected(source)
 
 
-def test_notes_that_the_log_does_not_tell_of(migration: Migration, source: pagerduty.Store) -> None:
-    for one in source.incidents.all():
-        one.entries = [entry for entry in one.entries if entry.type != "annotate"]
+def test_notes_that_the_log_does_not_mention(migration: Migration, source: pagerduty.Store) -> None:
+    for incident in source.incidents.all():
+        incident.entries = [entry for entry in incident.entries if entry.type != "annotate"]
     source.incidents._entries = None
     migration(dry_run=True)
-    notes = sum(len(one.notes) for one in source.incidents.all())
+    notes = sum(len(incident.notes) for incident in source.incidents.all())
     assert migration.warehouse.value("select count(*) from staging.pagerduty_notes") == notes > 0
 
 
 def test_what_changed_is_read_again(migration: Migration, source: pagerduty.Store) -> None:
     migration(dry_run=True)
-    one, other = (each for each in list(migration.movable().values())[:2])
-    later = (one.resolved_at or 0) + HOUR
-    source.incidents.reopen(one.id, later)
+    incident, other = (each for each in list(migration.movable().values())[:2])
+    later = (incident.resolved_at or 0) + HOUR
+    source.incidents.reopen(incident.id, later)
     late = other.updated_at + HOUR
     source.incidents.add_note(other.id, "Afterthought", late, user=next(iter(source.users)))
     migration(dry_run=True)
     assert stored(migration.warehouse) == expected(source)
-    assert migration.row(one.id)["reason"] == "not resolved (triggered)"
+    assert migration.row(incident.id)["reason"] == "not resolved (triggered)"
     assert any("Afterthought" in note for note in migration.row(other.id)["payload"]["notes"])
 
 

@@ -6,24 +6,20 @@ import os
 import random
 import re
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
-import migration_child
 import pytest
-from migration_harness import Migration
 
-from hurry import hurry
 from opsgenie_provider.operators.migration_base import MigrationFailedError
 from sandbox import pagerduty
 from sandbox.opsgenie import requests as request_queue
 from sandbox.pagerduty.bulk import bulk
+from tests.migration.migration import Migration
+from tests.support.faults import shorten_timeouts
+from tests.support.processes import Job, ProcessPool
 
 FAULTS = ("429", "500", "503", "drop", "cut_json", "cut_body", "html", "hang")
 
@@ -40,42 +36,11 @@ def keep_trying(migration: Migration, runs: int = 8) -> None:
     raise last
 
 
-class Nursery:
-    """Runs in processes of their own, one at a time."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        self._stdin, self._stdout = process.stdin, process.stdout
-        self._child = 0
-
-    def start(self) -> None:
-        self._stdin.write("go\n")
-        self._stdin.flush()
-        self._child = int(self._stdout.readline())
-
-    def kill(self) -> None:
-        with suppress(ProcessLookupError):
-            os.kill(self._child, signal.SIGKILL)
-
-    def wait(self) -> bool:
-        """Wait for the end; whether it was SIGKILL."""
-        return self._stdout.readline().strip() == "True"
-
-
-@contextmanager
-def nursery() -> Iterator[Nursery]:
-    paths = os.pathsep.join(path for path in sys.path if path)
-    with subprocess.Popen(
-        [sys.executable, migration_child.__file__],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env=os.environ | {"PYTHONPATH": paths},
-    ) as process:
-        yield Nursery(process)
-        process.communicate()
+def whole_run() -> Job:
+    """A run in a process of its own, with the connections of the test."""
+    connections = {name: value for name, value in os.environ.items() if name.startswith("AIRFLOW_CONN_")}
+    params = {"dry_run": False, "require_approval": False}
+    return Job("pagerduty_migration", params=params, environment=connections)
 
 
 def ledger_states(migration: Migration) -> Counter[str]:
@@ -83,21 +48,20 @@ def ledger_states(migration: Migration) -> Counter[str]:
     return migration.states() if there else Counter()
 
 
-def test_killed_at_any_moment(migration: Migration) -> None:
+def test_killed_at_any_moment(migration: Migration, processes: ProcessPool) -> None:
     """By the clock, again and again; then a run in peace."""
     migration.target.requests.processing_ms = 30
     migration.target.incidents.index_lag_ms = 300
     migration.target_app.faults.configure(latency_ms=10)
     migration.source_app.faults.configure(latency_ms=3)
     dice = random.Random(4)
-    with nursery() as run:
-        for _ in range(6):
-            run.start()
-            time.sleep(dice.uniform(0.2, 1.2))
-            run.kill()
-            run.wait()
-            # At no moment are there doubles.
-            migration.imported()
+    for _ in range(6):
+        process = processes.start(whole_run())
+        time.sleep(dice.uniform(0.2, 1.2))
+        processes.kill(process)
+        processes.wait(process)
+        # At no moment are there doubles.
+        migration.imported()
 
     migration()
 
@@ -105,32 +69,32 @@ def test_killed_at_any_moment(migration: Migration) -> None:
     migration.only_get()
 
 
-def test_killed_between_any_request_and_its_answer(migration: Migration) -> None:
+def test_killed_between_any_request_and_its_answer(migration: Migration, processes: ProcessPool) -> None:
     """As a write arrives; half of them are still carried out."""
     migration.target.requests.processing_polls = 1
     migration.target.incidents.index_lag_ms = 200
     dice = random.Random(5)
     caught = Counter[str]()
-    killed = 0
-    with nursery() as run:
+    killed = left = process = 0
 
-        def hook(path: str, count: int) -> int | None:
-            nonlocal left
-            if "/create" in path or "/notes?" in path or "/resolve" in path or "/requests/" in path:
-                left -= 1
-            if left != 0:
-                return None
-            run.kill()
-            return dice.choice([None, 503])
+    def hook(path: str, count: int) -> int | None:
+        nonlocal left
+        if "/create" in path or "/notes?" in path or "/resolve" in path or "/requests/" in path:
+            left -= 1
+        if left != 0:
+            return None
+        processes.kill(process)
+        return dice.choice([None, 503])
 
-        migration.meddler.hook = hook
-        for _ in range(11):
-            left = dice.randrange(2, 30)
-            run.start()
-            killed += run.wait()
-            left = -1
-            caught += ledger_states(migration)
-            migration.imported()
+    migration.interceptor.hook = hook
+    for _ in range(11):
+        left = dice.randrange(2, 30)
+        process = processes.start(whole_run())
+        code, _ = processes.wait(process)
+        killed += code == -signal.SIGKILL
+        left = -1
+        caught += ledger_states(migration)
+        migration.imported()
     assert killed >= 5
     # Runs ended between any two steps.
     assert {"planned", "submitting", "submitted", "created", "resolved"} <= caught.keys()
@@ -149,7 +113,7 @@ def test_one_in_a_hundred_requests_fails_on_both_sides(
     for seed, app in enumerate((migration.source_app, migration.target_app)):
         shares = dict.fromkeys(FAULTS, 0.01) | {"hang": 0.002}
         app.faults.configure(probabilities=shares, hang_seconds=3, seed=seed + 1)
-    hurry(monkeypatch, lambda url: True, seconds=2)
+    shorten_timeouts(monkeypatch, lambda url: True, seconds=2)
     keep_trying(migration)
     migration.assert_complete()
     migration.only_get()
@@ -166,7 +130,7 @@ def test_writes_whose_outcome_is_lost(
     writes = r"/create$|/notes$|/resolve$"
     migration.target_app.faults.configure(probabilities={fault: 0.15}, path=writes, hang_seconds=0.8, seed=3)
     if fault == "hang":
-        hurry(monkeypatch, lambda url: bool(re.search(writes, urlsplit(url).path)), seconds=0.5)
+        shorten_timeouts(monkeypatch, lambda url: bool(re.search(writes, urlsplit(url).path)), seconds=0.5)
     keep_trying(migration, runs=25)
     migration.assert_complete()
 
@@ -228,7 +192,7 @@ def test_a_refused_request_is_the_incident_s_own_failure(migration: Migration) -
             return 422 if len(seen) == 5 else None
         return None
 
-    migration.meddler.hook = hook
+    migration.interceptor.hook = hook
     with pytest.raises(MigrationFailedError, match="422"):
         migration()
     assert migration.states()["failed"] == 1
@@ -237,11 +201,11 @@ def test_a_refused_request_is_the_incident_s_own_failure(migration: Migration) -
 
 
 def test_a_key_that_is_revoked_on_the_way_stops_the_run_and_a_rerun_completes(migration: Migration) -> None:
-    migration.meddler.hook = lambda path, count: 401 if count > 60 else None
+    migration.interceptor.hook = lambda path, count: 401 if count > 60 else None
     with pytest.raises(Exception, match="401"):
         migration()
     assert migration.states()["failed"] == 0
-    migration.meddler.hook = lambda path, count: None
+    migration.interceptor.hook = lambda path, count: None
     migration()
     migration.assert_complete()
 
@@ -262,7 +226,9 @@ class TestPace:
         migration()
         log = migration.target_app.log.snapshot()
         sent = [
-            one.at for one in log if one.path.endswith(("/create", "/resolve")) or "/requests/" in one.path
+            item.at
+            for item in log
+            if item.path.endswith(("/create", "/resolve")) or "/requests/" in item.path
         ]
         assert migration.target_app.log.counts["status:429"] <= 0.02 * len(sent)
         # Without the canary, whose requests come one by one, and the end, when few are left.

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import pytest
-from migration_harness import Migration
 
 from opsgenie_provider.api.errors import AuthenticationError, PlanError
 from opsgenie_provider.hooks.base import ConnectionSettingsError
 from sandbox.opsgenie.store import CONFIG, DELETE, IMPORT_KEY, READ, SYNC_KEY, WRITE, Key
 from sandbox.pagerduty.store import READ_KEY
+from tests.migration.migration import Migration
 
 OTHER = "00000000-0000-4000-8000-00000000000f"
 ENOUGH = Key("enough", frozenset({READ, WRITE, DELETE, CONFIG}))
 
 
 def unwritten(migration: Migration) -> bool:
-    """Nothing stands in OpsGenie, and no request that could have written was accepted."""
+    """Nothing exists in OpsGenie, and no request that could have written was accepted."""
     accepted = migration.target_app.log.counts["status:202"]
     return not migration.target.incidents.all() and not migration.target.pages and not accepted
 
 
 @pytest.mark.parametrize(
-    ("key", "told"),
+    ("key", "reason"),
     [
         (Key("reader", frozenset({READ, CONFIG})), "may not write"),
         (Key("blind", frozenset({WRITE, CONFIG})), "needs Read"),
@@ -29,9 +29,9 @@ def unwritten(migration: Migration) -> bool:
         (Key("a team's", frozenset({READ, WRITE}), team="T1"), "belongs to a team"),
     ],
 )
-def test_an_import_key_that_lacks_something(migration: Migration, key: Key, told: str) -> None:
+def test_an_import_key_that_lacks_something(migration: Migration, key: Key, reason: str) -> None:
     migration.target.keys = {IMPORT_KEY: key}
-    with pytest.raises(ConnectionSettingsError, match=told):
+    with pytest.raises(ConnectionSettingsError, match=reason):
         migration()
     assert unwritten(migration)
 

@@ -87,34 +87,35 @@ def test_a_title_of_300_characters_is_cut_between_characters(unit: str) -> None:
 
 
 @given(incidents, st.booleans(), st.booleans())
-def test_what_is_planned_is_within_the_limits(one: SourceIncident, notes: bool, open_: bool) -> None:
+def test_what_is_planned_is_within_the_limits(source: SourceIncident, notes: bool, open_: bool) -> None:
     options = Options(include_open=open_, import_notes=notes)
-    if one.status != "resolved" and not open_:
+    if source.status != "resolved" and not open_:
         with pytest.raises(NotImportable, match="not resolved"):
-            payload_of(one, options, {})
+            payload_of(source, options, {})
         return
-    if length(one.web_url or "") > 5_000:
+    if length(source.web_url or "") > 5_000:
         return
-    payload = payload_of(one, options, {})
+    payload = payload_of(source, options, {})
     assert violations(payload) == []
     assert json.loads(json.dumps(payload)) == payload
     create = payload["create"]
     assert create.keys() <= {"message", "description", "tags", "details", "priority"}
-    assert create["tags"] == ["pagerduty-import", f"pd:{one.incident_id}"]
+    assert create["tags"] == ["pagerduty-import", f"pd:{source.incident_id}"]
     assert all(isinstance(value, str) and value for value in create["details"].values())
-    assert datetime.fromisoformat(create["details"]["pagerduty_created_at"]) == one.created_at
+    assert datetime.fromisoformat(create["details"]["pagerduty_created_at"]) == source.created_at
     said = create["details"].get("seconds_to_recover")
-    if one.resolved_at and one.resolved_at >= one.created_at:
+    if source.resolved_at and source.resolved_at >= source.created_at:
         assert (
-            Decimal(said) == Decimal((one.resolved_at - one.created_at) // timedelta(microseconds=1)) / 10**6
+            Decimal(said)
+            == Decimal((source.resolved_at - source.created_at) // timedelta(microseconds=1)) / 10**6
         )
     else:
         assert said is None
-    assert len(payload["notes"]) == (sum(has_text(note.content) for note in one.notes) if notes else 0)
-    assert payload["resolve"] is (one.status == "resolved")
+    assert len(payload["notes"]) == (sum(has_text(note.content) for note in source.notes) if notes else 0)
+    assert payload["resolve"] is (source.status == "resolved")
 
 
-def test_notes_stand_in_the_order_of_time_with_author() -> None:
+def test_notes_are_in_the_order_of_time_with_author() -> None:
     later, first = Note("second", "Bob", AT + timedelta(minutes=5)), Note("first", "Ada", AT)
     payload = payload_of(incident(notes=[later, first]), Options(), {})
     assert payload["notes"] == ["[2026-01-31T12:00:00Z · Ada] first", "[2026-01-31T12:05:00Z · Bob] second"]
@@ -125,8 +126,8 @@ def test_notes_stand_in_the_order_of_time_with_author() -> None:
 @pytest.mark.parametrize("blank", ["", "  ", "\t\n", "\u00a0", "\u200b\ufeff", "\u2028 \r\n"])
 def test_a_text_of_blanks_only_is_none(blank: str) -> None:
     """No empty note under an author's name, no empty title, no empty detail; the source keeps all."""
-    one = incident(title=blank, body=blank, service=blank, number=7, notes=[Note(blank, "Ada", AT)])
-    payload = payload_of(one, Options(), {})
+    source = incident(title=blank, body=blank, service=blank, number=7, notes=[Note(blank, "Ada", AT)])
+    payload = payload_of(source, Options(), {})
     assert payload["notes"] == []
     assert payload["create"]["message"] == "PagerDuty incident #7"
     assert not {"description"} & payload["create"].keys()
@@ -154,9 +155,9 @@ def test_an_open_one_is_imported_when_asked_for_and_not_resolved() -> None:
 
 
 def test_an_id_that_is_no_tag_is_refused_by_the_plan() -> None:
-    one = SourceIncident("pd", "Q" * 60, AT, title="x", status="resolved", resolved_at=AT)
+    source = SourceIncident("pd", "Q" * 60, AT, title="x", status="resolved", resolved_at=AT)
     with pytest.raises(NotImportable, match="tags"):
-        payload_of(one, Options(), {})
+        payload_of(source, Options(), {})
 
 
 def test_details_too_large_are_refused() -> None:

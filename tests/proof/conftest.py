@@ -5,19 +5,23 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
-pytest.register_assert_rewrite("proof_case")
+from sandbox.server import Slot, serve
+from tests.support.postgres import embedded_postgres
 
-import proof_airflow  # noqa: E402
-from proof_case import Case, Nursery, nursery  # noqa: E402
-from proof_server import Server, SmallDisk  # noqa: E402
-from proof_story import Story  # noqa: E402
-from proof_world import SERVICES, World  # noqa: E402
-from sandbox.server import Slot, serve  # noqa: E402
+pytest.register_assert_rewrite("tests.proof.case")
+
+from tests.proof.case import Case  # noqa: E402
+from tests.proof.clean_run import CleanRun  # noqa: E402
+from tests.proof.server import Server, SmallDisk  # noqa: E402
+from tests.support import tasks  # noqa: E402
+from tests.support.clocks import set_clocks  # noqa: E402
+from tests.support.processes import ProcessPool  # noqa: E402
+from tests.support.service_world import SERVICES, World  # noqa: E402
 
 # A database of a few small accounts takes a quarter of this.
 DISK_MEGABYTES = 48
@@ -26,15 +30,8 @@ DISK_MEGABYTES = 48
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
     """A server of these tests' own: they stop it without asking."""
-    # Short: a socket's path may have about a hundred characters.
-    with tempfile.TemporaryDirectory(prefix="pf", dir="/tmp") as directory:
-        # The embedded server runs as another user where this one is root.
-        os.chmod(directory, 0o755)
-        made = Server(Path(directory))
-        try:
-            yield made
-        finally:
-            made.cleanup()
+    with embedded_postgres() as embedded:
+        yield Server(embedded)
 
 
 @pytest.fixture(scope="session")
@@ -52,46 +49,44 @@ def world(server: Server) -> Iterator[World]:
         yield World(server, {name: (slot, stack.enter_context(serve(slot))) for name, slot in slots.items()})
 
 
-@pytest.fixture(scope="session")
-def children(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
-    with nursery(tmp_path_factory.mktemp("children") / "error") as made:
-        yield made
-
-
-@pytest.fixture(scope="session")
-def story(world: World, children: Nursery) -> Story:
-    """The clean run. The children get ready meanwhile."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "environ", os.environ)
-        before = dict(os.environ)
-        proof_airflow.adapt(patch.setattr)
-        told = Story(world, patch.setattr)
-        told.tell()
-        for name in os.environ.keys() - before.keys():
-            del os.environ[name]
-    return told
-
-
-@pytest.fixture
-def airflow(world: World, story: Story) -> Iterator[pytest.MonkeyPatch]:
-    """What every test here runs tasks with, and what other directories' tests must not see."""
+@contextmanager
+def _adapted(world: World) -> Iterator[pytest.MonkeyPatch]:
+    """What every test here executes tasks with, and what other directories' tests must not see."""
     before = dict(os.environ)
     with pytest.MonkeyPatch.context() as patch:
-        proof_airflow.adapt(patch.setattr)
-        proof_airflow.set_clocks(patch.setattr, world.now)
+        tasks.adapt(patch.setattr)
+        now = world.now
+        set_clocks(patch.setattr, lambda: now)
         yield patch
     for name in os.environ.keys() - before.keys():
         del os.environ[name]
 
 
+@pytest.fixture(scope="session")
+def clean_run(world: World, processes: ProcessPool) -> CleanRun:
+    """The processes get ready meanwhile."""
+    with _adapted(world) as patch:
+        recorded = CleanRun(world, patch.setattr)
+        recorded.record()
+    return recorded
+
+
 @pytest.fixture
-def case(airflow: pytest.MonkeyPatch, world: World, story: Story) -> Iterator[Callable[..., Case]]:
+def airflow(world: World, clean_run: CleanRun) -> Iterator[pytest.MonkeyPatch]:
+    with _adapted(world) as patch:
+        yield patch
+
+
+@pytest.fixture
+def make_case(
+    airflow: pytest.MonkeyPatch, world: World, clean_run: CleanRun
+) -> Iterator[Callable[..., Case]]:
     """Makes cases, which are gone after the test."""
     with ExitStack() as stack:
 
         def make(task: str, tablespace: str | None = None) -> Case:
-            made = Case(world, story, task, tablespace)
-            stack.callback(made.close)
-            return made
+            case = Case(world, clean_run, task, tablespace)
+            stack.callback(case.close)
+            return case
 
         yield make

@@ -1,4 +1,4 @@
-"""Many OpsGenie accounts behind one server, told apart by their keys; and what tables must hold of them."""
+"""Many OpsGenie accounts behind one server, one for each key; and what tables must hold of them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from sandbox.gateway import Gateway
 from sandbox.instants import HOUR, Clock, to_datetime
 from sandbox.opsgenie import Key, Store, create_app, load
 from sandbox.opsgenie.store import CONFIG, READ
-from sync_expected import catalogue_tables, differences, incident_tables, on_call_rows
-from sync_harness import Row, Warehouse
-from worlds import world_until
+from tests.support.expected_tables import catalogue_tables, differences, incident_tables, on_call_rows
+from tests.support.postgres import Row, Warehouse
+from tests.support.worlds import world_until
 
 _DAYS = 6
 

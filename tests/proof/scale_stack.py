@@ -89,15 +89,15 @@ class Stack:
             "AIRFLOW__CELERY__BROKER_URL": f"redis://127.0.0.1:{self._redis}/0",
             "AIRFLOW__CELERY__RESULT_BACKEND": f"db+postgresql://postgres:@/airflow?host={server}",
             "AIRFLOW__CELERY__WORKER_CONCURRENCY": str(CONCURRENCY),
-            "AIRFLOW__CELERY__CELERY_CONFIG_OPTIONS": "scale_celery.CONFIG",
-            "PYTHONPATH": os.pathsep.join([str(HERE), *sys.path]),
+            "AIRFLOW__CELERY__CELERY_CONFIG_OPTIONS": "tests.proof.scale_celery.CONFIG",
+            "PYTHONPATH": str(ROOT),
             "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
             # A task without a sign of life is given up, and tried again, after seconds, not minutes.
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "8",
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_SEC": "2",
             "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
-            # What a worker had fetched and not begun when it was killed is queued anew. No more is
+            # What a worker had fetched and not begun when it was killed is queued again. No more is
             # queued than the workers can take, so that nothing else waits for long.
             "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "15",
             "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": "2",
@@ -134,7 +134,7 @@ class Stack:
         self._begin(name, [*command, "--without-mingle", "--queues", "idle" if idle else "default"])
 
     def employ(self, name: str) -> bool:
-        """Let an idle worker take tasks; whether it is there to be told."""
+        """Let an idle worker take tasks; whether it is there to be asked."""
         with Celery(broker=self.environment["AIRFLOW__CELERY__BROKER_URL"]) as app:
             return bool(app.control.add_consumer("default", destination=[f"{name}@proof"], reply=True))
 

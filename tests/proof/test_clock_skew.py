@@ -1,7 +1,7 @@
 """A clock of ours that is ten minutes ahead of the services', or behind: later runs still get everything.
 
-Each run of these tests has one of the package's clocks wrong (``proof_airflow.CLOCKS``, which the matrix
-gives every task that asks one), then the sources change, and a second run has it right. What comes of
+Each run of these tests has one of the package's clocks wrong (``clocks.CLOCKS``, which the matrix gives
+every task that asks one), then the sources change, and a second run has it right. What comes of
 the two is what comes of two runs with a right clock.
 """
 
@@ -16,11 +16,12 @@ from datetime import timedelta
 
 import pytest
 
-import proof_airflow
-from proof_matrix import CLOCK_OF
-from proof_server import Dump, differences
-from proof_story import MIGRATION, UNDOING, Story
-from proof_world import LATER, NOON, World, imported
+from tests.proof.clean_run import MIGRATION, CleanRun
+from tests.proof.matrix import CLOCK_OF
+from tests.proof.server import Dump, differences
+from tests.support import tasks
+from tests.support.clocks import CLOCKS, set_clocks
+from tests.support.service_world import LATER, NOON, World, imported
 
 Runs = Callable[..., Dump]
 DAG_OF = {clock: task.split(".")[0] for task, clock in CLOCK_OF.items()}
@@ -28,7 +29,7 @@ TEN_MINUTES = timedelta(minutes=10)
 
 
 @pytest.fixture
-def two_runs(world: World, story: Story, airflow: pytest.MonkeyPatch) -> Iterator[Runs]:
+def two_runs(world: World, clean_run: CleanRun, airflow: pytest.MonkeyPatch) -> Iterator[Runs]:
     """Runs a DAG at noon, the first time with a wrong clock, and two hours later; returns all rows."""
     database = f"skew_{uuid.uuid4().hex}"
 
@@ -36,17 +37,15 @@ def two_runs(world: World, story: Story, airflow: pytest.MonkeyPatch) -> Iterato
         world.server.drop(database)
         world.server.copy("empty", database)
         os.environ |= world.environment(database)
-        is_migration = dag_id == "pagerduty_migration"
-        tasks = [one for one in proof_airflow.order(dag_id) if one not in UNDOING] if is_migration else []
-        params = MIGRATION if is_migration else {}
-        world.serve(**copy.deepcopy(story.early))
-        proof_airflow.set_clocks(airflow.setattr, NOON, clock, skew)
-        proof_airflow.run(dag_id, params, tasks)
+        params = MIGRATION if dag_id == "pagerduty_migration" else {}
+        world.serve(**copy.deepcopy(clean_run.early))
+        set_clocks(airflow.setattr, lambda: NOON, {clock: skew})
+        tasks.run(dag_id, params)
         target = copy.deepcopy(world.stores["target"])
-        world.serve(**copy.deepcopy(story.late) | {"target": target})
+        world.serve(**copy.deepcopy(clean_run.late) | {"target": target})
         world.change_own(database)
-        proof_airflow.set_clocks(airflow.setattr, NOON + LATER)
-        proof_airflow.run(dag_id, params, tasks)
+        set_clocks(airflow.setattr, lambda: NOON + LATER)
+        tasks.run(dag_id, params)
         found = world.server.dump(database)
         # Where a first on-call read begins: ten minutes more or less of ninety days.
         found.pop("staging.opsgenie_on_call_reads")
@@ -58,7 +57,7 @@ def two_runs(world: World, story: Story, airflow: pytest.MonkeyPatch) -> Iterato
 
 
 @pytest.mark.parametrize("skew", [TEN_MINUTES, -TEN_MINUTES], ids=["ahead", "behind"])
-@pytest.mark.parametrize("clock", proof_airflow.CLOCKS)
+@pytest.mark.parametrize("clock", CLOCKS)
 def test_a_wrong_clock_loses_nothing(two_runs: Runs, clock: str, skew: timedelta) -> None:
     expected = two_runs(DAG_OF[clock])
     assert differences(two_runs(DAG_OF[clock], clock, skew), expected) == []

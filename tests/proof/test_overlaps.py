@@ -11,16 +11,15 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-import proof_airflow
-from proof_case import Nursery
-from proof_server import Dump, differences
-from proof_story import DEPLOYMENTS, FULL, MIGRATION, UNDOING, Story
-from proof_world import World, imported
+from tests.proof.clean_run import DEPLOYMENTS, FULL, MIGRATION, CleanRun
+from tests.proof.server import Dump, differences
+from tests.support import tasks
+from tests.support.processes import Job, ProcessPool
+from tests.support.service_world import World, imported
 
 Run = tuple[str, Mapping[str, Any]]
 HOURLY: Run = ("opsgenie_sync", {})
@@ -34,10 +33,6 @@ _WAITING = (
     "select count(*) from pg_locks where locktype = 'advisory' and not granted "
     "and database = (select oid from pg_database where datname = current_database())"
 )
-
-
-def tasks_of(dag_id: str) -> list[str]:
-    return [one for one in proof_airflow.order(dag_id) if one not in UNDOING]
 
 
 @pytest.fixture
@@ -56,35 +51,31 @@ def database(world: World, airflow: pytest.MonkeyPatch) -> Iterator[Callable[[st
         world.server.drop(name)
 
 
-def at_once(world: World, children: Nursery, warehouse: str, runs: tuple[Run, ...], errors: Path) -> Dump:
+def at_once(world: World, processes: ProcessPool, warehouse: str, runs: tuple[Run, ...]) -> Dump:
     """Begin the runs at the same moment, and wait for all of them to end well; returns all rows."""
     for app in world.apps.values():
         app.faults.configure(latency_ms=3)
     with world.server.connect(warehouse) as holding:
         # The first thing that every run does needs this lock.
         holding.execute(f"select pg_advisory_lock({_LOCK})")
+        environment = world.environment(warehouse)
         started = [
-            children.start(
-                dag=dag_id, params=dict(params), tasks=tasks_of(dag_id), outputs={},
-                now=world.now.isoformat(), environment=world.environment(warehouse),
-                errors=str(errors / f"{number}"),
-            )
-            for number, (dag_id, params) in enumerate(runs)
-        ]  # fmt: skip
+            processes.start(Job(dag_id, params=params, environment=environment, now=world.now))
+            for dag_id, params in runs
+        ]
         end = time.monotonic() + 120
         while holding.execute(_WAITING).fetchone() != (len(runs),):
             assert time.monotonic() < end
             time.sleep(0.01)
         holding.execute(f"select pg_advisory_unlock({_LOCK})")
-        codes = [children.wait(child) for child in started]
-    said = [file.read_text() for file in errors.iterdir()]
-    assert (codes, said) == ([0] * len(runs), [])
+        ends = [processes.wait(process) for process in started]
+    assert ends == [(0, "")] * len(runs)
     return world.server.dump(warehouse)
 
 
 def in_turn(world: World, warehouse: str, runs: tuple[Run, ...]) -> Dump:
     for dag_id, params in runs:
-        proof_airflow.run(dag_id, params, tasks_of(dag_id))
+        tasks.run(dag_id, params)
     return world.server.dump(warehouse)
 
 
@@ -92,55 +83,46 @@ def in_turn(world: World, warehouse: str, runs: tuple[Run, ...]) -> Dump:
     ("before", "runs", "expected"),
     [
         pytest.param("empty", (HOURLY, HOURLY), (HOURLY,), id="two first syncs"),
-        pytest.param("opsgenie_sync.accounts", (HOURLY, HOURLY), (HOURLY,), id="two hourly syncs"),
-        pytest.param(
-            "opsgenie_sync.accounts", (HOURLY, BY_HAND), (BY_HAND,), id="a full one by hand meanwhile"
-        ),
+        pytest.param("read", (HOURLY, HOURLY), (HOURLY,), id="two hourly syncs"),
+        pytest.param("read", (HOURLY, BY_HAND), (BY_HAND,), id="a full one by hand meanwhile"),
         pytest.param("empty", (DEPLOYS, DEPLOYS), (DEPLOYS,), id="two first deployment syncs"),
-        pytest.param(
-            "deployments_sync.repositories", (DEPLOYS, DEPLOYS), (DEPLOYS,), id="two deployment syncs"
-        ),
-        pytest.param("dora_metrics.refresh", (METRICS, METRICS), (METRICS,), id="two refreshes"),
-        pytest.param(
-            "dora_metrics.refresh", (METRICS, REBUILD), (METRICS, REBUILD), id="a rebuild meanwhile"
-        ),
+        pytest.param("read", (DEPLOYS, DEPLOYS), (DEPLOYS,), id="two deployment syncs"),
+        pytest.param("read", (METRICS, METRICS), (METRICS,), id="two refreshes"),
+        pytest.param("read", (METRICS, REBUILD), (METRICS, REBUILD), id="a rebuild meanwhile"),
         pytest.param("empty", (MIGRATE, MIGRATE), (MIGRATE,), id="two migrations"),
     ],
 )
 def test_runs_of_a_dag_at_once(
-    world: World, story: Story, children: Nursery, database: Any, tmp_path: Path,
+    world: World, clean_run: CleanRun, processes: ProcessPool, database: Any,
     before: str, runs: tuple[Run, ...], expected: tuple[Run, ...],
 ) -> None:  # fmt: skip
-    template = story.steps[before].before if before in story.steps else before
-    world.serve(**copy.deepcopy(story.late))
+    template = before if before == "empty" else clean_run.found[runs[0][0]]
+    world.serve(**copy.deepcopy(clean_run.late))
     right = in_turn(world, database(template), expected)
     moved = imported(world.stores["target"])
 
-    world.serve(**copy.deepcopy(story.late))
+    world.serve(**copy.deepcopy(clean_run.late))
     warehouse = database(template)
-    found = at_once(world, children, warehouse, runs, tmp_path)
+    found = at_once(world, processes, warehouse, runs)
 
     assert differences(found, right) == []
     assert imported(world.stores["target"]) == moved
     assert world.stores["target"].pages == []
 
 
-def test_everything_at_once(
-    world: World, story: Story, children: Nursery, database: Any, tmp_path: Path
-) -> None:
+def test_everything_at_once(world: World, clean_run: CleanRun, processes: ProcessPool, database: Any) -> None:
     """All four DAGs, each twice; then the metrics once more, for what came after they looked."""
-    template = story.steps["opsgenie_sync.accounts"].before
-    world.serve(**copy.deepcopy(story.late))
+    template = clean_run.found["opsgenie_sync"]
+    world.serve(**copy.deepcopy(clean_run.late))
     right = in_turn(world, database(template), (BY_HAND, DEPLOYS, MIGRATE, METRICS))
 
-    world.serve(**copy.deepcopy(story.late))
+    world.serve(**copy.deepcopy(clean_run.late))
     warehouse = database(template)
     at_once(
         world,
-        children,
+        processes,
         warehouse,
         (HOURLY, BY_HAND, DEPLOYS, DEPLOYS, METRICS, METRICS, MIGRATE, MIGRATE),
-        tmp_path,
     )
 
     assert differences(in_turn(world, warehouse, (METRICS,)), right) == []

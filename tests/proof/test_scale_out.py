@@ -19,13 +19,13 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from proof_server import Server
 from sandbox.server import serve
-from scale_accounts import Accounts
-from sync_harness import Warehouse
+from tests.proof.scale_accounts import Accounts
+from tests.proof.server import Server
+from tests.support.postgres import Warehouse
 
 pytest.importorskip("airflow.providers.celery", reason="apache-airflow-providers-celery is not installed")
-from scale_stack import ROOT, WORKERS, Stack, running, wait_for
+from tests.proof.scale_stack import ROOT, WORKERS, Stack, running, wait_for
 
 DAG = "opsgenie_sync"
 ACCOUNTS = 20

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 import requests
 
-HERE = Path(__file__).resolve().parent
-# The tests' own client, and the package: neither is installed.
-sys.path[:0] = [str(HERE), str(HERE.parents[1])]
-
-from sandbox import github, jsm, pagerduty  # noqa: E402
-from sandbox.github.store import SYNC_KEY as GH_TOKEN  # noqa: E402
-from sandbox.instants import Clock  # noqa: E402
-from sandbox.jsm.store import SYNC_EMAIL, SYNC_TOKEN  # noqa: E402
-from sandbox.opsgenie import Key, Store, create_app, load  # noqa: E402
-from sandbox.pagerduty.store import READ_KEY as PD_KEY  # noqa: E402
-from sandbox.server import Slot, serve  # noqa: E402
-from sandbox.world import World, build_world  # noqa: E402
-from sandbox_client import NOW, READER, WRITER, Api, Jsm, Reader, basic  # noqa: E402
+from sandbox import github, jsm, pagerduty
+from sandbox.github.store import SYNC_KEY as GH_TOKEN
+from sandbox.instants import Clock
+from sandbox.jsm.store import SYNC_EMAIL, SYNC_TOKEN
+from sandbox.opsgenie import Key, Store, create_app, load
+from sandbox.pagerduty.store import READ_KEY as PD_KEY
+from sandbox.server import Slot, serve
+from sandbox.world import World, build_world
+from tests.sandbox.sandbox_client import NOW, READER, WRITER, Api, Jsm, Reader, basic
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from sandbox.limits import RateLimiter
 from sandbox.opsgenie import Key
-from sandbox_client import READER, WRITER, Api
+from tests.sandbox.sandbox_client import READER, WRITER, Api
 
 UNKNOWN = "99999999-9999-4999-8999-999999999999"
 

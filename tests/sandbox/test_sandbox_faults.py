@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from sandbox.faults import Faults
-from sandbox_client import Api
+from tests.sandbox.sandbox_client import Api
 
 
 def script(api: Api, *faults: str | None, **more: object) -> None:
@@ -109,7 +109,8 @@ def test_the_log_counts_and_can_be_cleared(api: Api) -> None:
     api.get("/v2/teams")
     body = api.get("/_sandbox/requests", None).json()
     assert [
-        (one["method"], one["path"], one["query"], one["status"], one["fault"]) for one in body["requests"]
+        (request["method"], request["path"], request["query"], request["status"], request["fault"])
+        for request in body["requests"]
     ] == [
         ("GET", "/v1/incidents", "limit=5", 200, None),
         ("GET", "/v2/teams", "", 500, "500"),

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from sandbox.github import Store, Token
-from sandbox_client import Reader
+from tests.sandbox.sandbox_client import Reader
 
 Gh = Reader[Store]
 PATH = "/repos/acme/ledger/deployments"
@@ -44,7 +44,7 @@ def test_a_missing_permission_is_a_403_that_is_no_rate_limit(gh: Gh) -> None:
     assert gh.call("GET", "/repos/acme/ledger", "token t").status_code == 200
 
 
-def test_every_answer_tells_what_is_left(gh: Gh) -> None:
+def test_every_answer_has_the_remaining_quota(gh: Gh) -> None:
     """docs.github.com, "Rate limits for the REST API": the reset is in UTC epoch seconds."""
     headers = gh.get(PATH).headers
     shown = {name.removeprefix("x-ratelimit-"): headers[name] for name in headers if "x-ratelimit" in name}
@@ -123,7 +123,7 @@ def test_settings_tokens_and_deployments_are_steered_over_http(gh: Gh) -> None:
     body = {"action": "add_deployment", "repository": "acme/ledger", "sha": "a" * 40}
     id_ = control("POST", "/changes", body)["id"]
     control("POST", "/changes", {"action": "add_status", "deployment": id_, "state": "success"})
-    assert [one["state"] for one in gh.json(f"{PATH}/{id_}/statuses")] == ["success"]
+    assert [item["state"] for item in gh.json(f"{PATH}/{id_}/statuses")] == ["success"]
     assert "error" in control("POST", "/changes", {"action": "delete_everything"})
     assert control("PUT", "/tokens", {"t": {"name": "t", "repositories": []}}) == {"tokens": 1}
     assert gh.call("GET", PATH, "token t").status_code == 404

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sandbox.github import Store
-from sandbox_client import Reader
+from tests.sandbox.sandbox_client import Reader
 
 Gh = Reader[Store]
 PATH = "/repos/acme/ledger/deployments"
@@ -22,7 +22,7 @@ def test_deployments_come_newest_first(gh: Gh) -> None:
     old = deploy(gh, "2024-06-10T10:00:00Z")
     new = deploy(gh, "2024-06-11T10:00:00Z")
     late = deploy(gh, "2024-06-09T10:00:00Z")
-    assert [one["id"] for one in gh.json(PATH)] == [new, old, late]
+    assert [item["id"] for item in gh.json(PATH)] == [new, old, late]
 
 
 def test_a_deployment_has_neither_a_status_nor_a_pull_request(gh: Gh) -> None:
@@ -33,8 +33,8 @@ def test_a_deployment_has_neither_a_status_nor_a_pull_request(gh: Gh) -> None:
     assert (first["sha"], first["ref"], first["task"]) == (SHA, "main", "deploy")
     assert first["created_at"] == first["updated_at"] == "2024-06-10T10:00:00Z"
     assert not {"state", "status", "pull_requests"} & set(first)
-    assert [one["production_environment"] for one in (first, second)] == [True, False]
-    assert [one["payload"] for one in (first, second)] == ['{"a": 1}', {"a": 1}]
+    assert [item["production_environment"] for item in (first, second)] == [True, False]
+    assert [item["payload"] for item in (first, second)] == ['{"a": 1}', {"a": 1}]
     assert gh.json(first["statuses_url"]) == []
     assert gh.json(f"{PATH}/{first['id']}") == first
 
@@ -64,7 +64,7 @@ def test_statuses_come_newest_first_and_a_success_may_end_inactive(gh: Gh) -> No
     id_ = deploy(gh, "2024-06-10T10:00:00Z", states=states)
     gh.store.add_status(id_, "inactive", "2024-06-11T10:00:00Z")
     found = gh.json(f"{PATH}/{id_}/statuses")
-    assert [one["state"] for one in found] == ["inactive", "success", "in_progress", "queued"]
+    assert [item["state"] for item in found] == ["inactive", "success", "in_progress", "queued"]
     assert found[1]["created_at"] == "2024-06-10T10:04:00Z"
     assert gh.json(PATH)[0]["updated_at"] == "2024-06-11T10:00:00Z"
     with pytest.raises(ValueError, match="unknown state"):
@@ -87,13 +87,13 @@ def test_links_are_absolute_and_go_by_the_repository_s_id(gh: Gh) -> None:
     response = gh.get(PATH, per_page=100, environment="production")
     assert set(response.links) == {"next", "last"}
     assert response.links["last"]["url"].endswith("page=3")
-    seen = {one["id"] for one in response.json()}
+    seen = {item["id"] for item in response.json()}
     while "next" in response.links:
         url = response.links["next"]["url"]
         assert url.startswith(f"{gh.base}/repositories/")
         assert "environment=production" in url
         response = gh.get(url)
-        seen |= {one["id"] for one in response.json()}
+        seen |= {item["id"] for item in response.json()}
     assert len(seen) == 205
     assert set(response.links) == {"prev", "first"}
     assert "link" not in gh.get(PATH, sha="b" * 40).headers
@@ -106,7 +106,7 @@ def test_a_commit_has_no_pull_request_one_or_several(gh: Gh) -> None:
     gh.store.add_pull("acme/ledger", 7, [SHA, other], "2024-06-10T09:00:00Z", title="Seven")
     gh.store.add_pull("acme/ledger", 8, [other], title="Eight")
     commits = "/repos/acme/ledger/commits"
-    assert [one["number"] for one in gh.json(f"{commits}/{SHA}/pulls")] == [7]
+    assert [item["number"] for item in gh.json(f"{commits}/{SHA}/pulls")] == [7]
     seven, eight = gh.json(f"{commits}/{other}/pulls")
     assert (seven["state"], seven["merged_at"], seven["merge_commit_sha"]) == (
         "closed",

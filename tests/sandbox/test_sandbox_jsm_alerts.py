@@ -9,7 +9,7 @@ import pytest
 from sandbox.instants import DAY, HOUR, to_nanos
 from sandbox.opsgenie.staff import Rule
 from sandbox.opsgenie.store import team
-from sandbox_client import Jsm
+from tests.sandbox.sandbox_client import Jsm
 
 MONDAY = to_nanos("2024-06-10T00:00:00Z")
 

@@ -11,7 +11,7 @@ import pytest
 from sandbox.jsm.catalogue import IMPACT_END, RESPONDERS_FIELD, SERVICES_FIELD
 from sandbox.jsm.model import AFFECTED_SERVICES, Issue
 from sandbox.jsm.store import SYNC_ACCOUNT
-from sandbox_client import Jsm
+from tests.sandbox.sandbox_client import Jsm
 
 INCIDENTS = 'issuetype = "[System] Incident"'
 AT = "2024-06-10T10:0{}:00Z"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sandbox_client import Jsm
+from tests.sandbox.sandbox_client import Jsm
 
 SPECS = Path(__file__).resolve().parents[3] / "shared" / "specs" / "jsm"
 PRIMITIVES: dict[str, type | tuple[type, ...]] = {

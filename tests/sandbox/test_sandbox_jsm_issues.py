@@ -9,7 +9,7 @@ import pytest
 from sandbox.jsm.catalogue import IMPACT_END
 from sandbox.jsm.model import Issue
 from sandbox.jsm.store import SYNC_ACCOUNT, SYNC_TOKEN
-from sandbox_client import Jsm
+from tests.sandbox.sandbox_client import Jsm
 
 INCIDENTS = 'issuetype in ("[System] Incident", Incident)'
 AT = "2024-06-10T10:0{}:00Z"

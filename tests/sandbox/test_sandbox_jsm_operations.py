@@ -11,7 +11,7 @@ from sandbox.instants import to_nanos
 from sandbox.jsm.store import SYNC_ACCOUNT, SYNC_TOKEN
 from sandbox.opsgenie.staff import Participant, Rotation, Rule, Schedule
 from sandbox.opsgenie.store import NOBODY, escalation, team
-from sandbox_client import Jsm
+from tests.sandbox.sandbox_client import Jsm
 
 ANN, BOB = "712020:ann", "5b10ac8d82e05b22cc7d4ef5"
 MONDAY = to_nanos("2024-06-10T00:00:00Z")  # now is Wednesday, noon

@@ -11,7 +11,7 @@ from sandbox import jsm
 from sandbox.instants import Clock
 from sandbox.jsm.seed import bulk
 from sandbox.world import World
-from sandbox_client import NOW, Api, Jsm
+from tests.sandbox.sandbox_client import NOW, Api, Jsm
 
 INCIDENTS = 'issuetype in ("[System] Incident", Incident) order by created asc'
 
@@ -29,7 +29,7 @@ def issues(jira_demo: Jsm) -> list[dict[str, Any]]:
         params["nextPageToken"] = body["nextPageToken"]
 
 
-def test_the_same_world_is_told_in_the_same_words(world: World, jira_demo: Jsm) -> None:
+def test_the_same_world_makes_the_same_site(world: World, jira_demo: Jsm) -> None:
     again = jsm.load(world, jsm.Store(clock=Clock(NOW), seed=world.seed))
     assert again.issues.all()[7].histories == jira_demo.store.issues.all()[7].histories
     assert list(again.accounts.values()) == list(jira_demo.store.accounts.values())

@@ -14,7 +14,7 @@ from sandbox.opsgenie import Store
 from sandbox.opsgenie.rotations import Span, shifts
 from sandbox.opsgenie.staff import Participant, Rotation, Schedule
 from sandbox.opsgenie.store import NOBODY, team, user
-from sandbox_client import Api
+from tests.sandbox.sandbox_client import Api
 
 ADA, BOB, EVE = (Participant("user", name, f"{name}@example.com") for name in ("ada", "bob", "eve"))
 MONDAY = to_nanos("2024-06-10T00:00:00Z")
@@ -119,7 +119,7 @@ def test_an_unrestricted_rotation_covers_any_window_without_gap_or_overlap(
 def test_taking_spans_out_of_a_span_leaves_exactly_the_rest(cuts: list[tuple[int, int]]) -> None:
     others = [Span(start, start + length) for start, length in cuts]
     left = Span(10, 90).minus(others)
-    expected = {at for at in range(10, 90) if not any(one.start <= at < one.end for one in others)}
+    expected = {at for at in range(10, 90) if not any(other.start <= at < other.end for other in others)}
     assert {at for span in left for at in range(span.start, span.end)} == expected
 
 
@@ -205,7 +205,7 @@ def test_an_override_replaces_the_rotation_for_its_length(api: Api) -> None:
     schedule = scheduled(api.store, rotation())
     api.store.add_override(schedule.id, EVE, "2024-06-12T14:00:00Z", "2024-06-12T18:00:00Z", ["r1"])
     future = [period for period in periods(api, schedule) if period["type"] != "historical"]
-    assert [(one["startDate"][11:16], one["type"], one["recipient"]["id"]) for one in future] == [
+    assert [(item["startDate"][11:16], item["type"], item["recipient"]["id"]) for item in future] == [
         ("12:00", "default", "ada"),
         ("14:00", "override", "eve"),
         ("18:00", "default", "ada"),
@@ -215,7 +215,7 @@ def test_an_override_replaces_the_rotation_for_its_length(api: Api) -> None:
 def test_an_override_of_another_rotation_changes_nothing(api: Api) -> None:
     schedule = scheduled(api.store, rotation())
     api.store.add_override(schedule.id, EVE, "2024-06-12T14:00:00Z", "2024-06-12T18:00:00Z", ["other"])
-    assert {one["recipient"]["id"] for one in periods(api, schedule)} == {"ada"}
+    assert {period["recipient"]["id"] for period in periods(api, schedule)} == {"ada"}
 
 
 def test_a_forwarded_period_says_from_whom(api: Api) -> None:
@@ -223,13 +223,13 @@ def test_a_forwarded_period_says_from_whom(api: Api) -> None:
     api.store.add_override(schedule.id, EVE, "2024-06-12T16:00:00Z", "2024-06-12T20:00:00Z")
     api.store.add_forwarding(EVE, BOB, "2024-06-12T18:00:00Z", "2024-06-14T00:00:00Z")
     future = [period for period in periods(api, schedule) if period["type"] != "historical"]
-    assert [(one["startDate"][11:16], one["type"], one["recipient"]["id"]) for one in future] == [
+    assert [(item["startDate"][11:16], item["type"], item["recipient"]["id"]) for item in future] == [
         ("12:00", "default", "ada"),
         ("16:00", "override", "eve"),
         ("18:00", "forwarding", "bob"),
         ("20:00", "default", "ada"),
     ]
-    assert [one.get("fromUser") for one in future] == [None, None, "eve@example.com", None]
+    assert [item.get("fromUser") for item in future] == [None, None, "eve@example.com", None]
 
 
 def test_expand_adds_the_layers(api: Api) -> None:
@@ -240,7 +240,7 @@ def test_expand_adds_the_layers(api: Api) -> None:
     data = api.data(path, expand="base,override,forwarding")
     (override,) = data["overrideTimeline"]["rotations"][0]["periods"]
     assert override["recipient"]["id"] == "eve"
-    assert {one["recipient"]["id"] for one in data["baseTimeline"]["rotations"][0]["periods"]} == {
+    assert {period["recipient"]["id"] for period in data["baseTimeline"]["rotations"][0]["periods"]} == {
         "ada",
         "bob",
     }
@@ -253,10 +253,10 @@ def test_changing_rotations_does_not_rewrite_the_past(api: Api) -> None:
     api.store.change_rotations(schedule.id, [Rotation("r2", "New", MONDAY, "daily", [EVE])])
     data = api.data(f"/v2/schedules/{schedule.id}/timeline", date="2024-06-12T00:00:00Z", intervalUnit="days")
     old, new = data["finalTimeline"]["rotations"]
-    assert (old["id"], [one["endDate"] for one in old["periods"]]) == ("r1", ["2024-06-12T12:00:00Z"])
-    assert (new["id"], [one["startDate"] for one in new["periods"]]) == ("r2", ["2024-06-12T12:00:00Z"])
+    assert (old["id"], [period["endDate"] for period in old["periods"]]) == ("r1", ["2024-06-12T12:00:00Z"])
+    assert (new["id"], [period["startDate"] for period in new["periods"]]) == ("r2", ["2024-06-12T12:00:00Z"])
     expanded = api.data("/v2/schedules", expand="rotation")[0]
-    assert [one["id"] for one in expanded["rotations"]] == ["r2"]
+    assert [item["id"] for item in expanded["rotations"]] == ["r2"]
 
 
 @pytest.mark.parametrize(
@@ -290,7 +290,7 @@ def test_overrides_list_only_what_is_ongoing_or_to_come(api: Api) -> None:
     api.store.add_override(schedule.id, EVE, "2024-06-01T00:00:00Z", "2024-06-02T00:00:00Z")
     now = api.store.add_override(schedule.id, EVE, "2024-06-12T00:00:00Z", "2024-06-13T00:00:00Z")
     listed = api.data(f"/v2/schedules/{schedule.id}/overrides")
-    assert [one["alias"] for one in listed] == [now.alias]
+    assert [item["alias"] for item in listed] == [now.alias]
     assert listed[0]["user"] == {"type": "user", "id": "eve", "username": "eve@example.com"}
     assert listed[0]["rotations"] == [{"id": "r1", "name": "Primary"}]
     past = periods(api, schedule, date="2024-06-12T00:00:00Z")[0]

@@ -6,7 +6,7 @@ import pytest
 
 from sandbox.pagerduty import Key, Store
 from sandbox.pagerduty.store import FULL_KEY, READ_KEY
-from sandbox_client import Reader
+from tests.sandbox.sandbox_client import Reader
 
 Pd = Reader[Store]
 
@@ -50,7 +50,7 @@ def test_abilities_are_there_missing_or_unknown(pd: Pd) -> None:
     ]
 
 
-def test_the_published_limit_is_960_a_minute_and_told_in_every_answer(pd: Pd) -> None:
+def test_the_published_limit_is_960_a_minute_and_in_every_answer(pd: Pd) -> None:
     headers = pd.get("/abilities").headers
     assert (headers["ratelimit-limit"], headers["ratelimit-remaining"]) == ("960", "959")
     assert 0 < int(headers["ratelimit-reset"]) <= 60
@@ -124,9 +124,9 @@ def test_a_service_is_as_bad_as_its_worst_open_incident(pd: Pd) -> None:
         return str(pd.json("/services/PLEDGER")["service"]["status"])
 
     assert status() == "active"
-    one = pd.store.incidents.add("x", "PLEDGER")
+    incident = pd.store.incidents.add("x", "PLEDGER")
     assert status() == "critical"
-    pd.store.incidents.acknowledge(one.id)
+    pd.store.incidents.acknowledge(incident.id)
     assert status() == "warning"
     pd.store.services["PLEDGER"].status = "disabled"
     assert status() == "disabled"

@@ -10,13 +10,13 @@ from sandbox.instants import Clock, to_nanos
 from sandbox.pagerduty import Store, create_app
 from sandbox.pagerduty.bulk import bulk
 from sandbox.server import Slot
-from sandbox_client import NOW, Reader
+from tests.sandbox.sandbox_client import NOW, Reader
 
 Pd = Reader[Store]
 
 
 def titles(pd: Pd, **params: Any) -> list[str]:
-    return [one["title"] for one in pd.json("/incidents", **params)["incidents"]]
+    return [incident["title"] for incident in pd.json("/incidents", **params)["incidents"]]
 
 
 def add(pd: Pd, title: str, at: str, **fields: Any) -> str:
@@ -157,7 +157,7 @@ def test_nothing_is_read_beyond_10_000(slot: tuple[Slot, str], pd: Pd) -> None:
 
 def test_bulk_can_put_more_than_a_page_into_one_second() -> None:
     store = bulk(400, 10, end=NOW, same_second=150)
-    created = [one.created_at for one in store.incidents.all()]
+    created = [incident.created_at for incident in store.incidents.all()]
     middle = to_nanos("2024-06-07T12:00:00Z")
     assert created.count(middle) >= 150
     assert created == sorted(created)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sandbox.pagerduty import Store
-from sandbox_client import Reader
+from tests.sandbox.sandbox_client import Reader
 
 Pd = Reader[Store]
 AT = "2024-06-10T10:0{}:00Z"

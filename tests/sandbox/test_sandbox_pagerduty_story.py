@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 
-from sandbox import company
-from sandbox.instants import DAY, to_nanos
+from sandbox.instants import to_nanos
 from sandbox.pagerduty import Store
 from sandbox.world import World
-from sandbox_client import Reader
+from tests.sandbox.sandbox_client import Reader
 
 Pd = Reader[Store]
 SPEC = Path(__file__).resolve().parents[3] / "shared" / "specs" / "pagerduty" / "rest-openapiv3.json"
@@ -42,21 +41,12 @@ def items(pd_demo: Pd) -> list[dict[str, Any]]:
     return read(pd_demo, "/incidents", "incidents", date_range="all")
 
 
-def test_the_incidents_end_where_opsgenie_s_begin(items: list[dict[str, Any]], world: World) -> None:
-    created = [to_nanos(one["created_at"]) for one in items]
-    assert 240 <= len(items) <= 270
-    assert world.start - 2 * DAY < max(created) <= world.start
-    assert 180 * DAY < max(created) - min(created) < 280 * DAY
-    numbers = [one["incident_number"] for one in items]
+def test_the_incidents_end_before_opsgenie_s_begin(items: list[dict[str, Any]], world: World) -> None:
+    created = [to_nanos(item["created_at"]) for item in items]
+    assert max(created) <= world.start
+    numbers = [item["incident_number"] for item in items]
     assert numbers == sorted(set(numbers))
     assert created == sorted(created)
-
-
-def test_the_people_and_services_are_those_of_the_opsgenie_account(pd_demo: Pd) -> None:
-    emails = {one["email"] for one in read(pd_demo, "/users", "users")}
-    assert emails == {company.username(name) for people in company.PEOPLE.values() for name, _ in people}
-    services = {one["name"] for one in read(pd_demo, "/services", "services")}
-    assert services == {name for names in company.SERVICES.values() for name in names}
 
 
 def test_every_kind_of_incident_is_there(items: list[dict[str, Any]], pd_demo: Pd) -> None:
@@ -65,36 +55,40 @@ def test_every_kind_of_incident_is_there(items: list[dict[str, Any]], pd_demo: P
     for entry in reversed(entries):
         by_incident.setdefault(entry["incident"]["id"], []).append(entry["type"].removesuffix("_log_entry"))
     kinds: dict[str, Callable[[dict[str, Any]], object]] = {
-        "triggered": lambda one: one["status"] == "triggered",
-        "acknowledged": lambda one: one["status"] == "acknowledged" and one["acknowledgements"],
-        "merged": lambda one: one["resolve_reason"],
-        "resolved twice": lambda one: by_incident[one["id"]].count("resolve") == 2,
-        "acknowledgement timed out": lambda one: "unacknowledge" in by_incident[one["id"]],
-        "never acknowledged": lambda one: "acknowledge" not in by_incident[one["id"]],
-        "no priority": lambda one: one["priority"] is None,
-        "deleted service": lambda one: one["service"]["self"] is None,
-        "300 characters with emoji": lambda one: len(one["title"]) == 300 and "😱" in one["title"],
-        "null acknowledgements": lambda one: one["acknowledgements"] is None,
-        "null teams": lambda one: one["teams"] is None,
-        "with alerts": lambda one: one["incident_key"] is None,
-        "by hand": lambda one: one["is_mergeable"] and one["incident_key"],
-        "low urgency": lambda one: one["urgency"] == "low",
-        "resolved by the service": lambda one: (
-            (one["last_status_change_by"] or {}).get("type") == "service_reference"
+        "triggered": lambda incident: incident["status"] == "triggered",
+        "acknowledged": lambda incident: (
+            incident["status"] == "acknowledged" and incident["acknowledgements"]
+        ),
+        "merged": lambda incident: incident["resolve_reason"],
+        "resolved twice": lambda incident: by_incident[incident["id"]].count("resolve") == 2,
+        "acknowledgement timed out": lambda incident: "unacknowledge" in by_incident[incident["id"]],
+        "never acknowledged": lambda incident: "acknowledge" not in by_incident[incident["id"]],
+        "no priority": lambda incident: incident["priority"] is None,
+        "deleted service": lambda incident: incident["service"]["self"] is None,
+        "300 characters with emoji": lambda incident: (
+            len(incident["title"]) == 300 and "😱" in incident["title"]
+        ),
+        "null acknowledgements": lambda incident: incident["acknowledgements"] is None,
+        "null teams": lambda incident: incident["teams"] is None,
+        "with alerts": lambda incident: incident["incident_key"] is None,
+        "by hand": lambda incident: incident["is_mergeable"] and incident["incident_key"],
+        "low urgency": lambda incident: incident["urgency"] == "low",
+        "resolved by the service": lambda incident: (
+            (incident["last_status_change_by"] or {}).get("type") == "service_reference"
         ),
     }
-    assert [kind for kind, test in kinds.items() if not any(test(one) for one in items)] == []
+    assert [kind for kind, test in kinds.items() if not any(test(item) for item in items)] == []
     reopened_by = {
         kinds[kinds.index("resolve") + 1] for kinds in by_incident.values() if kinds.count("resolve") == 2
     }
     assert {"trigger", "unacknowledge", "acknowledge"} <= reopened_by
-    channels = {one["channel"]["type"] for one in entries if one["type"] == "resolve_log_entry"}
+    channels = {item["channel"]["type"] for item in entries if item["type"] == "resolve_log_entry"}
     assert {"website", "api", "timeout"} <= channels
 
 
 def test_there_are_notes_by_people_and_bots_and_edited_ones(items: list[dict[str, Any]], pd_demo: Pd) -> None:
-    annotated = {one.id for one in pd_demo.store.incidents.all() if one.notes}
-    assert annotated <= {one["id"] for one in items}
+    annotated = {incident.id for incident in pd_demo.store.incidents.all() if incident.notes}
+    assert annotated <= {item["id"] for item in items}
     notes = [note for id_ in sorted(annotated) for note in pd_demo.json(f"/incidents/{id_}/notes")["notes"]]
     assert {note["user"]["type"] for note in notes} == {"user_reference", "bot_user_reference"}
     assert any(note["updated_at"] > note["created_at"] for note in notes)
@@ -116,7 +110,7 @@ def resolve(schema: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
             found = found[int(part)] if isinstance(found, list) else found[part]
         schema = found
     merged = {**schema, "properties": {}, "required": list(schema.get("required", []))}
-    for part in [resolve(one, spec) for one in schema.get("allOf", [])]:
+    for part in [resolve(item, spec) for item in schema.get("allOf", [])]:
         merged["properties"] |= part["properties"]
         merged["required"] += part["required"]
     merged["properties"] |= schema.get("properties", {})
@@ -172,7 +166,9 @@ def problems(value: Any, schema: dict[str, Any], spec: dict[str, Any], path: str
 def test_an_answer_has_its_published_shape(
     pd_demo: Pd, spec: dict[str, Any], template: str, params: dict[str, Any]
 ) -> None:
-    busy = max(pd_demo.store.incidents.all(), key=lambda one: (bool(one.alerts), len(one.notes)))
+    busy = max(
+        pd_demo.store.incidents.all(), key=lambda incident: (bool(incident.alerts), len(incident.notes))
+    )
     body = pd_demo.json(template.format(id=busy.id), **params)
     content = spec["paths"][template]["get"]["responses"]["200"]["content"]["application/json"]
     assert problems(body, content["schema"], spec, template) == []

@@ -26,7 +26,7 @@ from sandbox.opsgenie.query import (
     render,
 )
 from sandbox.opsgenie.store import Store
-from sandbox_client import NOW, Api
+from tests.sandbox.sandbox_client import NOW, Api
 
 TEXT_VALUES = st.text(string.ascii_letters + string.digits + ' :()<>"\\-ü🔥', min_size=1, max_size=12)
 TERMS = st.one_of(
@@ -135,7 +135,7 @@ def _populated() -> Store:
     made = Store(clock=Clock(NOW))
     rng = random.Random(1)
     for number in range(60):
-        one = made.incidents.add(
+        incident = made.incidents.add(
             rng.choice(["Disk full", "Api is down", "🔥 fire"]),
             to_nanos(NOW) - rng.randrange(5_000) * MINUTE,
             tags=rng.sample(["a", "b", "pd:P1"], 2),
@@ -143,7 +143,7 @@ def _populated() -> Store:
             priority=f"P{number % 5 + 1}",
         )
         if number % 3:
-            made.incidents.resolve(one.id)
+            made.incidents.resolve(incident.id)
     return made
 
 
@@ -162,7 +162,7 @@ LIKELY = st.one_of(
         Term,
         st.just("createdAt"),
         st.sampled_from([":", "<", "<=", ">", ">="]),
-        st.sampled_from([str(one.created_ms) for one in POPULATED.incidents.all()]),
+        st.sampled_from([str(incident.created_ms) for incident in POPULATED.incidents.all()]),
     ),
 )
 
@@ -170,7 +170,7 @@ LIKELY = st.one_of(
 @given(st.recursive(LIKELY, _branches, max_leaves=6))
 def test_the_index_finds_exactly_what_a_full_scan_finds(node: Node) -> None:
     test: Callable[..., bool] = matcher(node, POPULATED._names())
-    expected = [one for one in POPULATED.incidents.all() if test(one)]
+    expected = [incident for incident in POPULATED.incidents.all() if test(incident)]
     assert POPULATED.incidents.select(render(node), descending=False) == expected
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sandbox_client import Api
+from tests.sandbox.sandbox_client import Api
 
 SPEC = Path(__file__).resolve().parents[3] / "shared" / "specs" / "opsgenie" / "swagger.json"
 TYPES: dict[str, type | tuple[type, ...]] = {
@@ -33,7 +33,7 @@ def flat(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
     if "$ref" in schema:
         schema = definitions[schema["$ref"].rsplit("/", 1)[1]]
     merged = {**schema, "properties": {}, "required": []}
-    for part in [flat(one, definitions) for one in schema.get("allOf", [])] + [schema]:
+    for part in [flat(item, definitions) for item in schema.get("allOf", [])] + [schema]:
         merged["properties"] |= part.get("properties", {})
         merged["required"] += part.get("required", [])
     return merged

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,13 +12,13 @@ from typing import Any
 import pytest
 import requests
 
-from sandbox import company
 from sandbox.github.store import SYNC_KEY as GITHUB_KEY
-from sandbox.instants import DAY, HOUR, to_nanos
+from sandbox.instants import HOUR, to_nanos
 from sandbox.opsgenie.store import SYNC_KEY
 from sandbox.pagerduty.store import READ_KEY
 from sandbox.world import World, build_world
-from sandbox_client import NOW, Api
+from tests.sandbox.sandbox_client import NOW, Api
+from tests.support import ROOT
 
 END = to_nanos(NOW)
 
@@ -36,71 +35,86 @@ def items(demo: Api) -> list[dict[str, Any]]:
     return found
 
 
-def test_the_same_seed_and_end_tell_the_same_story(world: World) -> None:
+def test_the_same_seed_and_end_make_the_same_world(world: World) -> None:
     again = build_world(seed=7, end=NOW)
     assert (again.outages, again.deployments) == (world.outages, world.deployments)
     assert build_world(seed=8, end=NOW).outages != world.outages
 
 
-def test_the_story_fills_the_days_up_to_its_end_and_no_further(world: World) -> None:
-    opened = [one.opened_at for one in world.outages]
-    assert min(opened) < END - 98 * DAY
-    assert END - DAY < max(opened) <= END
+def test_the_story_ends_when_it_should(world: World) -> None:
+    opened = [outage.opened_at for outage in world.outages]
+    assert max(opened) <= END
     later = [
         at
-        for one in world.outages
-        for at in (one.acked_at, one.resolved_at, one.closed_at, one.reopened_at)
+        for outage in world.outages
+        for at in (outage.acked_at, outage.resolved_at, outage.closed_at, outage.reopened_at)
         if at is not None and at > END
     ]
     assert later == []
-    assert all(at <= END for one in world.deployments for _, at in one.history)
+    assert all(at <= END for deployment in world.deployments for _, at in deployment.history)
 
 
-def test_some_incidents_follow_a_deployment_within_four_hours_and_some_do_not(world: World) -> None:
-    by_id = {one.id: one for one in world.deployments}
-    caused = [(one, by_id[one.cause]) for one in world.outages if one.cause is not None]
-    assert len(caused) > 20
-    assert all(0 < one.opened_at - cause.triggered_at < 4 * HOUR for one, cause in caused)
-    assert all(cause.ever_succeeded and cause.environment == "production" for _, cause in caused)
-    assert sum(one.cause is None for one in world.outages) > 20
-
-
-def test_deployments_come_in_every_state(world: World) -> None:
-    states = {(one.environment, one.status) for one in world.deployments}
-    expected = {
+def test_incidents_and_deployments_meet_in_every_way(world: World) -> None:
+    by_id = {deployment.id: deployment for deployment in world.deployments}
+    causes = [by_id.get(item.cause or 0) for item in world.outages]
+    assert None in causes
+    caused = [
+        outage.opened_at - cause.triggered_at
+        for outage, cause in zip(world.outages, causes, strict=True)
+        if cause
+    ]
+    assert caused
+    assert all(0 < offset < 4 * HOUR for offset in caused)
+    states = {(deployment.environment, deployment.status) for deployment in world.deployments}
+    assert states >= {
         (where, how) for where in ("staging", "production") for how in ("success", "failure", "inactive")
     }
-    assert expected <= states
-    assert {one.service for one in world.deployments} == {
-        name for names in company.SERVICES.values() for name in names
-    }
+
+
+def test_every_kind_of_on_call_period_is_there(demo: Api) -> None:
+    kinds: set[str] = set()
+    for schedule in demo.data("/v2/schedules"):
+        params = {"date": "2024-03-10T00:00:00Z", "interval": 5, "intervalUnit": "months"}
+        timeline = demo.data(f"/v2/schedules/{schedule['id']}/timeline", **params)["finalTimeline"]
+        periods = [each for rotation in timeline["rotations"] for each in rotation.get("periods", [])]
+        kinds |= {each["type"] if "recipient" in each else "nobody" for each in periods}
+    assert kinds == {"historical", "default", "override", "forwarding", "nobody"}
+
+
+def test_every_kind_of_escalation_is_there(demo: Api) -> None:
+    found = demo.data("/v2/escalations")
+    assert {"repeat" in policy for policy in found} == {True, False}
+    rules = [rule for policy in found for rule in policy["rules"]]
+    assert all(rule["delay"]["timeUnit"] == "minutes" for rule in rules)
+    assert {rule["recipient"]["type"] for rule in rules} == {"schedule", "team", "user"}
 
 
 def test_every_kind_of_incident_is_there(items: list[dict[str, Any]], demo: Api) -> None:
     services = {service["id"] for service in demo.data("/v1/services", limit=100)}
-    assert len(services) == 8
     kinds: dict[str, Callable[[dict[str, Any]], object]] = {
-        "open": lambda one: one["status"] == "open" and "impactEndDate" not in one,
-        "resolved": lambda one: one["status"] == "resolved",
-        "closed": lambda one: one["status"] == "closed" and "impactEndDate" in one,
-        "reopened": lambda one: one["status"] == "open" and "impactEndDate" in one,
-        "closed, never resolved": lambda one: one["status"] == "closed" and "impactEndDate" not in one,
-        "edited start": lambda one: one["impactStartDate"] < one["createdAt"],
-        "negative duration": lambda one: one.get("impactEndDate", "9") < one["createdAt"],
-        "several services": lambda one: len(one["impactedServices"]) > 1,
-        "no service": lambda one: not one["impactedServices"],
-        "deleted service": lambda one: set(one["impactedServices"]) - services,
-        "user responder": lambda one: any(who["type"] == "user" for who in one["responders"]),
-        "no responder": lambda one: not one["responders"],
-        "tags": lambda one: one["tags"],
-        "emoji": lambda one: "🔥" in one["message"],
-        "script tag": lambda one: "<script>" in one["message"],
-        "whole second": lambda one: "." not in one["createdAt"],
-        "nine digits": lambda one: len(one["createdAt"]) == len("2024-06-12T12:00:00.123456789Z"),
+        "open": lambda incident: incident["status"] == "open" and "impactEndDate" not in incident,
+        "resolved": lambda incident: incident["status"] == "resolved",
+        "closed": lambda incident: incident["status"] == "closed" and "impactEndDate" in incident,
+        "reopened": lambda incident: incident["status"] == "open" and "impactEndDate" in incident,
+        "closed, never resolved": lambda incident: (
+            incident["status"] == "closed" and "impactEndDate" not in incident
+        ),
+        "edited start": lambda incident: incident["impactStartDate"] < incident["createdAt"],
+        "negative duration": lambda incident: incident.get("impactEndDate", "9") < incident["createdAt"],
+        "several services": lambda incident: len(incident["impactedServices"]) > 1,
+        "no service": lambda incident: not incident["impactedServices"],
+        "deleted service": lambda incident: set(incident["impactedServices"]) - services,
+        "user responder": lambda incident: any(who["type"] == "user" for who in incident["responders"]),
+        "no responder": lambda incident: not incident["responders"],
+        "tags": lambda incident: incident["tags"],
+        "emoji": lambda incident: "🔥" in incident["message"],
+        "script tag": lambda incident: "<script>" in incident["message"],
+        "whole second": lambda incident: "." not in incident["createdAt"],
+        "nine digits": lambda incident: len(incident["createdAt"]) == len("2024-06-12T12:00:00.123456789Z"),
     }
-    assert [kind for kind, test in kinds.items() if not any(test(one) for one in items)] == []
-    assert {one["priority"] for one in items} == {"P1", "P2", "P3", "P4", "P5"}
-    assert len({one["tinyId"] for one in items}) == len(items)
+    assert [kind for kind, test in kinds.items() if not any(test(item) for item in items)] == []
+    assert {item["priority"] for item in items} == {"P1", "P2", "P3", "P4", "P5"}
+    assert len({item["tinyId"] for item in items}) == len(items)
 
 
 def test_the_resolve_in_the_timeline_agrees_with_the_end_of_impact(
@@ -108,73 +122,45 @@ def test_the_resolve_in_the_timeline_agrees_with_the_end_of_impact(
 ) -> None:
     """As captured: 42.141 in the list, 42.188 in the timeline, unless somebody edited the former."""
     apart = 0
-    for one in items[:40]:
-        entries = demo.data(f"/v2/incident-timelines/{one['id']}/entries")["entries"]
+    for item in items[:40]:
+        entries = demo.data(f"/v2/incident-timelines/{item['id']}/entries")["entries"]
         resolved = [to_nanos(entry["eventTime"]) for entry in entries if entry["type"] == "IncidentResolved"]
-        if one["status"] == "resolved":
+        if item["status"] == "resolved":
             assert resolved
-        if resolved and "impactEndDate" in one:
-            apart += abs(resolved[0] - to_nanos(one["impactEndDate"])) > 10**9
+        if resolved and "impactEndDate" in item:
+            apart += abs(resolved[0] - to_nanos(item["impactEndDate"])) > 10**9
     assert apart <= 3
-
-
-def test_the_company_s_schedules_show_every_feature_of_a_timeline(demo: Api) -> None:
-    schedules = demo.data("/v2/schedules", expand="rotation")
-    assert len({one["timezone"] for one in schedules}) == 4
-    assert all(2 <= len(one["rotations"]) <= 3 for one in schedules)
-    kinds: set[str] = set()
-    for one in schedules:
-        params = {"date": "2024-03-10T00:00:00Z", "interval": 5, "intervalUnit": "months"}
-        rotations = demo.data(f"/v2/schedules/{one['id']}/timeline", **params)["finalTimeline"]["rotations"]
-        kinds |= {period["type"] for rotation in rotations for period in rotation.get("periods", [])}
-        kinds |= {
-            "nobody" for rotation in rotations for p in rotation.get("periods", []) if "recipient" not in p
-        }
-    assert kinds == {"historical", "default", "override", "forwarding", "nobody"}
-
-
-def test_escalations_have_their_published_shape(demo: Api) -> None:
-    found = demo.data("/v2/escalations")
-    assert [("repeat" in one) for one in found] == [True, False, False]
-    assert found[0]["rules"][1]["delay"] == {"timeAmount": 5, "timeUnit": "minutes"}
-    assert {rule["recipient"]["type"] for one in found for rule in one["rules"]} == {
-        "schedule",
-        "team",
-        "user",
-    }
 
 
 def test_teams_have_members_only_one_by_one(demo: Api) -> None:
     teams = demo.data("/v2/teams")
-    assert all("members" not in one for one in teams)
-    one = demo.data(f"/v2/teams/{teams[0]['id']}")
-    assert {member["role"] for member in one["members"]} == {"admin", "user"}
+    assert all("members" not in team for team in teams)
+    team = demo.data(f"/v2/teams/{teams[0]['id']}")
+    assert {member["role"] for member in team["members"]} == {"admin", "user"}
 
 
 def test_users_come_a_hundred_at_a_time_by_username(demo: Api) -> None:
     body = demo.get("/v2/users").json()
-    names = [one["username"] for one in body["data"]]
+    names = [item["username"] for item in body["data"]]
     assert names == sorted(names)
-    assert body["totalCount"] == len(names) == 14
+    assert body["totalCount"] == len(names)
     assert demo.get("/v2/users", limit=501).status_code == 422
 
 
 @pytest.mark.parametrize("only", [(), ("opsgenie",), ("pagerduty", "github")])
-def test_the_command_line_starts_what_is_asked_for_and_tells_the_urls(
+def test_the_command_line_starts_what_is_asked_for_and_reports_the_urls(
     tmp_path: Path, only: tuple[str, ...]
 ) -> None:
-    root = Path(__file__).resolve().parents[2]
     ports_file = tmp_path / "ports.json"
     command = [sys.executable, "-m", "sandbox", "--ports-file", str(ports_file), "--end", NOW, "--days", "20"]
     for name in only:
         command += ["--only", name]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), *sys.path])}
     checks = {
         "opsgenie": ("/v1/incidents", f"GenieKey {SYNC_KEY}"),
         "pagerduty": ("/abilities", f"Token token={READ_KEY}"),
         "github": ("/repos/acme/ledger/deployments", f"Bearer {GITHUB_KEY}"),
     }
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             assert process.stdout.readline().startswith("sandbox: ")

@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from sandbox.opsgenie import Key
-from sandbox_client import READER, WRITER, Api
+from tests.sandbox.sandbox_client import READER, WRITER, Api
 
 
 def create(api: Api, **body: Any) -> str:
@@ -22,7 +22,7 @@ def status(api: Api, request_id: str) -> requests.Response:
     return api.get(f"/v1/incidents/requests/{request_id}")
 
 
-def test_a_create_is_accepted_and_its_request_tells_the_incident_s_id(api: Api) -> None:
+def test_a_create_is_accepted_and_its_request_has_the_incident_s_id(api: Api) -> None:
     data = status(api, create(api, priority="P1", tags=["a"], details={"k": "v"}, note="hello")).json()[
         "data"
     ]
@@ -206,7 +206,7 @@ def test_a_read_only_key_changes_nothing(api: Api) -> None:
     made = api.store.incidents.add("one")
     for path in ("/v1/incidents/create", f"/v1/incidents/{made.id}/close"):
         assert api.post(path, {"message": "x"}, READER).status_code == 403
-    assert [one.status for one in api.store.incidents.all()] == ["open"]
+    assert [incident.status for incident in api.store.incidents.all()] == ["open"]
 
 
 def test_a_team_key_cannot_touch_another_team_s_incident(api: Api) -> None:

@@ -1,49 +1,19 @@
-"""The database of the syncs' tests, Airflow's own, and stand-ins of all three services."""
+"""Stand-ins of all three services, and the page over a warehouse of hostile texts."""
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import os
-import subprocess
-import sys
-import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
-from functools import partial
-from pathlib import Path
 
-import psycopg
 import pytest
 from fastapi.testclient import TestClient
 
-from deliveries import share_secret
-from hostile_page import fill_with_hostility
-from opsgenie_provider.warehouse.connection import Warehouse
-from page_client import page_client
-from stand_ins import Services
-
-TESTS = Path(__file__).resolve().parents[1]
-_spec = importlib.util.spec_from_file_location("sync_fixtures", TESTS / "integration" / "conftest.py")
-assert _spec is not None
-assert _spec.loader is not None
-_fixtures = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_fixtures)
-postgres, warehouse, slots = _fixtures.postgres, _fixtures.warehouse, _fixtures.slots
-accounts, world, store = _fixtures.accounts, _fixtures.world, _fixtures.store
-account, sync = _fixtures.account, _fixtures.sync
-
-
-@pytest.fixture(scope="session")
-def metadata_database() -> None:
-    """Airflow's own database, in the home of the tests."""
-    subprocess.run(
-        [sys.executable, "-m", "airflow", "db", "migrate"],
-        check=True,
-        capture_output=True,
-        timeout=600,
-        env=os.environ,
-    )
+from tests.security.deliveries import share_secret
+from tests.security.hostile_page import fill_with_hostility
+from tests.support.page_client import page_client
+from tests.support.postgres import connection_fields, temporary_database, warehouse_of
+from tests.support.stand_ins import Services
 
 
 @pytest.fixture(scope="session")
@@ -66,19 +36,13 @@ def connections(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def page(request: pytest.FixtureRequest, postgres: str, metadata_database: None) -> Iterator[TestClient]:
+def page(request: pytest.FixtureRequest, postgres: str, airflow_database: None) -> Iterator[TestClient]:
     """The page over a warehouse of hostile texts, or over one without tables, as the parameter says."""
-    name = f"page_{uuid.uuid4().hex}"
-    connect = partial(psycopg.connect, host=postgres, user="postgres")
-    connection = {"conn_type": "postgres", "host": postgres, "login": "postgres", "schema": name}
-    with connect(dbname="postgres", autocommit=True) as admin, pytest.MonkeyPatch.context() as monkeypatch:
-        admin.execute(f"create database {name}")
-        try:
-            if request.param == "filled":
-                fill_with_hostility(Warehouse(partial(connect, dbname=name), name))
-            monkeypatch.setenv("AIRFLOW_CONN_POSTGRES_DEFAULT", json.dumps(connection))
-            share_secret(monkeypatch)
-            with page_client() as client:
-                yield client
-        finally:
-            admin.execute(f"drop database {name} with (force)")
+    with temporary_database(postgres) as name, pytest.MonkeyPatch.context() as monkeypatch:
+        if request.param == "filled":
+            fill_with_hostility(warehouse_of(postgres, name))
+        connection = connection_fields(postgres, name)
+        monkeypatch.setenv("AIRFLOW_CONN_POSTGRES_DEFAULT", json.dumps(connection))
+        share_secret(monkeypatch)
+        with page_client() as client:
+            yield client

@@ -8,8 +8,8 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
-import webhook_senders
-from samples import WEBHOOKS
+from tests.security.samples import WEBHOOKS
+from tests.support import webhook_senders
 
 SECRET = "canary-of-the-webhook-93aa"
 

@@ -9,7 +9,7 @@ import httpx
 from hypothesis import strategies as st
 
 from opsgenie_provider.warehouse.connection import Warehouse
-from web_world import fill, follow
+from tests.support.page_world import fill, follow
 
 # Wherever one of them is not escaped, there is an element or an attribute called hostile.
 BREAKOUTS = (

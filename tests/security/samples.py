@@ -13,8 +13,8 @@ from sandbox.instants import Clock
 from sandbox.opsgenie.store import SYNC_KEY
 from sandbox.pagerduty.store import READ_KEY
 from sandbox.world import World
-from webhook_senders import BODIES, GENERIC
-from worlds import world_until
+from tests.support.webhook_senders import BODIES, GENERIC
+from tests.support.worlds import world_until
 
 REPOSITORY = "acme/checkout-app"
 WEBHOOKS: Mapping[str, Any] = BODIES | {
@@ -53,7 +53,8 @@ def _opsgenie(world: World, now: int) -> dict[str, Any]:
     )
     incidents = service.get("/v1/incidents", limit=100)["data"]
     timelines = [
-        service.get(f"/v2/incident-timelines/{one['id']}/entries")["data"]["entries"] for one in incidents[:5]
+        service.get(f"/v2/incident-timelines/{incident['id']}/entries")["data"]["entries"]
+        for incident in incidents[:5]
     ]
     schedules = service.get("/v2/schedules", expand="rotation")["data"]
     schedule = fullest(schedules)
@@ -74,7 +75,7 @@ def _opsgenie(world: World, now: int) -> dict[str, Any]:
 def _pagerduty(world: World) -> dict[str, Any]:
     store = pagerduty.load(world, days=100, count=30)
     service = Service(pagerduty.create_app(store), f"Token token={READ_KEY}")
-    noted = next(one.id for one in store.incidents.all() if one.notes)
+    noted = next(incident.id for incident in store.incidents.all() if incident.notes)
     return {
         "pagerduty incident": fullest(service.get("/incidents", date_range="all", limit=100)["incidents"]),
         "log entry": fullest(service.get(f"/incidents/{noted}/log_entries")["log_entries"]),

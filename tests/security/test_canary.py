@@ -12,19 +12,16 @@ import logging
 import os
 import sqlite3
 from pathlib import Path
-from typing import Any
 
 import pytest
-from airflow.utils.state import DagRunState
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
-from dag_runs import impatient_dags
-from stand_ins import CONNECTIONS, Services
-from sync_harness import Warehouse
+from tests.support.dag_runs import DAGS, run_dag
+from tests.support.postgres import Warehouse
+from tests.support.stand_ins import CONNECTIONS, Services
 
-DAGS = ("opsgenie_sync", "deployments_sync", "dora_metrics", "pagerduty_migration")
 PASSWORD = "canary-of-the-warehouse-5b1e"
 CANARIES = (*(key for _, _, key in CONNECTIONS.values()), PASSWORD)
 
@@ -41,17 +38,15 @@ async def parrot(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @pytest.fixture
-def dags(
-    metadata_database: None,
+def canaries(
     connections: None,
     warehouse: Warehouse,
     monkeypatch: pytest.MonkeyPatch,
-) -> dict[str, Any]:
-    """The DAGs with connections that hold the canaries."""
+) -> None:
+    """Connections that hold the canaries."""
     monkeypatch.setenv(
         "AIRFLOW_CONN_POSTGRES_DEFAULT", json.dumps(warehouse.connection | {"password": PASSWORD})
     )
-    return impatient_dags()
 
 
 def everything(warehouse: Warehouse) -> dict[str, str]:
@@ -80,7 +75,7 @@ def everything(warehouse: Warehouse) -> dict[str, str]:
 
 @pytest.mark.parametrize("fails", [False, True], ids=["succeeding", "failing"])
 def test_no_key_is_kept_or_said(
-    dags: dict[str, Any],
+    canaries: None,
     services: Services,
     warehouse: Warehouse,
     fails: bool,
@@ -91,11 +86,11 @@ def test_no_key_is_kept_or_said(
     if fails:
         services.replace(parrot)
 
-    states = {dag_id: dags[dag_id].test().state for dag_id in DAGS}
+    states = {dag_id: run_dag(dag_id).state for dag_id in DAGS}
 
     asks_nobody = {"dora_metrics"}
     good = asks_nobody if fails else set(DAGS)
-    assert {dag_id for dag_id, state in states.items() if state == DagRunState.SUCCESS} == good
+    assert {dag_id for dag_id, state in states.items() if state == "success"} == good
     output = capfd.readouterr()
     found = everything(warehouse) | {"log": caplog.text, "printed": output.out + output.err}
     # The search finds what there is.

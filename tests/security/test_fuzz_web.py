@@ -14,10 +14,10 @@ from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deliveries import SECRET, signed
-from hostile import EXAMPLES, FRAGMENTS, damaged
-from hostile_page import SHARP, TEXTS, check, encoded
-from samples import WEBHOOKS
+from tests.security.deliveries import SECRET, signed
+from tests.security.hostile import EXAMPLES, FRAGMENTS, damaged
+from tests.security.hostile_page import SHARP, TEXTS, check, encoded
+from tests.security.samples import WEBHOOKS
 
 INCIDENT = {
     "source": "opsgenie",

@@ -1,4 +1,4 @@
-"""Whatever a service sends: rows that PostgreSQL stores, or a payload set aside with a reason."""
+"""Whatever a service sends: rows that PostgreSQL stores, or a payload rejected with a reason."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from hostile import EXAMPLES, NOISE, changed, damaged
 from opsgenie_provider.rows import configuration, pagerduty
 from opsgenie_provider.rows import tables as t
 from opsgenie_provider.rows.deployment_events import Event
@@ -31,7 +30,8 @@ from opsgenie_provider.warehouse.schema import upgrade
 from opsgenie_provider.warehouse.staged import Staged
 from opsgenie_provider.warehouse.state import keep_rejected
 from opsgenie_provider.warehouse.webhook import record
-from samples import REPOSITORY, WEBHOOKS, samples
+from tests.security.hostile import EXAMPLES, NOISE, changed, damaged
+from tests.security.samples import REPOSITORY, WEBHOOKS, samples
 
 Tables = list[tuple[t.Table, list[t.Row]]]
 SAMPLES: Mapping[str, Any] = samples(time.time_ns())
@@ -138,7 +138,7 @@ def store(database: Connection, tables: Tables) -> list[tuple[Any, ...]]:
 @pytest.mark.parametrize("kind", READERS)
 @EXAMPLES
 @given(data=st.data())
-def test_stored_or_set_aside(kind: str, database: Connection, data: st.DataObject) -> None:
+def test_stored_or_rejected(kind: str, database: Connection, data: st.DataObject) -> None:
     payload = data.draw(damaged(SAMPLES[kind]))
     with database.transaction(force_rollback=True):
         try:
@@ -193,7 +193,7 @@ def test_deliveries_are_stored_or_refused(sender: str, database: Connection, dat
         ("escalation", ("rules", 0, "delay", "timeAmount"), b"9223372036854775808"),
     ],
 )  # fmt: skip
-def test_what_postgresql_cannot_hold_is_set_aside(
+def test_what_postgresql_cannot_hold_is_rejected(
     database: Connection, kind: str, path: tuple[Any, ...], fragment: bytes
 ) -> None:
     raw = Raw(changed(SAMPLES[kind], {path: fragment}))

@@ -1,19 +1,18 @@
-"""Whole syncs from services that damage every fourth object: what was listed is stored, or set aside."""
+"""Whole syncs from services that damage every fourth object: what was listed is stored, or rejected."""
 
 from __future__ import annotations
 
 import pytest
 
 from opsgenie_provider.api import transport
-from opsgenie_provider.dora.refresh import refresh
 from opsgenie_provider.hooks.warehouse import warehouse as open_warehouse
-from opsgenie_provider.operators.deployments import GithubDeploymentsToPostgresOperator
-from opsgenie_provider.operators.pagerduty import PagerdutyToPostgresOperator
-from opsgenie_provider.settings import Settings
 from opsgenie_provider.warehouse.schema import upgrade
-from stand_ins import REPOSITORY, Services
-from sync_harness import Account, Sync, Warehouse
-from vandal import Vandal
+from tests.security.vandal import Vandal
+from tests.support.accounts import Account
+from tests.support.postgres import Warehouse
+from tests.support.readers import read_github, read_pagerduty, refresh_metrics
+from tests.support.stand_ins import REPOSITORY, Services
+from tests.support.sync import Sync, total
 
 OPSGENIE = {
     r"/v1/incidents": "opsgenie_incidents",
@@ -35,24 +34,18 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def reasons(warehouse: Warehouse, stream: str | None = None) -> list[str]:
-    """Why payloads were set aside, each once."""
+    """Why payloads were rejected, each once."""
     query = "select reason from staging.rejected_payloads where stream = %s or %s"
     found = [row["reason"] for row in warehouse.rows(query, stream, stream is None)]
     assert all(found)
     return found
 
 
-def refreshed(warehouse: Warehouse) -> dict[str, int]:
-    """The metrics can be made of what there is."""
-    with open_warehouse("postgres_default").connection() as connection:
-        return refresh(connection, Settings()).rows
-
-
 @pytest.mark.parametrize("seed", range(4))
 def test_opsgenie(seed: int, account: Account, sync: Sync, warehouse: Warehouse) -> None:
     lists = {path: ("data", "entries") if "timelines" in path else ("data",) for path in OPSGENIE}
     vandal = Vandal(account.app, lists, seed)
-    account.meddler.app = vandal  # type: ignore[assignment]
+    account.interceptor.app = vandal  # type: ignore[assignment]
 
     def nothing_is_lost() -> None:
         for path, table in OPSGENIE.items():
@@ -64,11 +57,11 @@ def test_opsgenie(seed: int, account: Account, sync: Sync, warehouse: Warehouse)
 
     assert vandal.damaged > 20
     nothing_is_lost()
-    assert run.total("rejected") == len(reasons(warehouse)) > 0
-    # What was set aside is known by now.
+    assert total(run, "rejected") == len(reasons(warehouse)) > 0
+    # What was rejected is known by now.
     sync(full_refresh=True)
     nothing_is_lost()
-    assert refreshed(warehouse)["incidents"] == len(warehouse.table("opsgenie_incidents"))
+    assert refresh_metrics()["incidents"] == len(warehouse.table("opsgenie_incidents"))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -90,18 +83,18 @@ def test_pagerduty(
     vandal = Vandal(services.app("pagerduty"), lists, seed)
     services.slots["pagerduty"].app = vandal
 
-    outcome = PagerdutyToPostgresOperator(task_id="extract").execute({})
+    outcome = read_pagerduty()
 
     assert vandal.damaged > 10
     for name in ("incidents", "services", "teams", "priorities"):
         stored = {row["raw"]["id"] for row in warehouse.table(f"pagerduty_{name}")}
         aside = reasons(warehouse, f"pagerduty_{name}")
         assert len(stored) + len(aside) == len(vandal.listed[f"/{name}"]), name
-    # Of the incidents that are stored, every entry; an entry that was set aside may be of any.
+    # Of the incidents that are stored, every entry; an entry that was rejected may be of any.
     entries = {row["raw"]["id"] for row in warehouse.table("pagerduty_log_entries")}
     assert entries <= vandal.listed[r"(/incidents/[^/]+)?/log_entries"]
     assert outcome["rejected"] == len(reasons(warehouse)) > 0
-    refreshed(warehouse)
+    refresh_metrics()
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -122,7 +115,7 @@ def test_github(
     details = Vandal(deployments, {STATUSES: (), PULLS: ()}, seed)
     services.slots["github"].app = details
 
-    outcome = GithubDeploymentsToPostgresOperator(task_id="github", repository=REPOSITORY).execute({})
+    outcome = read_github(REPOSITORY)
 
     assert deployments.damaged > 2
     assert details.damaged > 5
@@ -133,4 +126,4 @@ def test_github(
     [listed] = deployments.listed.values()
     assert len(stored) + len(alone) == len(listed)
     assert outcome["rejected"] == len(aside) > 0
-    refreshed(warehouse)
+    refresh_metrics()

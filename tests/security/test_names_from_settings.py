@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import pytest
 from psycopg import sql
 
 from opsgenie_provider.dora.refresh import refresh
 from opsgenie_provider.hooks.warehouse import warehouse as open_warehouse
-from opsgenie_provider.operators.own_deployments import OwnDeploymentsToPostgresOperator
 from opsgenie_provider.settings import Settings
 from opsgenie_provider.warehouse.own_deployments import REQUIRED, OwnDeploymentsError
-from opsgenie_provider.warehouse.schema import upgrade
-from sync_harness import Warehouse
+from tests.support.postgres import Warehouse
+from tests.support.readers import read_own_deployments
 
 ODD = (
     'odd"; drop table victim; --',
@@ -32,25 +28,19 @@ IMPOSSIBLE = ("public.", ".", "x" * 100)
 
 
 @pytest.fixture
-def victim(warehouse: Warehouse) -> Warehouse:
+def victim(tables: Warehouse) -> Warehouse:
     """A warehouse with something to lose."""
-    upgrade(open_warehouse("postgres_default"))
-    warehouse.execute("create table victim (n int)")
-    return warehouse
+    tables.execute("create table victim (n int)")
+    return tables
 
 
 def alive(warehouse: Warehouse) -> bool:
     return bool(warehouse.value("select to_regclass('public.victim') is not null"))
 
 
-def take_over(relation: str, columns: Mapping[str, str]) -> Any:
-    operator = OwnDeploymentsToPostgresOperator(task_id="own", relation=relation, columns=columns)
-    return operator.execute({})["rows_changed"]
-
-
 @pytest.mark.parametrize("name", ODD)
 def test_a_relation_and_its_columns_may_be_called_anything(victim: Warehouse, name: str) -> None:
-    # What stands before the first point is the schema.
+    # What comes before the first point is the schema.
     schema, _, table = f"own.{name}".partition(".")
     columns = {column: f"{name} {column}" for column in REQUIRED}
     select = sql.SQL("create schema own; create view {} as select {}").format(
@@ -64,7 +54,7 @@ def test_a_relation_and_its_columns_may_be_called_anything(victim: Warehouse, na
     )
     victim.execute(select.as_string())
 
-    assert take_over(f"own.{name}", columns) == 1
+    assert read_own_deployments(f"own.{name}", columns)["rows_changed"] == 1
 
     assert alive(victim)
     [stored] = victim.table("deployments")
@@ -72,14 +62,14 @@ def test_a_relation_and_its_columns_may_be_called_anything(victim: Warehouse, na
 
 
 @pytest.mark.parametrize("name", [*ODD, *IMPOSSIBLE])
-def test_what_there_is_not_is_said_so(victim: Warehouse, name: str) -> None:
+def test_a_missing_relation_or_column_is_reported(victim: Warehouse, name: str) -> None:
     with pytest.raises(OwnDeploymentsError, match="there is no such table or view"):
-        take_over(name, {})
+        read_own_deployments(name, {})
     victim.execute("create view own as select 1 as n")
     with pytest.raises(OwnDeploymentsError, match="it has no column"):
-        take_over("own", {"service": name})
-    with pytest.raises(OwnDeploymentsError, match="is no column of deployments"):
-        take_over("own", {name: "n"})
+        read_own_deployments("own", {"service": name})
+    with pytest.raises(OwnDeploymentsError, match="is not a column of deployments"):
+        read_own_deployments("own", {name: "n"})
     assert alive(victim)
 
 

@@ -11,15 +11,29 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from dag_runs import states_of_runs
-from deliveries import deliver, share_secret
-from documented_roles import ROLES, Connection, Roles, blocks, documented_roles
-from page_client import page_client
-from stand_ins import Services
+from opsgenie_provider.operators.migration_import import ImportOperator
+from tests.security.deliveries import deliver, share_secret
+from tests.security.documented_roles import ROLES, Connection, Roles, blocks, documented_roles
+from tests.support.dag_runs import DAGS, run_dag
+from tests.support.page_client import page_client
+from tests.support.stand_ins import Services
 
-PAGES = ("", "incidents", "incidents.csv", "on-call", "escalations", "sync", "migration")
+PAGES = (
+    "",
+    "trust",
+    "what-if",
+    "services",
+    "incidents",
+    "incidents.csv",
+    "on-call",
+    "escalations",
+    "sync",
+    "migration",
+)
+MIGRATE_SOME = {"dry_run": False, "require_approval": False, "limit": 2}
 WRITES = {
     "attribution_overrides": {"INSERT", "UPDATE", "DELETE"},
+    "service_map": {"INSERT", "UPDATE", "DELETE"},
     "webhook_deliveries": {"INSERT", "UPDATE", "DELETE"},
     "deployments": {"INSERT", "UPDATE"},
 }
@@ -34,7 +48,6 @@ def roles(postgres: str) -> Iterator[Roles]:
 @pytest.fixture
 def filled(
     roles: Roles,
-    metadata_database: None,
     services: Services,
     connections: None,
     monkeypatch: pytest.MonkeyPatch,
@@ -42,9 +55,11 @@ def filled(
     """The warehouse after first runs by the sync's role, and the documented roles that are made then."""
     roles.create("opsgenie_sync")
     use(monkeypatch, roles, "opsgenie_sync")
+    monkeypatch.setattr(ImportOperator, "settle_seconds", 0.4)
     for _ in range(2):
-        states = states_of_runs(monkeypatch)
-        assert set(states.values()) == {"success"}, states
+        for dag_id in DAGS:
+            run = run_dag(dag_id, **(MIGRATE_SOME if dag_id == "pagerduty_migration" else {}))
+            assert run.succeeded, run.tasks
     roles.create("dashboards")
     roles.create("page")
     return roles

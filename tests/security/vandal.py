@@ -13,8 +13,8 @@ import msgspec
 from msgspec import Raw
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from hostile import FRAGMENTS, changed, places
 from opsgenie_provider.api.transport import storable
+from tests.security.hostile import FRAGMENTS, changed, places
 
 SHARE = 0.25
 Path = tuple[Any, ...]

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 
 LOAD_PLUGINS = """
@@ -81,6 +83,24 @@ print(json.dumps([app["url_prefix"] for app in OpsgenieProviderPlugin.fastapi_ap
 """
 
 
+# What takes long to import, and is imported where it is used.
+HEAVY = {
+    "aiohttp", "jsonschema", "msgspec", "psycopg", "pydantic_settings", "requests", "sqlalchemy", "yaml",
+    "airflow.providers.http", "airflow.providers.postgres", "airflow.providers.common.sql",
+}  # fmt: skip
+COUNT_IMPORTS = """
+import json, sys
+from airflow.sdk import DAG, Asset, BaseOperator, Param, TriggerRule, task
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+DAG, Asset, BaseOperator, Param, TriggerRule, task
+before = set(sys.modules)
+import runpy
+runpy.run_path(sys.argv[1])
+print(json.dumps(sorted(set(sys.modules) - before)))
+"""
+
+
 def run(code: str, *arguments: str, cwd: Path) -> Any:
     """Run in a fresh interpreter, from elsewhere, with no connection set; returns what it prints last."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_CONN")}
@@ -117,3 +137,11 @@ def test_dags_are_read_without_connections_database_or_network(tmp_path: Path) -
 
 def test_the_page_needs_the_plugins_folder_and_no_installed_package(tmp_path: Path) -> None:
     assert run(LOAD_APP, cwd=tmp_path) == ["/opsgenie_provider"]
+
+
+@pytest.mark.parametrize("dag_id", ["deployments_sync", "dora_metrics", "pagerduty_migration"])
+def test_a_dag_file_imports_nothing_heavy(dag_id: str, tmp_path: Path) -> None:
+    """The DAG processor imports it every half a minute, and each task once."""
+    imported = run(COUNT_IMPORTS, str(ROOT / "dags" / f"{dag_id}.py"), cwd=tmp_path)
+    assert f"opsgenie_provider.dags.{dag_id}" in imported
+    assert [name for name in imported if any(f"{name}.".startswith(f"{each}.") for each in HEAVY)] == []

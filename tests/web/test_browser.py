@@ -16,7 +16,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, FrameLocator, Page, ViewportSize, expect, sync_playwright
 
-from web_world import follow
+from tests.support.page_world import follow
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = (
@@ -29,7 +29,17 @@ ARGUMENTS = (
     "--disable-sync",
 )
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs the Debian package chromium")
-PATHS = ("", "incidents", "on-call", "escalations", "sync", "migration")
+PATHS = (
+    "",
+    "trust",
+    "what-if",
+    "services",
+    "incidents",
+    "on-call",
+    "escalations",
+    "sync",
+    "migration",
+)
 Open = Callable[..., Page]
 
 

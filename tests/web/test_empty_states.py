@@ -14,10 +14,21 @@ from fastapi.testclient import TestClient
 
 from opsgenie_provider.warehouse.schema import upgrade
 from opsgenie_provider.web import reader
-from web_world import warehouse_of
+from tests.support.postgres import warehouse_of
 
 NAME = "web_empty"
-PATHS = ("", "incidents", "incidents.csv", "on-call", "escalations", "sync", "migration")
+PATHS = (
+    "",
+    "trust",
+    "what-if",
+    "services",
+    "incidents",
+    "incidents.csv",
+    "on-call",
+    "escalations",
+    "sync",
+    "migration",
+)
 
 
 @pytest.fixture

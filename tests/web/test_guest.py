@@ -26,7 +26,8 @@ from fastapi.testclient import TestClient
 from opsgenie_provider.web import downloads, history, lanes, pool
 from opsgenie_provider.web.reader import Reader
 from sandbox.server import serve
-from web_world import fill, follow, warehouse_of
+from tests.support.page_world import fill, follow
+from tests.support.postgres import warehouse_of
 
 NAME = "web_guest"
 INCIDENT = {

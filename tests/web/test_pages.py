@@ -10,9 +10,21 @@ from typing import Any
 import pytest
 import requests
 
-from web_world import SCRIPT
+from tests.support.page_world import SCRIPT
 
-PATHS = ("", "incidents", "incidents.csv", "on-call", "escalations", "sync", "migration", "static/page.css")
+PATHS = (
+    "",
+    "trust",
+    "what-if",
+    "services",
+    "incidents",
+    "incidents.csv",
+    "on-call",
+    "escalations",
+    "sync",
+    "migration",
+    "static/page.css",
+)
 INCIDENT = {
     "source": "opsgenie",
     "account": "opsgenie_default",
@@ -102,7 +114,7 @@ def override_events(site: Any) -> int:
     return int(row[0])
 
 
-def test_an_override_is_saved_with_its_author_and_dora_metrics_is_told(site: Any) -> None:
+def test_an_override_is_saved_with_its_author_and_dora_metrics_is_notified(site: Any) -> None:
     session = site.session("user")
     # Other tests save overrides, too.
     before = override_events(site)

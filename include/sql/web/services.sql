@@ -12,7 +12,12 @@ select
     metrics.mttr_p90_seconds,
     quality.deployments_per_day,
     quality.matched_share,
-    quality.expected_chance_match_rate
+    quality.expected_chance_match_rate,
+    quality.matched_following,
+    quality.matched_preceding,
+    quality.caused_share,
+    quality.caused_share_low,
+    quality.caused_share_high
 from dora.service_metrics as metrics
 left join dora.match_quality as quality using (service)
 where

@@ -1,8 +1,8 @@
-"""Finds what changed among older incidents, without reading them all.
+"""Finds changes to older OpsGenie incidents without reading them all.
 
-The service documents no search by updatedAt. Newer documentation lists it as a sort order, so a
-feed of the latest changes is tried first and believed only while it comes in that order. Besides,
-what is not closed is listed by status: all of it where the feed is not to be had.
+The service documents no search by updatedAt. Newer documentation lists it as a sort order, so a list
+sorted by it is tried first and trusted only while it really is in that order. In addition, incidents
+that are not closed are listed by status: all of them where the sorted list is not available.
 """
 
 from __future__ import annotations
@@ -17,16 +17,17 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from opsgenie_provider.api.concurrency import in_parallel
 from opsgenie_provider.api.decoding import decode_into
 from opsgenie_provider.api.errors import InvalidRequestError
 from opsgenie_provider.api.opsgenie import PAGE_SIZE, REACHABLE, OpsgenieClient, Page
-from opsgenie_provider.api.windows import Window, in_parallel, offsets
+from opsgenie_provider.api.opsgenie_windows import Window, offsets
 
 log = logging.getLogger(__name__)
 
 LISTED_STATUSES = ("open", "resolved")
-# With the feed at hand, long lists of resolved incidents need not be read through every hour.
-_FEW = 2 * PAGE_SIZE
+# Where the latest changes are known, longer lists of resolved incidents are not read every hour.
+_SHORT_LIST = 2 * PAGE_SIZE
 
 
 class _Updated(msgspec.Struct):
@@ -41,9 +42,11 @@ class _Updated(msgspec.Struct):
 class ChangeReader:
     """Lists the incidents of a window that are not closed, or changed since an instant.
 
-    :param executor: runs the requests of a list whose length is known.
-    :ivar listed: after reading, the statuses of which every incident was listed. One that is known
-        with such a status and was not listed has left it.
+    :param executor: runs the requests of a list whose total is known.
+    :param among: the window on createdAt.
+    :param since: changes from this instant on are listed.
+    :ivar listed: after reading, the statuses of which every incident was listed. A stored incident with
+        such a status that was not listed has changed status since.
     """
 
     def __init__(
@@ -56,32 +59,39 @@ class ChangeReader:
         self.listed: set[str] = set()
 
     def pages(self) -> Generator[list[Raw]]:
-        """Pages of incidents; one may be listed more than once."""
-        fed = yield from self._feed()
+        """Pages of incidents; an incident may be listed more than once."""
+        changes_known = yield from self._latest_changes()
         for status in LISTED_STATUSES:
-            few_will_do = fed and status != "open"
-            if (yield from self._list(status, _FEW if few_will_do else REACHABLE)):
+            short_list_suffices = changes_known and status != "open"
+            if (yield from self._list(status, _SHORT_LIST if short_list_suffices else REACHABLE)):
                 self.listed.add(status)
 
-    def _feed(self) -> Generator[list[Raw], None, bool]:
-        """The latest changes, newest first; returns whether nothing since ``since`` can be missing."""
-        newest = datetime.max.replace(tzinfo=UTC)
+    def _latest_changes(self) -> Generator[list[Raw], None, bool]:
+        """The latest changes, newest first; returns whether every change from ``since`` on was listed."""
+        previous = datetime.max.replace(tzinfo=UTC)
         try:
             for page, last in self._read(query=self._among, sort="updatedAt", order="desc"):
                 changed = [decode_into(item, _Updated).instant for item in page.items]
-                if any(a < b for a, b in pairwise([newest, *changed])):
-                    log.info("The service does not sort by updatedAt: what is not closed is listed in full.")
+                if any(earlier < later for earlier, later in pairwise([previous, *changed])):
+                    log.info(
+                        "OpsGenie does not sort by updatedAt: listing all incidents that are not closed."
+                    )
                     return False
                 yield page.items
                 if last or changed[-1] < self._since:
                     return True
-                newest = changed[-1]
+                previous = changed[-1]
         except (InvalidRequestError, msgspec.DecodeError, ValueError) as error:
-            log.info("No feed of the latest changes (%s): what is not closed is listed in full.", error)
+            log.info(
+                "OpsGenie does not list the latest changes (%s): listing all incidents not closed.", error
+            )
         return False
 
     def _list(self, status: str, at_most: int) -> Generator[list[Raw], None, bool]:
-        """Incidents of a status; returns whether that was all of them."""
+        """Incidents of a status, only the first page if there are more than ``at_most``.
+
+        Returns whether all of them were listed.
+        """
         query = f"status: {status} AND {self._among}"
         first = self._client.incidents(query=query)
         if first.total is None:
@@ -102,7 +112,7 @@ class ChangeReader:
         return True
 
     def _read(self, **request: Any) -> Iterator[tuple[Page, bool]]:
-        """Pages as far as a list reaches, each with whether it is the last."""
+        """Pages as far as paging reaches, each with whether it is the last."""
         offset = 0
         while offset < REACHABLE:
             page = self._client.incidents(offset=offset, **request)

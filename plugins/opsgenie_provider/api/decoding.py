@@ -1,4 +1,4 @@
-"""JSON into types, from any thread."""
+"""Decodes JSON into types, safely from any thread."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ import msgspec
 T = TypeVar("T")
 
 _decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
-_making = threading.Lock()
+_creating_decoder = threading.Lock()
 
 
 def decode_into(body: bytes | bytearray | memoryview | str | msgspec.Raw, into: type[T]) -> T:
-    """As ``msgspec.json.decode(body, type=into)``, whose first use of a type is for one thread only.
+    """Like ``msgspec.json.decode(body, type=into)``, but safe when several threads first use a type.
 
-    msgspec 0.22 reads a Struct's annotations when it first decodes one, and shows what it has so far
-    to other threads: one of them may then look for a field for ever, without ever giving up the GIL.
-    Here a type is read as a whole, under a lock, before anything is decoded into it.
+    msgspec 0.22 inspects a Struct when it is first decoded, and other threads can see the unfinished
+    result: one of them may then loop forever, holding the GIL. Here the decoder is created under a
+    lock before anything is decoded into the type.
 
     :raises msgspec.DecodeError: the body is not JSON, or not of the type.
     """
     decoder = _decoders.get(into)
     if decoder is None:
-        with _making:
+        with _creating_decoder:
             decoder = _decoders[into] = _decoders.get(into) or msgspec.json.Decoder(into)
     decoded: T = decoder.decode(body)
     return decoded

@@ -1,14 +1,14 @@
-"""The errors of every client, one small tree.
+"""The exceptions that every API client raises.
 
-    ApiError                     anything that went wrong between us and a service
+    ApiError                     base class
     ├── ApiConnectionError       no usable answer: refused, reset, timed out, cut off
-    │   └── NotSentError             not even a connection: the service never saw the request
-    ├── InvalidResponseError     an answer that is not the JSON it should be
-    │   └── UnknownShapeError        JSON, but not of the shape that the endpoint promises
-    ├── UnknownSiteError         there is no such site
+    │   └── NotSentError             no connection was made: the service never saw the request
+    ├── InvalidResponseError     the answer is not the JSON that the endpoint documents
+    │   └── UnknownShapeError        it is JSON, but not of the documented shape
+    ├── UnknownSiteError         the site does not exist
     ├── ForeignHostError         a link that leads away from the connection's host
-    ├── CrowdedSecondError       more in one second than the API can list
-    ├── UnknownOutcomeError      a write of which nobody knows whether it happened
+    ├── CrowdedSecondError       one second holds more items than the API can list
+    ├── UnknownOutcomeError      it is unknown whether a write was applied
     └── ApiStatusError           an answer with an error status
         ├── InvalidRequestError      400, 422: the service names the fields
         ├── AuthenticationError      401
@@ -21,7 +21,7 @@
         └── ServerError              5xx, 408
 
 An ``ApiStatusError`` carries the status, the request id, the service's own message and a hint
-that a person can act on. None of them ever carries a key: only method, path and answer.
+that a person can act on. No exception contains a key: only method, path and answer.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from typing import Any
 
 
 class ApiError(Exception):
-    """Base of everything a client raises."""
+    """Base class of everything a client raises."""
 
 
 class ApiConnectionError(ApiError):
-    """No usable answer came back; the request may be repeated if it was a read."""
+    """No usable answer was received; a read may be repeated."""
 
 
 class NotSentError(ApiConnectionError):
@@ -44,11 +44,11 @@ class NotSentError(ApiConnectionError):
 
 
 class InvalidResponseError(ApiError):
-    """The answer is not the JSON that the endpoint promises (cut off, an HTML page, ...)."""
+    """The answer is not the JSON that the endpoint documents (cut off, an HTML page, ...)."""
 
 
 class UnknownShapeError(InvalidResponseError):
-    """The answer is JSON of a shape that nobody knows: never to be taken for an empty list.
+    """The answer is JSON of an undocumented shape; it must never be read as an empty list.
 
     :param payload: the answer as received, for ``rejected_payloads``.
     """
@@ -70,24 +70,24 @@ class ForeignHostError(ApiError):
 
 
 class CrowdedSecondError(ApiError):
-    """One second holds more than the API's paging can reach."""
+    """One second holds more items than the API's paging can reach."""
 
 
 class UnknownOutcomeError(ApiError):
-    """A write may or may not have happened: it must be looked up before it is sent again."""
+    """It is unknown whether a write was applied: look it up before sending it again."""
 
 
 class ApiStatusError(ApiError):
     """The service answered with an error status.
 
     :param status: the HTTP status.
-    :param message: the service's own words, or the status reason where it gave none.
+    :param message: the service's own message, or the HTTP reason phrase where it gave none.
     :param service: the service's name, for the message.
     :param request: method and path, without query or key.
     :param request_id: the service's id of the request, for its support.
     :param hint: what a person can do about it.
-    :param fields: messages per field, where the service gives them (422).
-    :param retry_after: seconds to wait as told by the service (429, 503), else None.
+    :param fields: field -> message, where the service gives them (422).
+    :param retry_after: seconds to wait, where the service says so (429, 503), else None.
     :param kind: the service's own name for the error (OpsGenie: X-Opsgenie-Errortype), else None.
     """
 
@@ -133,7 +133,7 @@ class ApiStatusError(ApiError):
 
 
 class InvalidRequestError(ApiStatusError):
-    """400 or 422: the request is not acceptable; ``fields`` says why where the service does."""
+    """400 or 422: the request was rejected; ``fields`` says why where the service does."""
 
 
 class AuthenticationError(ApiStatusError):
@@ -149,25 +149,25 @@ class PermissionDeniedError(ApiStatusError):
 
 
 class NotFoundError(ApiStatusError):
-    """404: no such object, or none that this key may see."""
+    """404: the object does not exist, or this key may not see it."""
 
 
 class RedirectError(ApiStatusError):
-    """301, 302, 307, 308: it is at ``location`` now, an absolute URL; None where the answer names none."""
+    """301, 302, 307, 308: moved to ``location``, an absolute URL; None where the answer has no location."""
 
     location: str | None = None
 
 
 class RateLimitError(ApiStatusError):
-    """429: too many requests; ``retry_after`` is what the service asks for."""
+    """429: too many requests; ``retry_after`` is the wait in seconds that the service asks for."""
 
 
 class QuotaError(RateLimitError):
-    """429: a quota is used up; ``retry_after`` may be most of an hour, which no task sleeps through."""
+    """429: a quota is used up; ``retry_after`` may be most of an hour, too long to wait within a task."""
 
 
 class ServerError(ApiStatusError):
-    """5xx, 408: the service failed, or gave up waiting; the request may be repeated if it was a read."""
+    """5xx, 408: the service failed or timed out; a read may be repeated."""
 
 
 BY_STATUS: dict[int, type[ApiStatusError]] = {
@@ -183,5 +183,5 @@ BY_STATUS: dict[int, type[ApiStatusError]] = {
 
 
 def error_class(status: int) -> type[ApiStatusError]:
-    """The class that stands for an HTTP status."""
+    """The exception class for an HTTP error status."""
     return ServerError if status >= 500 else BY_STATUS.get(status, ApiStatusError)

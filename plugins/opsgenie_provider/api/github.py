@@ -18,9 +18,10 @@ import msgspec
 import requests
 from msgspec import Raw
 
+from opsgenie_provider.api.dialect import Dialect, ErrorDetail, Throttle
 from opsgenie_provider.api.errors import ApiError, ApiStatusError, RateLimitError, RedirectError
 from opsgenie_provider.api.limits import RateLimiter
-from opsgenie_provider.api.transport import Dialect, ErrorDetail, HeaderAuth, Throttle, Transport
+from opsgenie_provider.api.transport import HeaderAuth, Transport
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -32,19 +33,20 @@ HINTS = {
     403: "The token may not read this: it needs Deployments, Pull requests and Contents, all read-only.",
     404: "There is no such repository, or the token may not see it: check its name (owner/name) and that "
     "the token has access to it.",
-    429: "The token's requests are used up for now: the next try waits as long as GitHub asks.",
+    429: "The token's rate limit is used up: the next attempt waits as long as GitHub asks.",
 }
 _DOMAIN = "core"
-_MOST_REDIRECTS = 5
-_PERMANENT = (301, 308)
-# A minute is what GitHub asks for where it does not say how long to wait.
+_MAX_REDIRECTS = 5
+_PERMANENT_REDIRECTS = (301, 308)
+# GitHub asks for a minute where it does not say how long to wait.
 _SECONDARY_WAIT = 60.0
-# GitHub's words for its rate limits, and for the secondary one as Enterprise servers used to call it.
-_LONGEST_ERROR = 2_000
+# The messages of GitHub's rate limits, and of the secondary limit on older Enterprise servers; looked
+# for in this many characters of an answer.
+_SEARCHED_CHARACTERS = 2_000
 _RATE_LIMIT = re.compile(r"rate[ -]limit|abuse detection", re.IGNORECASE)
 
 
-class _Named(msgspec.Struct):
+class _Repository(msgspec.Struct):
     full_name: str
 
 
@@ -62,18 +64,18 @@ class GithubClient:
         self.transport = Transport(
             session, base_url, auth=HeaderAuth("Bearer ", token), dialect=DIALECT, limiter=limiter
         )
-        # Where GitHub says that a repository is now: the beginning of its URLs.
-        self._places: dict[str, str] = {}
-        self._moving = threading.Lock()
-        #: The new names of repositories that were renamed or transferred, as far as they are known.
+        # Repository -> the start of its API URLs, once GitHub has redirected to a new location.
+        self._locations: dict[str, str] = {}
+        self._locations_lock = threading.Lock()
+        #: Old -> new name of repositories that were renamed or transferred, where GitHub reported it.
         self.renamed: dict[str, str] = {}
 
     def deployments(self, repository: str) -> Iterator[list[Raw]]:
-        """Pages of a repository's deployments, the newest first (REST, list deployments)."""
+        """Pages of a repository's deployments, newest first (REST, list deployments)."""
         return self._pages(repository, "/deployments")
 
     def deployment_statuses(self, repository: str, deployment_id: str) -> list[Raw]:
-        """All statuses of a deployment, the newest first (REST, list deployment statuses)."""
+        """All statuses of a deployment, newest first (REST, list deployment statuses)."""
         pages = self._pages(repository, f"/deployments/{deployment_id}/statuses")
         return [status for page in pages for status in page]
 
@@ -82,72 +84,72 @@ class GithubClient:
         pages = self._pages(repository, f"/commits/{sha}/pulls")
         return [pull for page in pages for pull in page]
 
-    def _pages(self, repository: str, below: str) -> Iterator[list[Raw]]:
+    def _pages(self, repository: str, path: str) -> Iterator[list[Raw]]:
         number = 1
         while True:
             params = {"per_page": PAGE_SIZE, "page": number}
-            page = self._get(repository, below, params=params, into=list[Raw])
+            page = self._get(repository, path, params=params, into=list[Raw])
             yield page
             if len(page) < PAGE_SIZE:
                 return
             number += 1
 
-    def _get(self, repository: str, below: str, *, params: Mapping[str, Any], into: type[T]) -> T:
-        """GET something below a repository's URL, wherever on this host the repository has moved to."""
-        for left in reversed(range(_MOST_REDIRECTS)):
-            place = self._places.get(repository, f"/repos/{repository}")
+    def _get(self, repository: str, path: str, *, params: Mapping[str, Any], into: type[T]) -> T:
+        """GET a path below a repository's URL, following the repository to a new location on this host."""
+        for redirects_left in reversed(range(_MAX_REDIRECTS)):
+            location = self._locations.get(repository, f"/repos/{repository}")
             try:
-                return self.transport.get(place + below, domain=_DOMAIN, params=params, into=into)
+                return self.transport.get(location + path, domain=_DOMAIN, params=params, into=into)
             except RedirectError as redirect:
-                if not left:
-                    redirect.hint = _renamed(repository)
+                if not redirects_left:
+                    redirect.hint = _rename_hint(repository)
                     raise
-                self._follow(repository, place, below, redirect)
+                self._follow(repository, location, path, redirect)
             except RateLimitError:
                 raise
             except ApiStatusError as error:
-                if repository in self._places:
-                    error.hint = _renamed(repository)
+                if repository in self._locations:
+                    error.hint = _rename_hint(repository)
                 raise
         raise AssertionError("the last redirect raises")
 
-    def _follow(self, repository: str, place: str, below: str, redirect: RedirectError) -> None:
-        """Note where a repository is now, and say once which setting to change.
+    def _follow(self, repository: str, location: str, path: str, redirect: RedirectError) -> None:
+        """Remember the new location of a repository, and log once which setting to change.
 
         :raises ForeignHostError: it is on another host.
         """
         url = self.transport.url_for(redirect.location or "").partition("?")[0]
-        if redirect.location is None or not url.endswith(below):
-            redirect.hint = _renamed(repository)
+        if redirect.location is None or not url.endswith(path):
+            redirect.hint = _rename_hint(repository)
             raise redirect
-        with self._moving:
-            if self._places.get(repository, place) != place:
+        with self._locations_lock:
+            if self._locations.get(repository, location) != location:
                 # Another thread was redirected at the same time.
                 return
-            self._places[repository] = url.removesuffix(below)
-        if redirect.status in _PERMANENT:
-            name = self._name_at(url.removesuffix(below))
+            self._locations[repository] = url.removesuffix(path)
+        if redirect.status in _PERMANENT_REDIRECTS:
+            name = self._name_at(url.removesuffix(path))
             if name:
                 self.renamed[repository] = name
-            log.warning("%s", _renamed(repository, name))
+            log.warning("%s", _rename_hint(repository, name))
 
     def _name_at(self, url: str) -> str | None:
-        """The name of the repository at a URL; None where it does not answer."""
-        named = re.search(r"/repos/([^/]+/[^/]+)$", urlsplit(url).path)
-        if named:
-            return named[1]
+        """The name of the repository at a URL; None where it cannot be read."""
+        match = re.search(r"/repos/([^/]+/[^/]+)$", urlsplit(url).path)
+        if match:
+            return match[1]
         try:
-            return self.transport.get(url, domain=_DOMAIN, into=_Named).full_name
+            return self.transport.get(url, domain=_DOMAIN, into=_Repository).full_name
         except ApiError as error:
-            # Only the name is missing; what is read at the new place fails by itself if it must.
-            log.info("The new name of a repository is not known: %s", error)
+            # Only the new name is missing; reads at the new location raise their own errors.
+            log.info("Could not read the new name of the repository at %s: %s", urlsplit(url).path, error)
             return None
 
 
-def _renamed(repository: str, name: str | None = None) -> str:
+def _rename_hint(repository: str, name: str | None = None) -> str:
     return (
-        f"The repository {repository} was renamed or transferred{f' to {name}' if name else ''}: write its "
-        "new name in github_repositories of the settings."
+        f"The repository {repository} was renamed or transferred{f' to {name}' if name else ''}: change its "
+        "name in github_repositories of the settings."
     )
 
 
@@ -160,28 +162,29 @@ def _detail(response: requests.Response) -> ErrorDetail:
         body = None
     if not isinstance(body, dict):
         return ErrorDetail(response.reason or "no message", request_id)
-    errors = [each for each in body.get("errors") or () if isinstance(each, dict)]
-    fields = {str(each.get("field")): str(each.get("message") or each.get("code")) for each in errors}
+    errors = [error for error in body.get("errors") or () if isinstance(error, dict)]
+    fields = {str(error.get("field")): str(error.get("message") or error.get("code")) for error in errors}
     return ErrorDetail(str(body.get("message") or response.reason), request_id, fields)
 
 
 def _is_throttled(response: requests.Response) -> bool:
-    """A 403 is a rate limit, too, where no request is left, one may come after a while, or it says so.
+    """429; or a 403 with no requests left, with Retry-After, or with a message about a rate limit.
 
-    The secondary limit may come with requests left and without Retry-After; lacking rights say neither.
+    The secondary limit may be reported with requests left and without Retry-After; a 403 for a missing
+    permission has none of these.
     """
     return response.status_code == 429 or (
         response.status_code == 403
         and (
             response.headers.get("x-ratelimit-remaining") == "0"
             or "Retry-After" in response.headers
-            or _RATE_LIMIT.search(response.text[:_LONGEST_ERROR]) is not None
+            or _RATE_LIMIT.search(response.text[:_SEARCHED_CHARACTERS]) is not None
         )
     )
 
 
 def _throttle(response: requests.Response) -> Throttle:
-    """The primary limit ends at x-ratelimit-reset (epoch seconds); the secondary after a minute at least."""
+    """The primary limit resets at x-ratelimit-reset (Unix seconds), the secondary after at least a minute."""
     reset = response.headers.get("x-ratelimit-reset", "")
     if response.headers.get("x-ratelimit-remaining") == "0" and reset.isdigit():
         return Throttle(wait=max(1.0, int(reset) - time.time() + 1))

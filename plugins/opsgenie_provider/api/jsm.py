@@ -1,7 +1,7 @@
-"""The read side of Jira Service Management: one client for what OpsGenie's API was, in four families.
+"""The read side of Jira Service Management's REST APIs.
 
-Operations (schedules, teams, escalation policies), services, and Jira's issues and users. Nothing here
-sends anything but GET, and credentials go to the API's one host only.
+One client for Operations (schedules, teams, escalation policies, alerts), services, and Jira's issues
+and users. Nothing here sends anything but GET, and credentials are sent to the API's host only.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class _ServicePage(msgspec.Struct):
 
 
 class Issue(NamedTuple):
-    """An issue as received, and its changelog; None where that must be read on its own."""
+    """An issue as received, with its changelog; None where that has to be read separately."""
 
     raw: Raw
     histories: list[Raw] | None
@@ -51,8 +51,9 @@ class JsmClient:
     """Reads one site of Jira Service Management. Safe to use from several threads.
 
     :param session: a requests session with TLS and proxy settings applied.
-    :param api_url: the one host that credentials are sent to.
-    :param settings: what the connection says about the site.
+    :param api_url: the only host that credentials are sent to.
+    :param email: of the account that the API token belongs to.
+    :param settings: the connection's settings for the site.
     """
 
     def __init__(
@@ -75,13 +76,16 @@ class JsmClient:
 
     @cached_property
     def incidents(self) -> JsmIncidents:
-        """The incidents of the site, once its fields, statuses and issue types are known."""
+        """The incidents of the site; the first use reads its fields, statuses and issue types."""
         return JsmIncidents(self.jira, self.settings)
 
     # --- services
 
     def services(self) -> Iterator[Raw]:
-        """All services (services API; what its pages may hold at most is not published)."""
+        """All services (services API; its maximum page size is not documented).
+
+        :raises InvalidResponseError: an empty page that is not the last.
+        """
         offset = 0
         while True:
             page = self._service_page(offset, SERVICE_PAGE_SIZE)
@@ -96,7 +100,9 @@ class JsmClient:
             if not more:
                 return
             if not page.services:
-                raise InvalidResponseError(f"{SERVICE} pages in a circle: services at offset {offset}.")
+                raise InvalidResponseError(
+                    f"{SERVICE} listed no services at offset {offset}, but says that more follow."
+                )
 
     def first_service(self) -> list[Raw]:
         """A page of at most one service: a cheap check of the right to read them."""
@@ -113,7 +119,7 @@ class JsmClient:
             try:
                 team_id = required_text(decode(raw), "teamId")
             except UnreadablePayloadError:
-                continue  # The list of teams itself has it among its rejected payloads.
+                continue  # The snapshot of the teams stores it as a rejected payload.
             for escalation in self.operations.escalations(team_id):
                 yield team_id, escalation
 
@@ -121,8 +127,8 @@ class JsmClient:
 class JsmIncidents:
     """Reads the issues of a site that are incidents, with their changelogs.
 
-    Made with four requests: the caller's time zone, the site's fields and statuses, and the issue types
-    where no JQL says what an incident is.
+    Its creation sends four requests: for the caller's time zone, the site's fields and statuses, and the
+    issue types where the settings have no JQL for incidents.
     """
 
     def __init__(self, jira: JsmJira, settings: SiteSettings) -> None:
@@ -138,17 +144,21 @@ class JsmIncidents:
         created_until: datetime | None = None,
         updated_since: datetime | None = None,
     ) -> Iterator[list[Issue]]:
-        """The incidents created in [created_since, created_until), or of these what changed since.
+        """Pages of the incidents created in [created_since, created_until) and updated from
+        ``updated_since`` on.
 
-        Bounds are whole minutes, so that up to a minute more may come on each side.
+        JQL takes whole minutes, so incidents of up to a minute outside the bounds may be listed too.
         """
         jql = self._bounded(created_since, created_until, updated_since)
-        fields = self.rules.fields.asked
+        fields = self.rules.fields.requested
         for page in self._jira.pages(jql, fields=fields, expand=_CHANGELOG):
             yield [Issue(raw, whole_changelog(raw)) for raw in page]
 
     def ids(self, *, created_since: datetime, created_until: datetime | None = None) -> Iterator[str]:
-        """The ids of all incidents created in a window, 5,000 a request: what is there still."""
+        """The ids of all incidents created in a window that still exist, 5,000 per request.
+
+        :raises InvalidResponseError: an issue without an id.
+        """
         jql = self._bounded(created_since, created_until, None)
         for page in self._jira.pages(jql, fields=["id"], size=IDS_PAGE_SIZE):
             for raw in page:
@@ -160,22 +170,22 @@ class JsmIncidents:
                     ) from None
 
     def complete(self, issue: Issue) -> Issue:
-        """The issue with its whole changelog, read on its own where it was cut."""
+        """The issue with its whole changelog, which is read separately where it was truncated."""
         if issue.histories is not None:
             return issue
         issue_id = required_text(decode(issue.raw), "id")
         return Issue(issue.raw, self._jira.changelog(issue_id))
 
     def incident(self, issue_id: str) -> Issue:
-        """One issue by its id, whether it is an incident still or not.
+        """One issue by its id, whether or not it still is an incident.
 
-        :raises NotFoundError: it was deleted, or may not be seen: the answer is the same.
+        :raises NotFoundError: it was deleted, or this account may not see it: the answer is the same.
         """
-        raw = self._jira.issue(issue_id, fields=self.rules.fields.asked, expand=_CHANGELOG)
+        raw = self._jira.issue(issue_id, fields=self.rules.fields.requested, expand=_CHANGELOG)
         return self.complete(Issue(raw, whole_changelog(raw)))
 
     def is_listed(self, issue_id: str) -> bool:
-        """Whether an issue that exists is one of the incidents, whatever the search index shows yet."""
+        """Whether an existing issue is an incident, even if the search index is not up to date."""
         if not (issue_id.isascii() and issue_id.isdecimal()):
             return False
         jql = f"({without_order(self.jql)}) AND id = {issue_id}"
@@ -197,4 +207,4 @@ def _time_zone(jira: JsmJira) -> str | None:
     try:
         return jira.myself().timeZone
     except PermissionDeniedError:
-        return None  # A token with scopes that do not reach users: bounds in time are kept wide.
+        return None  # The token has no scope for users: time bounds are widened instead.

@@ -1,4 +1,4 @@
-"""How Jira Service Management answers: families of the API, their limits, and refusals in words.
+"""How Jira Service Management reports errors and rate limits, per family of its API.
 
 Sources: developer.atlassian.com (JSM Operations API, JSM services API, Jira platform REST API v3 with
 its rate limiting) and support.atlassian.com (API tokens).
@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 import requests
 
+from opsgenie_provider.api.dialect import Dialect, ErrorDetail, Quota, Throttle
 from opsgenie_provider.api.errors import (
     ApiStatusError,
     AuthenticationError,
@@ -20,23 +21,23 @@ from opsgenie_provider.api.errors import (
     QuotaError,
 )
 from opsgenie_provider.api.limits import Limits
-from opsgenie_provider.api.transport import Dialect, ErrorDetail, Quota, Throttle
 
 SERVICE = "Jira Service Management"
-# No access to Operations: not in the plan, not enabled, or not for this account.
+# Error code: Operations is not in the plan, not enabled, or not available to this account.
 _NO_OPERATIONS = "40301"
-# After an answer that says that a limit is near, the family waits this long.
+# Seconds that a family pauses after an answer that reports a nearly exhausted limit.
 _NEAR_LIMIT_PAUSE = 1.0
-_LONGEST_QUOTA = 3600.0
+_MAX_QUOTA_WAIT = 3600.0
 
 
 @dataclass(frozen=True)
 class Family:
-    """A part of the API with a rate-limit bucket, a scope and ways of refusal of its own.
+    """A part of the API with its own rate limit, token scope and error hints.
 
-    :param prefixes: where it is served, below the base URL. The first is for an account's plain
-        token. Whether a token with scopes is taken there is not published: where it is refused for
-        its scope, the next is tried.
+    :param domain: its rate-limit domain.
+    :param scope: the scope that a scoped API token needs for it.
+    :param prefixes: its paths below the base URL. The first is for a token without scopes. Whether it
+        accepts a scoped token is not documented: where it rejects the scope, the next is tried.
     """
 
     name: str
@@ -56,8 +57,8 @@ SEARCH = Family("search", "search", "read:jira-work", _JIRA_PATHS)
 ISSUES = Family("issues", "issue", "read:jira-work", _JIRA_PATHS)
 USERS = Family("users", "user", "read:jira-user", _JIRA_PATHS)
 
-# Bursts are counted per endpoint, 100 a second as far as is known; Operations and services publish
-# nothing. These stay far below.
+# Burst limits are per endpoint, as far as is known 100 per second; Operations and services document
+# none. These stay far below.
 LIMITS: Limits = {
     "operations": [(5, 1.0)],
     "services": [(5, 1.0)],
@@ -68,9 +69,9 @@ LIMITS: Limits = {
 
 
 def explained(error: ApiStatusError, family: Family) -> ApiStatusError:
-    """The same refusal as what it means here, with what a person can do about it."""
-    kind, hint = _meaning(error, family)
-    return kind(
+    """The error as the class that fits its meaning in this family, with a hint for a person."""
+    error_type, hint = _meaning(error, family)
+    return error_type(
         status=error.status,
         message=error.message,
         service=error.service,
@@ -84,44 +85,50 @@ def explained(error: ApiStatusError, family: Family) -> ApiStatusError:
 
 
 def _meaning(error: ApiStatusError, family: Family) -> tuple[type[ApiStatusError], str | None]:
-    said = " ".join([error.message, *error.fields.values()]).lower()
+    messages = " ".join([error.message, *error.fields.values()]).lower()
     for_agents = family.domain in {OPERATIONS.domain, SERVICES.domain}
-    if error.status == 401 and "scope" in said:
-        # The token itself is good: what it lacks can be done without, as with any other missing right.
+    if error.status == 401 and "scope" in messages:
+        # The token itself is valid, so this is a missing right like any other.
         return PermissionDeniedError, (
             f"The API token is valid, but lacks the scope {family.scope}, which {family.name} needs: "
-            "make a token with it, or one without scopes."
+            "create a token with that scope, or one without scopes."
         )
     if error.status == 401:
-        why = _EXPIRED if "expire" in said else _UNKNOWN
-        return AuthenticationError, f"{why} {_REPLACE_IT}" + (f" {NO_SERVICE_ACCOUNTS}" if for_agents else "")
+        cause = _EXPIRED if "expire" in messages else _UNKNOWN
+        return AuthenticationError, f"{cause} {_REPLACE_IT}" + (
+            f" {NO_SERVICE_ACCOUNTS}" if for_agents else ""
+        )
     if error.status == 402:
         return PlanError, f"The site's plan does not include {family.name}."
     if error.status == 403 and error.kind == _NO_OPERATIONS:
         return PlanError, (
-            f"The site's plan does not include {family.name}, or it is not switched on, or is closed to this "
-            "account."
+            f"The site's plan does not include {family.name}, or it is not enabled, or this account has no "
+            "access to it."
         )
     hint = error.hint
     if error.status == 403:
         hint = _NO_AGENT if for_agents else _NO_PRODUCT
     elif error.status == 404:
-        hint = "It does not exist, or this account may not see it; if all is so, check the extra cloud_id."
+        hint = (
+            "It does not exist, or this account may not see it; if every request fails so, check the extra "
+            "cloud_id of the connection."
+        )
     elif isinstance(error, QuotaError):
-        hint = f"The quota of requests is used up; it is renewed in {error.retry_after or 0:.0f} s."
+        hint = f"The request quota is used up; it resets in {error.retry_after or 0:.0f} s."
     return type(error), hint
 
 
 _EXPIRED = "The API token has expired."
 _UNKNOWN = (
-    "The e-mail or the API token is wrong, or the token was revoked or has expired: it lives a year at most."
+    "The e-mail or the API token is wrong, or the token was revoked or has expired: it is valid for a year "
+    "at most."
 )
 _REPLACE_IT = (
-    "Make another one at id.atlassian.com, Security, and put it into the password of the connection; the "
+    "Create another one at id.atlassian.com, Security, and put it into the password of the connection; the "
     "login is the e-mail of the same account."
 )
 NO_SERVICE_ACCOUNTS = (
-    "Operations refuses Atlassian service accounts, too: use the token of a person with an agent's licence."
+    "Operations also rejects Atlassian service accounts: use the token of a person with an agent's licence."
 )
 _NO_AGENT = (
     "The account lacks an agent's licence of Jira Service Management, or a role in Operations. "
@@ -168,12 +175,12 @@ def _detail(response: requests.Response) -> ErrorDetail:
 
 
 def _header(response: requests.Response, name: str) -> str:
-    """A rate-limit header, which some answers prefix with Beta-."""
+    """A rate-limit header, which some answers prefix with ``Beta-``; '' where it is absent."""
     return response.headers.get(name) or response.headers.get(f"Beta-{name}") or ""
 
 
 def _throttle(response: requests.Response) -> Throttle:
-    """Reads RateLimit-Reason: a burst passes in seconds, a quota lasts up to an hour.
+    """Reads RateLimit-Reason: a burst limit resets within seconds, a quota within an hour.
 
     X-RateLimit-Reset is an instant, to the minute.
     """
@@ -181,16 +188,16 @@ def _throttle(response: requests.Response) -> Throttle:
     if (retry_after := response.headers.get("Retry-After", "")).isdecimal():
         wait = float(retry_after) or wait
     else:
-        # Without such a header, or one that is no instant, the wait above holds.
+        # Without the header, or with one that is not an instant, the default above applies.
         with suppress(ValueError, TypeError):
             resets_at = datetime.fromisoformat(_header(response, "X-RateLimit-Reset"))
             wait = max(wait, (resets_at - datetime.now(UTC)).total_seconds())
     quota = "quota" in _header(response, "RateLimit-Reason").lower()
-    return Throttle(wait=min(wait, _LONGEST_QUOTA), quota=quota)
+    return Throttle(wait=min(wait, _MAX_QUOTA_WAIT), quota=quota)
 
 
 def _near_limit(response: requests.Response) -> Quota | None:
-    """Reads X-RateLimit-NearLimit (less than a fifth is left): a pause before the family's next request."""
+    """Reads X-RateLimit-NearLimit (less than a fifth is left): pauses the family's next request."""
     if _header(response, "X-RateLimit-NearLimit").lower() != "true":
         return None
     return Quota(limit=0, remaining=0, resets_in=_NEAR_LIMIT_PAUSE)

@@ -18,14 +18,14 @@ from opsgenie_provider.api.errors import InvalidResponseError
 from opsgenie_provider.api.jsm_dialect import ISSUES, SEARCH, SERVICE, USERS
 from opsgenie_provider.api.jsm_transport import Gateway
 
-# With fields other than id and key, a page holds 100 issues whatever is asked for.
+# With fields other than id and key, a page has at most 100 issues, whatever is requested.
 PAGE_SIZE, IDS_PAGE_SIZE = 100, 5000
 CHANGELOG_PAGE_SIZE = 100
-# A changelog that comes with a page of issues is cut at so many entries.
-_CUT_CHANGELOG = 40
-_USERS_AT_ONCE = 50
-# So many users come back where the page size was not taken; the rest is dropped without a word.
-_SILENT_CAP = 10
+# A changelog embedded in a page of issues is truncated at this many entries.
+_EMBEDDED_CHANGELOG_LIMIT = 40
+_USERS_PER_REQUEST = 50
+# The number of users returned where the requested page size was ignored; the rest is silently dropped.
+_DEFAULT_USERS_PAGE = 10
 
 
 class Myself(msgspec.Struct):
@@ -43,8 +43,8 @@ class Myself(msgspec.Struct):
     timeZone: str | None = None
 
 
-class Found(msgspec.Struct):
-    """A page of a search: it may be shorter than asked for, or empty, and still have a successor."""
+class SearchPage(msgspec.Struct):
+    """A page of a search. It may be shorter than requested, or empty, and still have a next page."""
 
     issues: list[Raw]
     nextPageToken: str | None = None
@@ -61,7 +61,7 @@ class _EmbeddedChangelog(msgspec.Struct):
     total: int | None = None
 
 
-class _Changed(msgspec.Struct):
+class _IssueChangelog(msgspec.Struct):
     changelog: _EmbeddedChangelog | None = None
 
 
@@ -81,7 +81,7 @@ class JsmJira:
         self._gateway = gateway
 
     def myself(self) -> Myself:
-        """The account itself (myself): the cheapest check of the credentials."""
+        """The account that the credentials belong to (myself): the cheapest check of them."""
         return self._gateway.get(USERS, "/myself", Myself)
 
     def fields(self) -> list[Raw]:
@@ -105,22 +105,25 @@ class JsmJira:
         size: int = IDS_PAGE_SIZE,
         token: str | None = None,
         reconcile: Sequence[str] = (),
-    ) -> Found:
-        """One page of a search (issue search, search/jql); it tells no total.
+    ) -> SearchPage:
+        """One page of a search (issue search, search/jql), which has no total.
 
         :param token: the last page's ``nextPageToken``.
-        :param reconcile: ids of issues whose latest state must be found, index or not; at most 50.
+        :param reconcile: ids of issues to search in their latest state, indexed or not; at most 50.
         """
         params: dict[str, Any] = {"jql": jql, "fields": ",".join(fields), "maxResults": size}
         params |= {"expand": expand} if expand else {}
         params |= {"nextPageToken": token} if token else {}
         params |= {"reconcileIssues": list(reconcile)} if reconcile else {}
-        return self._gateway.get(SEARCH, "/search/jql", Found, params)
+        return self._gateway.get(SEARCH, "/search/jql", SearchPage, params)
 
     def pages(
         self, jql: str, *, fields: Iterable[str], expand: str | None = None, size: int = PAGE_SIZE
     ) -> Iterator[list[Raw]]:
-        """All pages of a search, by their tokens: how many issues a page has says nothing."""
+        """All pages of a search, by ``nextPageToken``: the number of issues on a page does not show the end.
+
+        :raises InvalidResponseError: a token repeats, so that paging would never end.
+        """
         fields, token, seen = list(fields), None, set[str]()
         while True:
             page = self.search(jql, fields=fields, expand=expand, size=size, token=token)
@@ -129,16 +132,22 @@ class JsmJira:
             if not token:
                 return
             if token in seen:
-                raise InvalidResponseError(f"{SERVICE} pages in a circle: the search gave a token twice.")
+                raise InvalidResponseError(f"Paging through a search of {SERVICE} repeats a page token.")
             seen.add(token)
 
     def issue(self, issue_id: str, *, fields: Iterable[str], expand: str | None = None) -> Raw:
-        """One issue (issues, get); 404 when it is deleted, and also when it may not be seen."""
+        """One issue (issues, get).
+
+        :raises NotFoundError: it was deleted, or this account may not see it.
+        """
         params = {"fields": ",".join(fields)} | ({"expand": expand} if expand else {})
         return self._gateway.get(ISSUES, f"/issue/{quote(issue_id, safe='')}", Raw, params)
 
     def changelog(self, issue_id: str) -> list[Raw]:
-        """The whole changelog of an issue (issues, get changelogs; pages of at most 100)."""
+        """The whole changelog of an issue (issues, get changelogs; pages of at most 100).
+
+        :raises InvalidResponseError: an empty page that is not the last.
+        """
         histories: list[Raw] = []
         while True:
             params = {"startAt": len(histories), "maxResults": CHANGELOG_PAGE_SIZE}
@@ -153,25 +162,28 @@ class JsmJira:
             if last:
                 return histories
             if not page.values:
-                raise InvalidResponseError(f"{SERVICE} cut off the changelog of issue {issue_id}.")
+                raise InvalidResponseError(
+                    f"{SERVICE} listed only {len(histories)} entries of the changelog of issue {issue_id}, "
+                    "but says that more follow."
+                )
 
     def users(self, account_ids: Iterable[str]) -> Iterator[Raw]:
-        """The users with these account ids, as far as they are known (users, bulk get)."""
+        """The users with these account ids, without unknown ids (users, bulk get)."""
         wanted = sorted(set(account_ids))
-        for start in range(0, len(wanted), _USERS_AT_ONCE):
-            yield from self._some_users(wanted[start : start + _USERS_AT_ONCE])
+        for start in range(0, len(wanted), _USERS_PER_REQUEST):
+            yield from self._users_batch(wanted[start : start + _USERS_PER_REQUEST])
 
-    def _some_users(self, wanted: list[str]) -> Iterator[Raw]:
+    def _users_batch(self, wanted: list[str]) -> Iterator[Raw]:
         while wanted:
             params = {"accountId": wanted, "maxResults": len(wanted)}
             answer = self._gateway.get(USERS, "/user/bulk", _Users, params)
             yield from answer.values
             found = {_account_id(user) for user in answer.values}
-            left = [account_id for account_id in wanted if account_id not in found]
-            cut = answer.isLast is False or len(answer.values) == _SILENT_CAP
-            if not cut or len(left) == len(wanted):
-                return  # What is still missing, nobody knows.
-            wanted = left
+            missing = [account_id for account_id in wanted if account_id not in found]
+            truncated = answer.isLast is False or len(answer.values) == _DEFAULT_USERS_PAGE
+            if not truncated or len(missing) == len(wanted):
+                return  # The missing ids are unknown to the service.
+            wanted = missing
 
 
 def _account_id(user: Raw) -> str | None:
@@ -182,12 +194,12 @@ def _account_id(user: Raw) -> str | None:
 
 
 def whole_changelog(issue: Raw) -> list[Raw] | None:
-    """The changelog that came with an issue; None where it may have been cut, or did not come."""
+    """The changelog embedded in an issue; None where it is absent or may be truncated."""
     try:
-        changelog = decode_into(issue, _Changed).changelog
+        changelog = decode_into(issue, _IssueChangelog).changelog
     except msgspec.DecodeError:
         return None
-    if changelog is None or len(changelog.histories) >= _CUT_CHANGELOG:
+    if changelog is None or len(changelog.histories) >= _EMBEDDED_CHANGELOG_LIMIT:
         return None
     if changelog.total is not None and changelog.total > len(changelog.histories):
         return None

@@ -1,6 +1,6 @@
-"""The searches for incidents, in JQL: which issues they are, and bounds in time.
+"""JQL that searches for incidents: which issues are incidents, and time bounds.
 
-Times in JQL are whole minutes in the time zone of whoever asks (Jira Cloud, advanced search).
+Times in JQL are whole minutes in the time zone of the requesting account (Jira Cloud, advanced search).
 """
 
 from __future__ import annotations
@@ -14,40 +14,40 @@ from msgspec import Raw
 
 from opsgenie_provider.rows.fields import UnreadablePayloadError, decode, required_text, text
 
-# The issue types of JSM's templates; a name is never sent, since one that the site lacks is an error.
+# The issue types of JSM's templates. Ids are sent, not names: JQL with a name that the site lacks fails.
 INCIDENT_TYPES = ("[System] Incident", "Incident")
-# What local times may differ from UTC, either way: how far a bound moves where the zone is not known.
-_AHEAD, _BEHIND = timedelta(hours=14), timedelta(hours=12)
+# The largest offsets from UTC, by which a bound is widened where the time zone is not known.
+_MAX_AHEAD_OF_UTC, _MAX_BEHIND_UTC = timedelta(hours=14), timedelta(hours=12)
 _MINUTE = timedelta(minutes=1)
 _QUOTED_OR_ORDER = re.compile(r"""("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|\border\s+by\b.*""", re.I | re.S)
 
 
 class NoIncidentTypeError(ValueError):
-    """The site shows no issue type by which incidents could be told from other issues."""
+    """The site shows no issue type that distinguishes incidents from other issues."""
 
 
 def incident_types_jql(issue_types: Iterable[Raw]) -> str:
-    """JQL for the issue types that are incidents by name, by their ids.
+    """JQL for the issue types whose name is in ``INCIDENT_TYPES``, by their ids.
 
-    :raises NoIncidentTypeError: there is none: nothing may be listed as if that were all.
+    :raises NoIncidentTypeError: the site has none; an empty list must not be taken for "no incidents".
     """
     names = {name.casefold() for name in INCIDENT_TYPES}
     ids = []
     for raw in issue_types:
         try:
             issue_type = decode(raw)
-            called = [text(issue_type, "name"), text(issue_type, "untranslatedName")]
-            if names & {name.strip().casefold() for name in called if name}:
+            type_names = [text(issue_type, "name"), text(issue_type, "untranslatedName")]
+            if names & {name.strip().casefold() for name in type_names if name}:
                 ids.append(required_text(issue_type, "id"))
         except UnreadablePayloadError:
             continue
     if not ids:
         raise NoIncidentTypeError(
             f"The site shows this account no issue type named {' or '.join(INCIDENT_TYPES)}. Give the "
-            "account access to the projects with the incidents, or say which issues are incidents in the "
-            "extra incident_jql of the connection."
+            "account access to the projects with the incidents, or set the extra incident_jql of the "
+            "connection to JQL that finds the incidents."
         )
-    return f"issuetype in ({', '.join(sorted(ids, key=lambda each: (len(each), each)))})"
+    return f"issuetype in ({', '.join(sorted(ids, key=lambda type_id: (len(type_id), type_id)))})"
 
 
 def incident_jql(
@@ -58,9 +58,11 @@ def incident_jql(
     created_until: datetime | None = None,
     updated_since: datetime | None = None,
 ) -> str:
-    """The incidents of ``jql`` within bounds, in a lasting order: a bound may let in up to a minute more.
+    """JQL for the incidents of ``jql`` within time bounds, in ascending order of the bounded time.
 
-    :param zone: the IANA name of the caller's time zone.
+    Incidents of up to a minute outside the bounds may match too.
+
+    :param zone: the IANA name of the requesting account's time zone; None where it is not known.
     """
     bounds = [f"({without_order(jql)})"]
     if created_since:
@@ -74,26 +76,26 @@ def incident_jql(
 
 
 def without_order(jql: str) -> str:
-    """The JQL without an ORDER BY of its own; one within quotes is no such thing."""
+    """The JQL without its ORDER BY clause; the same words within quotes stay."""
     return _QUOTED_OR_ORDER.sub(lambda match: match[1] or "", jql).strip()
 
 
 def _lower(instant: datetime, zone: str | None) -> str:
-    """The last local minute that is surely not after the instant, however a repeated hour is read."""
-    known = _zone(zone)
-    if known is None:
-        return _minute(instant.astimezone(UTC) - _BEHIND)
-    local = instant.astimezone(known)
+    """The last local minute that is certainly not after the instant, in a repeated hour as well."""
+    zone_info = _zone(zone)
+    if zone_info is None:
+        return _minute(instant.astimezone(UTC) - _MAX_BEHIND_UTC)
+    local = instant.astimezone(zone_info)
     first, second = (local.replace(fold=fold).utcoffset() or timedelta() for fold in (0, 1))
     return _minute(local.replace(tzinfo=None) - abs(first - second))
 
 
 def _upper(instant: datetime, zone: str | None) -> str:
-    """The first local minute that is surely not before the instant."""
-    known = _zone(zone)
-    if known is None:
-        return _minute(instant.astimezone(UTC) + _AHEAD + _MINUTE)
-    local = instant.astimezone(known)
+    """The first local minute that is certainly not before the instant."""
+    zone_info = _zone(zone)
+    if zone_info is None:
+        return _minute(instant.astimezone(UTC) + _MAX_AHEAD_OF_UTC + _MINUTE)
+    local = instant.astimezone(zone_info)
     first, second = (local.replace(fold=fold).utcoffset() or timedelta() for fold in (0, 1))
     return _minute(local.replace(tzinfo=None) + abs(first - second) + _MINUTE)
 

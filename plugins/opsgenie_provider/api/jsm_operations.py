@@ -1,6 +1,6 @@
 """Schedules, timelines, teams, escalation policies and alerts of Jira Service Management Operations.
 
-Source: developer.atlassian.com, JSM Operations API v1: the backend of OpsGenie under other names.
+Source: developer.atlassian.com, JSM Operations API v1, the successor of OpsGenie's API.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from opsgenie_provider.api.jsm_dialect import ALERTS, OPERATIONS, SERVICE, Famil
 from opsgenie_provider.api.jsm_transport import Gateway
 from opsgenie_provider.api.opsgenie import Page
 
-# The largest pages that are served (lists of schedules; of escalation policies and alerts).
+# The largest page sizes: of schedules; of escalation policies and alerts.
 PAGE_SIZE, LARGE_PAGE_SIZE = 50, 100
-# The service refuses offset + size from 20,000 on.
+# The service rejects offset + size of 20,000 or more.
 REACHABLE_ALERTS = 20_000 - LARGE_PAGE_SIZE
 
 
@@ -35,7 +35,7 @@ class _Links(msgspec.Struct):
 
 
 class _List(msgspec.Struct):
-    """A page; ``values`` is required: an answer without it is no empty list."""
+    """A page. ``values`` is required: an answer without it is an error, not an empty list."""
 
     values: list[Raw]
     links: _Links | None = None
@@ -53,15 +53,15 @@ class _OnCallUsers(msgspec.Struct):
 class JsmOperations:
     """Reads the Operations of one site. Safe to use from several threads.
 
-    Pages are counted off by offset: ``links.next`` is a path without the cloud id, and serves as the
-    stop sign only.
+    Pages are requested by offset: ``links.next`` is a path without the cloud id, so only its presence
+    is used.
     """
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
 
     def schedules(self) -> Iterator[Raw]:
-        """All schedules with their rotations, of which this account may know (schedules, list)."""
+        """All schedules that this account may see, with their rotations (schedules, list)."""
         return self._pages("/schedules", {"expand": "rotation"}, PAGE_SIZE)
 
     def first_schedule(self) -> list[Raw]:
@@ -69,11 +69,11 @@ class JsmOperations:
         return self._page(OPERATIONS, "/schedules", {"size": 1, "offset": 0}).items
 
     def schedule_timeline(self, schedule_id: str, *, start: datetime, until: datetime) -> Raw:
-        """Who is on call from ``start`` to ``until``, at least (schedules, timeline).
+        """Who is on call at least from ``start`` to ``until`` (schedules, timeline).
 
-        A window begins at the start of the day that holds ``date``, in a zone that is not published,
-        and so may end up to a day sooner: the days asked for cover that. What the answer covers is
-        for the answer to say. It reaches back one year at most.
+        The service starts the window at the beginning of the day of ``date``, in an undocumented time
+        zone, so it may end up to a day earlier; one more day is requested to cover that. The answer's
+        own ``startDate`` and ``endDate`` say what it covers. It reaches back one year at most.
         """
         days = math.ceil((until - start) / timedelta(days=1)) + 1
         params = {
@@ -86,20 +86,20 @@ class JsmOperations:
         )
 
     def on_call_users(self, schedule_id: str) -> list[str]:
-        """The account ids of those on call now, teams and escalations resolved (on-calls, flat)."""
+        """Account ids of the users on call now, teams and escalations resolved (on-calls, flat)."""
         path = f"/schedules/{quote(schedule_id, safe='')}/on-calls"
         return self._gateway.get(OPERATIONS, path, _OnCallUsers, {"flat": "true"}).onCallUsers
 
     def teams(self) -> list[Raw]:
-        """The teams with Operations: all for an admin, else the account's own (teams: not paged)."""
+        """The teams with Operations: for an admin all, otherwise the account's own (teams; not paged)."""
         return self._gateway.get(OPERATIONS, "/teams", _Teams).platformTeams
 
     def escalations(self, team_id: str) -> Iterator[Raw]:
-        """The escalation policies of a team, which they do not name (escalations, list)."""
+        """The escalation policies of a team; their payloads do not contain it (escalations, list)."""
         return self._pages(f"/teams/{quote(team_id, safe='')}/escalations", {}, LARGE_PAGE_SIZE)
 
     def is_admin(self) -> bool:
-        """Whether this account sees all of Operations; a member's lists are shorter without a word."""
+        """Whether this account sees all of Operations (roles); other accounts' lists are silently shorter."""
         try:
             self._gateway.get(OPERATIONS, "/roles", Raw)
         except (PermissionDeniedError, PlanError, NotFoundError):
@@ -122,7 +122,7 @@ class JsmOperations:
         params = {"size": limit, "offset": offset, "sort": sort, "order": order}
         return self._page(ALERTS, "/alerts", params | ({"query": query} if query else {}))
 
-    # --- plumbing
+    # --- requests
 
     def _page(self, family: Family, path: str, params: Mapping[str, Any]) -> Page:
         answer = self._gateway.get(family, path, _List, params)
@@ -138,5 +138,8 @@ class JsmOperations:
             if page.last:
                 return
             if not page.items:
-                raise InvalidResponseError(f"{SERVICE} pages in a circle: GET {path} at offset {offset}.")
+                raise InvalidResponseError(
+                    f"{SERVICE} answered GET {path} at offset {offset} with an empty page, but says that "
+                    "more follow."
+                )
             offset += len(page.items)

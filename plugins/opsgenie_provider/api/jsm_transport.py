@@ -1,4 +1,4 @@
-"""Requests to Jira Service Management: credentials, the cloud id of a site, and GET to each family."""
+"""Sends requests to Jira Service Management: credentials, a site's cloud id, and GET for each family."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ API_URL = "https://api.atlassian.com"
 
 
 class BasicAuth(HeaderAuth):
-    """E-mail and API token.
+    """Basic authentication by e-mail and API token.
 
-    :raises ValueError: one of them cannot be right.
+    :raises ValueError: the token is empty or malformed, or the e-mail is not an address.
     """
 
     def __init__(self, email: str, token: str) -> None:
         self._token = token.strip()
         if not self._token or not self._token.isascii() or not self._token.isprintable():
             raise ValueError(
-                "The API token is empty, or holds line breaks or letters that no token has: copy it again "
-                "into the password of the connection."
+                "The API token is empty, or contains line breaks or characters that no token has: copy it "
+                "again into the password of the connection."
             )
         if "@" not in email or ":" in email:
             raise ValueError(
-                "The login of the connection is no e-mail address: put there the address of the account "
-                "that the API token belongs to."
+                "The login of the connection is not an e-mail address: enter the address of the account that "
+                "the API token belongs to."
             )
         super().__init__("Basic ", b64encode(f"{email.strip()}:{self._token}".encode()).decode())
 
@@ -51,10 +51,10 @@ class BasicAuth(HeaderAuth):
 
 
 class NoAuth(HeaderAuth):
-    """Sends no credentials; also keeps requests from looking some up in .netrc."""
+    """Sends no credentials, and prevents requests from taking some from .netrc."""
 
     def __init__(self) -> None:
-        """There is nothing to keep."""
+        """No key is stored."""
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         return request
@@ -68,7 +68,7 @@ class _Tenant(msgspec.Struct):
 
 
 def cloud_id_of(session: requests.Session, site: str) -> str:
-    """The cloud id of a site, which the site itself tells anybody; no credentials are sent there.
+    """The cloud id of a site, from its public ``/_edge/tenant_info``; no credentials are sent there.
 
     :raises UnknownSiteError: there is no Atlassian site at this address.
     """
@@ -88,29 +88,29 @@ def cloud_id_of(session: requests.Session, site: str) -> str:
 class Gateway:
     """Sends GET requests to the families of one site's API. Safe to use from several threads.
 
-    :param transport: to the one host that credentials are sent to.
-    :param auth: those credentials, to be hidden should the service repeat them.
+    :param transport: to the only host that credentials are sent to.
+    :param auth: the credentials, to redact them from payloads that repeat them.
     """
 
     def __init__(self, transport: Transport, cloud_id: str, auth: HeaderAuth) -> None:
         self.transport = transport
         self.cloud_id = cloud_id
         self._hide = auth.hide
-        # Of the families that are served at more than one place, those that are left to try.
+        # All prefixes of a family -> those still to try, for families with more than one.
         self._prefixes: dict[tuple[str, ...], tuple[str, ...]] = {}
 
     def get(self, family: Family, path: str, into: type[T], params: Mapping[str, Any] | None = None) -> T:
         """GET ``path`` of a family.
 
-        :raises UnknownShapeError: JSON came back, but not of the promised shape.
+        :raises UnknownShapeError: the answer is JSON, but not of the documented shape.
         """
         body = self._read(family, path, params)
         try:
             return decode_into(body, into)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise UnknownShapeError(
-                f"{SERVICE} answered GET {path} ({family.name}) with a shape that is not known here "
-                f"({error}): nothing was taken from it.",
+                f"{SERVICE} answered GET {path} ({family.name}) with JSON of an undocumented shape "
+                f"({error}): nothing of it was stored.",
                 self._hide(bytes(body).decode(errors="replace")).encode(),
             ) from None
 
@@ -119,8 +119,8 @@ class Gateway:
         try:
             return self._send(family, first, path, params)
         except ApiStatusError as error:
-            refusal = explained(error, family)
-        if others and refusal.status == 401 and isinstance(refusal, PermissionDeniedError):
+            explained_error = explained(error, family)
+        if others and explained_error.status == 401 and isinstance(explained_error, PermissionDeniedError):
             try:
                 answer = self._send(family, others[0], path, params)
             except ApiStatusError:
@@ -128,8 +128,8 @@ class Gateway:
             else:
                 self._prefixes[family.prefixes] = tuple(others)
                 return answer
-        raise refusal
+        raise explained_error
 
     def _send(self, family: Family, prefix: str, path: str, params: Mapping[str, Any] | None) -> Raw:
-        at = prefix.format(cloud_id=quote(self.cloud_id, safe=""))
-        return self.transport.get(f"{at}{path}", domain=family.domain, params=params, into=Raw)
+        base = prefix.format(cloud_id=quote(self.cloud_id, safe=""))
+        return self.transport.get(f"{base}{path}", domain=family.domain, params=params, into=Raw)

@@ -1,8 +1,8 @@
 """A rate limiter for the clients: sliding windows per domain, shared by the threads of a task.
 
 OpsGenie counts per account and domain in two windows at once, a second and a minute
-(docs.opsgenie.com/docs/api-rate-limiting). A sliding window is the strictest reading of such a
-limit, so staying inside it satisfies token buckets and fixed windows as well.
+(docs.opsgenie.com/docs/api-rate-limiting). A sliding window is the strictest interpretation of such a
+limit, so staying within it satisfies token buckets and fixed windows as well.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 
 ANY_DOMAIN = "*"
-# Requests leave evenly but arrive with jitter: a window is kept this much longer than it is.
+# Requests are sent evenly but arrive with jitter, so each window is extended by this much.
 _SLACK_FACTOR = 1.02
 _SLACK_SECONDS = 0.03
-# A limit is learned from refusals only where waiting out its window costs little.
+# The longest period (seconds) and the largest limit that are learned from refusals: for a longer
+# period the wait would cost more than the refusals.
 _LEARNABLE_PERIOD = 5.0
-_LEARN_UP_TO = 1000
-# Requests that may have left before the answer that told of the rest of a window.
-_UNDER_WAY = 8
+_LARGEST_LEARNABLE_LIMIT = 1000
+# Requests that may be in flight when an answer reports how many are left.
+_IN_FLIGHT = 8
 
 Limits = Mapping[str, Iterable[tuple[int, float]]]
 
@@ -38,9 +39,9 @@ class _Window:
 
 
 class RateLimiter:
-    """Paces requests by domain; blocks the caller until its request may leave.
+    """Paces requests by domain; blocks the caller until its request may be sent. Thread-safe.
 
-    :param limits: domain -> (requests, seconds) windows; ``ANY_DOMAIN`` holds for every request.
+    :param limits: domain -> (requests, seconds) windows; ``ANY_DOMAIN`` applies to every request.
     """
 
     def __init__(self, limits: Limits | None = None) -> None:
@@ -48,46 +49,52 @@ class RateLimiter:
             domain: [_Window(limit, period) for limit, period in windows]
             for domain, windows in (limits or {}).items()
         }
-        self._recent: dict[str, deque[float]] = {}
+        self._recently_sent: dict[str, deque[float]] = {}
         self._paused_until: dict[str, float] = {}
         self._lock = threading.Lock()
 
     def acquire(self, domain: str) -> None:
-        """Wait until a request of ``domain`` may leave, and count it."""
+        """Wait until a request of ``domain`` may be sent, and count it."""
         while True:
             with self._lock:
                 now = time.monotonic()
                 windows = [*self._windows.get(domain, ()), *self._windows.get(ANY_DOMAIN, ())]
-                leave_at = max(
+                send_at = max(
                     [now, self._paused_until.get(domain, 0.0), *(window.free_at(now) for window in windows)]
                 )
-                if leave_at <= now:
+                if send_at <= now:
                     for window in windows:
                         window.sent.append(now)
-                    self._recent.setdefault(domain, deque(maxlen=_LEARN_UP_TO)).append(now)
+                    sent = self._recently_sent.setdefault(domain, deque(maxlen=_LARGEST_LEARNABLE_LIMIT))
+                    sent.append(now)
                     return
-            time.sleep(leave_at - now)
+            time.sleep(send_at - now)
 
-    def refused(self, domain: str, *, wait: float, period: float | None = None) -> None:
-        """Hold back ``domain`` for ``wait`` seconds: the service has just refused a request.
+    def pause_after_refusal(self, domain: str, *, wait: float, period: float | None = None) -> None:
+        """Pause ``domain`` for ``wait`` seconds: the service has just refused a request.
 
-        Where no limit was known for a short ``period`` (seconds), it is learned from what the
-        service had accepted by then: or else every second would start with a burst of refusals.
+        :param period: seconds of the exceeded window, where known. If no limit is known for a short
+            one, it is learned from the number of requests that the service had accepted within it;
+            otherwise every period would start with a burst of refusals.
         """
         with self._lock:
             now = time.monotonic()
             if period is not None and period <= _LEARNABLE_PERIOD and not self._windows.get(domain):
-                accepted = sum(1 for sent in self._recent.get(domain, ()) if sent > now - period) - 1
-                if 0 < accepted < _LEARN_UP_TO - 1:
+                accepted = sum(1 for sent in self._recently_sent.get(domain, ()) if sent > now - period) - 1
+                if 0 < accepted < _LARGEST_LEARNABLE_LIMIT - 1:
                     self._windows[domain] = [_Window(accepted, period)]
             self._paused_until[domain] = max(now + wait, self._paused_until.get(domain, 0.0))
 
-    def told(self, domain: str, *, limit: int, remaining: int, resets_in: float) -> None:
-        """Take the service's own count of a fixed window: what is left of it, and when it starts anew.
+    def pause_if_exhausted(self, domain: str, *, limit: int, remaining: int, resets_in: float) -> None:
+        """Pause ``domain`` until its window resets, if the service reports that it is nearly used up.
 
-        Stops short of the last ones, because other requests of ours are under way.
+        A few requests are left unused, because others of ours may be in flight.
+
+        :param limit: requests per window.
+        :param remaining: requests left in the current window.
+        :param resets_in: seconds until the next window starts.
         """
-        if remaining <= min(_UNDER_WAY, limit // 20):
+        if remaining <= min(_IN_FLIGHT, limit // 20):
             with self._lock:
                 resume = time.monotonic() + resets_in + _SLACK_SECONDS
                 self._paused_until[domain] = max(resume, self._paused_until.get(domain, 0.0))

@@ -1,8 +1,8 @@
-"""Reads a paged list as a whole, and says whether it held still meanwhile.
+"""Reads a paged list as a whole, and says whether it stayed unchanged during the read.
 
-Offsets count from the start of a list: one item that is deleted between two pages moves every later
-one up, and one of them is listed on neither page. A count that does not match shows it; where the
-service gives none, a second read does.
+Offsets count from the start of a list: when an item is deleted between two pages, every later item
+moves up, and one of them is listed on neither page. A total that does not match reveals it; where the
+service gives no total, a second read does.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from msgspec import Raw
 from opsgenie_provider.api.decoding import decode_into
 
 log = logging.getLogger(__name__)
-_READS_OF_A_MOVING_LIST = 4
+_MAX_READS = 4
 
 
 class ListPage(Protocol):
@@ -33,10 +33,10 @@ class ListPage(Protocol):
 
 
 class Listing(NamedTuple):
-    """A list of the service.
+    """A list as the service returned it.
 
     :param items: the payloads, each object once.
-    :param complete: whether it is known to be the whole list. Otherwise it may lack some.
+    :param complete: whether this is known to be the whole list; otherwise items may be missing.
     """
 
     items: list[Raw]
@@ -48,7 +48,7 @@ class _Identified(msgspec.Struct):
 
 
 def identity(item: Raw) -> str | bytes:
-    """The id; of what cannot be read, the payload itself: it is for its reader to refuse."""
+    """The item's id, or the payload itself where it cannot be decoded: the row function rejects it."""
     try:
         return decode_into(item, _Identified).id
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -56,28 +56,30 @@ def identity(item: Raw) -> str | bytes:
 
 
 def read_whole(pages: Callable[[], Iterable[ListPage]], what: str) -> Listing:
-    """Read a list until it held still, at most a few times.
+    """Read a list until it stays unchanged during a read, at most four times.
 
     :param pages: starts a read of the list.
     :param what: the list's name, for the log.
     """
     seen: dict[str | bytes, Raw] = {}
-    before: set[str | bytes] | None = None
-    for _ in range(_READS_OF_A_MOVING_LIST):
+    previous_ids: set[str | bytes] | None = None
+    for _ in range(_MAX_READS):
         found: dict[str | bytes, Raw] = {}
         totals: list[int | None] = []
         for page in pages():
             found |= {identity(item): item for item in page.items}
             totals.append(page.total)
         counts = set(totals)
-        # A single page is one moment of the list.
-        if counts == {len(found)} or (counts == {None} and (len(totals) == 1 or found.keys() == before)):
+        # A single page cannot change during the read.
+        consistent = len(totals) == 1 or found.keys() == previous_ids
+        if counts == {len(found)} or (counts == {None} and consistent):
             return Listing(list(found.values()), complete=True)
-        before = set(found)
+        previous_ids = set(found)
         seen |= found
     log.warning(
-        "The list of %s kept changing while it was read, or its count never matched: all that was listed "
-        "is stored, and nothing is taken for gone.",
+        "The list of %s changed during each of %d reads, or its total never matched: everything listed is "
+        "stored, and nothing is marked as deleted.",
         what,
+        _MAX_READS,
     )
     return Listing(list(seen.values()), complete=False)

@@ -16,28 +16,29 @@ import msgspec
 import requests
 from msgspec import Raw
 
+from opsgenie_provider.api.dialect import Dialect, ErrorDetail, Throttle
 from opsgenie_provider.api.errors import InvalidResponseError
 from opsgenie_provider.api.limits import RateLimiter
 from opsgenie_provider.api.listing import Listing, read_whole
-from opsgenie_provider.api.transport import Dialect, ErrorDetail, HeaderAuth, Throttle, Transport
+from opsgenie_provider.api.transport import HeaderAuth, Transport
 
 HOSTS = {"us": "https://api.opsgenie.com", "eu": "https://api.eu.opsgenie.com"}
 PAGE_SIZE = 100
 TIMELINE_PAGE_SIZE = 20
-# The service refuses offset + limit from 20,000 on; whether 20,000 itself passes is not published.
+# The service rejects offset + limit of 20,000 or more; whether 20,000 itself is allowed is not documented.
 REACHABLE = 20_000 - PAGE_SIZE
 
-# Each domain has rate limits of its own (docs.opsgenie.com/docs/api-rate-limiting).
-INCIDENT, SEARCH, CONFIGURATION, SCHEDULE_ON_CALLS = "incident", "search", "configuration", "scheduleoncalls"
+# Rate-limit domains: each has its own limits (docs.opsgenie.com/docs/api-rate-limiting).
+INCIDENT, SEARCH, CONFIGURATION = "incident", "search", "configuration"
 
 HINTS = {
-    401: "The key is unknown here: check the password of the connection, that its integration is enabled, "
-    "and the region (a US key is refused by the EU host, and the other way round).",
+    401: "The key is unknown to this host: check the password of the connection, that its integration is "
+    "enabled, and the region (the EU host rejects a US key, and vice versa).",
     402: "The account's plan does not include this API: incidents and services need the Standard or "
     "Enterprise plan.",
     403: "The key lacks an access right: the sync needs Read, and Configuration Access for services, "
     "schedules, escalations, teams and users. A team's key sees that team only.",
-    422: "If it is the format of the key that is not valid, the password of the connection is no API key.",
+    422: "If the format of the key is not valid, the password of the connection is not an API key.",
     404: "Check the host of the connection: it is the API's base URL, without a path.",
 }
 
@@ -50,7 +51,7 @@ class _Paging(msgspec.Struct):
 
 
 class _Envelope(msgspec.Struct, Generic[T]):
-    """What every endpoint answers with; items stay raw, so that they are kept as received."""
+    """The JSON around every answer; items stay raw, so that they are stored as received."""
 
     data: T
     totalCount: int | None = None
@@ -66,7 +67,7 @@ class Page(msgspec.Struct, frozen=True):
     """One page of a list.
 
     :param items: the payloads as received.
-    :param total: how many the query matches in all; None where the service does not say.
+    :param total: how many items the query matches; None where the service does not say.
     :param last: whether no page follows.
     """
 
@@ -78,12 +79,12 @@ class Page(msgspec.Struct, frozen=True):
 class OpsgenieClient:
     """Reads one OpsGenie account. Safe to use from several threads.
 
-    Pages are counted off by offset; the absolute links in ``paging`` are never followed, so the
-    key cannot be led to another host.
+    Pages are requested by offset; the absolute links in ``paging`` are never followed, so the key is
+    never sent to another host.
 
     :param session: a requests session with TLS and proxy settings applied.
     :param base_url: ``HOSTS["us"]``, ``HOSTS["eu"]`` or any other.
-    :param key: the API key; it goes into the Authorization header and nowhere else.
+    :param key: the API key; it is put into the Authorization header and nowhere else.
     """
 
     def __init__(
@@ -96,13 +97,18 @@ class OpsgenieClient:
     # --- account
 
     def account(self) -> dict[str, Any]:
-        """Name, user count and plan of the account (account API); 403 for a team's key."""
+        """Name, user count and plan of the account (account API).
+
+        :raises PermissionDeniedError: the key is a team's.
+        """
         return self._data("/v2/account", CONFIGURATION, dict[str, Any])
 
     def request_limits(self) -> dict[str, list[tuple[int, float]]]:
-        """Domain -> (requests, seconds) windows of this account; 403 for a team's key.
+        """Domain -> (requests, seconds) windows of this account.
 
         The published reference lacks this endpoint, but Atlassian's own backup tool reads it.
+
+        :raises PermissionDeniedError: the key is a team's.
         """
         answer = self._data("/v2/request-limits/", CONFIGURATION, _RequestLimits)
         return {
@@ -126,11 +132,17 @@ class OpsgenieClient:
         return self._page("/v1/incidents", INCIDENT, params | ({"query": query} if query else {}))
 
     def incident(self, incident_id: str) -> Raw:
-        """One incident by its id (incident API, get); 404 once it is deleted."""
+        """One incident by its id (incident API, get).
+
+        :raises NotFoundError: it was deleted, or this key may not see it.
+        """
         return self._data(f"/v1/incidents/{incident_id}", INCIDENT, Raw, {"identifierType": "id"})
 
     def timeline_entries(self, incident_id: str) -> list[Raw]:
-        """All timeline entries of an incident (incident timeline API; pages of 20 by nextOffset)."""
+        """All timeline entries of an incident (incident timeline API; pages of 20 by nextOffset).
+
+        :raises InvalidResponseError: ``nextOffset`` repeats, so that paging would never end.
+        """
         entries: list[Raw] = []
         seen: set[str] = set()
         offset = ""
@@ -145,18 +157,18 @@ class OpsgenieClient:
                 return entries
             if offset in seen:
                 raise InvalidResponseError(
-                    f"OpsGenie's timeline of incident {incident_id} pages in a circle."
+                    f"OpsGenie's timeline of incident {incident_id} repeats the page offset {offset!r}."
                 )
             seen.add(offset)
 
     # --- configuration
 
     def services(self) -> Listing:
-        """All services (service API; Standard and Enterprise plans only). The service does not count them."""
+        """All services (service API; Standard and Enterprise plans only). The list has no total."""
         return read_whole(lambda: self._pages("/v1/services", CONFIGURATION), "services")
 
     def service_count(self) -> int:
-        """How many services the first page of one shows: a cheap check of the right to read them."""
+        """0 or 1: the length of a page of size 1, a cheap check of the right to read services."""
         return len(self._page("/v1/services", CONFIGURATION, {"limit": 1}).items)
 
     def users(self) -> Listing:
@@ -167,16 +179,13 @@ class OpsgenieClient:
         """All teams, without their members (team API, list: not paged)."""
         return self._unpaged("/v2/teams")
 
-    def team(self, team_id: str) -> Raw:
-        """One team with its members (team API, get)."""
-        return self._data(f"/v2/teams/{team_id}", CONFIGURATION, Raw, {"identifierType": "id"})
-
     def schedules(self) -> Listing:
         """All schedules with their rotations (schedule API, list: not paged)."""
         return self._unpaged("/v2/schedules", {"expand": "rotation"})
 
     def schedule_timeline(self, schedule_id: str, *, start: datetime, weeks: int) -> Raw:
-        """Who is on call from ``start`` for ``weeks``: overrides and forwardings already applied."""
+        """Who is on call from ``start`` for ``weeks``, overrides and forwardings applied (schedule API,
+        timeline)."""
         params = {
             "identifierType": "id",
             "date": start.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -185,20 +194,11 @@ class OpsgenieClient:
         }
         return self._data(f"/v2/schedules/{schedule_id}/timeline", CONFIGURATION, Raw, params)
 
-    def overrides(self, schedule_id: str) -> list[Raw]:
-        """Ongoing and coming overrides of a schedule (schedule override API)."""
-        params = {"scheduleIdentifierType": "id"}
-        return self._data(f"/v2/schedules/{schedule_id}/overrides", CONFIGURATION, list[Raw], params)
-
-    def on_calls(self, *, flat: bool = False) -> list[Raw]:
-        """Who is on call now, for every schedule, in one request (who-is-on-call API)."""
-        return self._data("/v2/schedules/on-calls", SCHEDULE_ON_CALLS, list[Raw], {"flat": str(flat).lower()})
-
     def escalations(self) -> Listing:
         """All escalation policies with their rules (escalation API, list: not paged)."""
         return self._unpaged("/v2/escalations")
 
-    # --- plumbing
+    # --- requests
 
     def _data(self, path: str, domain: str, into: type[T], params: Mapping[str, Any] | None = None) -> T:
         return self.transport.get(path, domain=domain, params=params, into=_Envelope[into]).data  # type: ignore[valid-type]
@@ -210,7 +210,7 @@ class OpsgenieClient:
         return Page(items=answer.data, total=answer.totalCount, last=last or not answer.data)
 
     def _unpaged(self, path: str, params: Mapping[str, Any] | None = None) -> Listing:
-        """A list that comes in one answer; if it had more than that, the answer would say so."""
+        """A list in a single answer; it is incomplete if the answer has a next page or a larger total."""
         answer = self.transport.get(path, domain=CONFIGURATION, params=params, into=_Envelope[list[Raw]])
         has_more = answer.paging is not None and answer.paging.next
         complete = not has_more and answer.totalCount in (None, len(answer.data))
@@ -241,7 +241,7 @@ class _RequestLimits(msgspec.Struct):
 
 
 def domain_name(name: str) -> str:
-    """A rate-limit domain in one spelling: "Schedule-oncalls" and "SCHEDULE_ONCALLS" are the same."""
+    """The normalised name of a rate-limit domain: "Schedule-oncalls" and "SCHEDULE_ONCALLS" are the same."""
     return re.sub(r"[^a-z]", "", name.lower())
 
 
@@ -262,9 +262,9 @@ def _detail(response: requests.Response) -> ErrorDetail:
 
 
 def _throttle(response: requests.Response) -> Throttle:
-    """Reads X-RateLimit-Period-In-Sec: which of the two buckets, a second or a minute, ran dry.
+    """Reads X-RateLimit-Period-In-Sec: which of the two token buckets, a second or a minute, is empty.
 
-    Buckets refill all the time, so a part of a long period is worth the wait for a next try.
+    Buckets refill continuously, so the next attempt waits 10 seconds at most.
     """
     value = response.headers.get("X-RateLimit-Period-In-Sec", "")
     period = float(value) if value.isdecimal() else None

@@ -1,8 +1,8 @@
-"""The only code that sends anything but GET. Used with the import key alone.
+"""The only code that sends anything but GET; used with the import key alone.
 
-All writes are asynchronous: 202 with a request id, whose status says later what came of it
-(docs.opsgenie.com/docs/incident-api, "Get request status"). A write is repeated only where it is
-known not to have happened; anything else is an ``UnknownOutcomeError``, to be looked up.
+All writes are asynchronous: 202 with a request id, whose status later says whether the write succeeded
+(docs.opsgenie.com/docs/incident-api, "Get request status"). A write is retried only where it is known
+that it was not applied; otherwise ``UnknownOutcomeError`` is raised, and the caller must look it up.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from opsgenie_provider.api.opsgenie import INCIDENT, PAGE_SIZE, OpsgenieClient
 
 log = logging.getLogger(__name__)
 
-# An incident that never was: what is written to it is written nowhere.
+# The id of an incident that does not exist: a write to it changes nothing.
 _NO_INCIDENT = "00000000-0000-0000-0000-000000000000"
 NOT_PROCESSED = "RequestNotProcessed"
-# How long a request may wait in the service's queue before its fate is left for a later run.
+# How long to wait for a queued request before a later run checks it again.
 MAX_SECONDS_IN_QUEUE = 300.0
 _poll_wait = wait_exponential(multiplier=0.1, max=5)
 
 
 class RequestStatus(msgspec.Struct, frozen=True):
-    """What came of a write.
+    """The result of a write.
 
-    :param isSuccess: whether it was done; an answer of 200 says nothing about that.
-    :param status: why or why not, in the service's words.
-    :param incidentId: the incident; empty where there is none.
+    :param isSuccess: whether it was applied; the HTTP status 200 does not say so.
+    :param status: the service's explanation.
+    :param incidentId: the incident that was written; empty where there is none.
     """
 
     isSuccess: bool
@@ -67,30 +67,30 @@ class OpsgenieWriter(OpsgenieClient):
     # --- writes: each returns the request id
 
     def create_incident(self, payload: Mapping[str, Any]) -> str:
-        """Ask for an incident (incident API, create). There is no key against doubles."""
+        """Request a new incident (incident API, create). The API has no idempotency key."""
         return self._write("POST", "/v1/incidents/create", payload)
 
     def resolve(self, incident_id: str) -> str:
-        """Ask to resolve an incident; done twice, the second fails with "Incident is not open"."""
+        """Request to resolve an incident; a second request fails with "Incident is not open"."""
         return self._write("POST", f"/v1/incidents/{incident_id}/resolve", {})
 
     def add_note(self, incident_id: str, note: str) -> str:
-        """Ask to add a note (at most 25,000 characters); done twice, it is there twice."""
+        """Request a note (at most 25,000 characters); a second request adds a second note."""
         return self._write("POST", f"/v1/incidents/{incident_id}/notes", {"note": note})
 
     def add_details(self, incident_id: str, details: Mapping[str, str]) -> str:
-        """Ask to set details; done twice is done once."""
+        """Request to set details; idempotent."""
         return self._write("POST", f"/v1/incidents/{incident_id}/details", {"details": dict(details)})
 
     def delete(self, incident_id: str) -> str:
-        """Ask to delete an incident; needs the right to delete."""
+        """Request to delete an incident; needs the Delete right."""
         return self._write("DELETE", f"/v1/incidents/{incident_id}", None)
 
     def may_write(self) -> bool:
         """Whether the key has the right to write, found out without writing.
 
-        It sends an empty note to an incident that does not exist: refused for the right or for the
-        request, in either case nothing happens.
+        Sends an empty note to an incident that does not exist. The service rejects it, either for the
+        missing right or for the request itself; nothing is written in either case.
         """
         try:
             self._write("POST", f"/v1/incidents/{_NO_INCIDENT}/notes", {})
@@ -100,12 +100,12 @@ class OpsgenieWriter(OpsgenieClient):
             return True
         return True
 
-    # --- what came of them
+    # --- results of writes
 
     def outcome(self, request_id: str) -> RequestStatus | None:
-        """Wait until a request is processed; None where the service does not know it (any more).
+        """Wait until a request is processed; None where the service does not know it (any longer).
 
-        :raises TimeoutError: it still waits in the service's queue.
+        :raises TimeoutError: it is still queued after ``MAX_SECONDS_IN_QUEUE``.
         """
         waiting = Retrying(
             retry=retry_if_result(lambda status: status is NOT_PROCESSED),
@@ -116,7 +116,9 @@ class OpsgenieWriter(OpsgenieClient):
         )
         status = waiting(self._status, request_id)
         if isinstance(status, str):
-            raise TimeoutError(f"OpsGenie has not processed the request {request_id} yet.")
+            raise TimeoutError(
+                f"OpsGenie has not processed the request {request_id} within {MAX_SECONDS_IN_QUEUE:.0f} s."
+            )
         return status
 
     def _status(self, request_id: str) -> RequestStatus | str | None:
@@ -127,7 +129,7 @@ class OpsgenieWriter(OpsgenieClient):
             return NOT_PROCESSED if error.kind == NOT_PROCESSED else None
 
     def notes(self, incident_id: str) -> list[str]:
-        """The notes of an incident (incident API, list notes; pages by an offset text)."""
+        """The texts of an incident's notes, oldest first (incident API, list notes; paged by ``offset``)."""
         found: list[str] = []
         offset = ""
         while True:
@@ -141,22 +143,24 @@ class OpsgenieWriter(OpsgenieClient):
             offset = page[-1].offset
 
     def tagged(self, tag: str) -> list[Raw]:
-        """Incidents with a tag, as far as the search index knows by now.
+        """Incidents with a tag that the search index contains by now; new ones may be missing.
 
-        The search syntax is asked with and without quotes, as a tag may hold a colon: one that the
-        server cannot read finds nothing. The caller checks the tags of what is found.
+        A tag may contain a colon, so the query is tried with and without quotes: a form that the server
+        cannot parse finds nothing. The caller must check the tags of the incidents found.
+
+        :raises InvalidRequestError: the server rejects both forms.
         """
-        refused: list[InvalidRequestError] = []
+        rejected: list[InvalidRequestError] = []
         for query in (f'tag: "{tag}"', f"tag: {tag}"):
             try:
                 found = self.incidents(query=query).items
             except InvalidRequestError as error:
-                refused.append(error)
+                rejected.append(error)
                 continue
             if found:
                 return found
-        if len(refused) == 2:
-            raise refused[0]
+        if len(rejected) == 2:
+            raise rejected[0]
         return []
 
     def _write(self, method: str, path: str, body: Mapping[str, Any] | None) -> str:

@@ -14,27 +14,21 @@ import msgspec
 import requests
 from msgspec import Raw
 
+from opsgenie_provider.api.dialect import Dialect, ErrorDetail, Quota, Throttle
 from opsgenie_provider.api.errors import InvalidRequestError, InvalidResponseError
 from opsgenie_provider.api.limits import RateLimiter
 from opsgenie_provider.api.listing import Listing, read_whole
-from opsgenie_provider.api.transport import (
-    Dialect,
-    ErrorDetail,
-    HeaderAuth,
-    Quota,
-    Throttle,
-    Transport,
-)
+from opsgenie_provider.api.transport import HeaderAuth, Transport
 
 HOSTS = {"us": "https://api.pagerduty.com", "eu": "https://api.eu.pagerduty.com"}
 PAGE_SIZE = 100
-# The service refuses offset + limit beyond 10,000 (pagination); this stays clear of it by a page.
+# The service rejects offset + limit beyond 10,000 (pagination); this stays a page below it.
 REACHABLE = 10_000 - PAGE_SIZE
-# The one rate limit of a key (rate limits).
+# The rate-limit domain: a key has a single limit (rate limits).
 REST = "rest"
 HINTS = {
-    401: "The key is unknown here: check the password of the connection and the region (a US key is "
-    "refused by the EU host, and the other way round).",
+    401: "The key is unknown to this host: check the password of the connection and the region (the EU "
+    "host rejects a US key, and vice versa).",
     402: "The account's plan does not include this API.",
     403: "The key lacks access: use a read-only account key, or a user key that sees every team.",
     404: "Check the host of the connection: it is the API's base URL, without a path.",
@@ -49,7 +43,7 @@ class PagerdutyPage(msgspec.Struct, frozen=True):
     """One page of a list.
 
     :param items: the payloads as received.
-    :param total: how many there are in all; None where the service did not say.
+    :param total: how many items the list has; None where the service does not say.
     :param more: whether another page follows.
     """
 
@@ -71,19 +65,19 @@ class PagerdutyClient:
         self._includes: list[str] = ["priorities", "body"]
 
     def abilities(self) -> list[str]:
-        """What the account's plan can do; the cheapest check of a key of either kind."""
+        """Features of the account's plan (abilities); the cheapest check of a key, account's or user's."""
         return self.transport.get("/abilities", domain=REST, into=_Abilities).abilities
 
     def incidents(self, since: datetime, until: datetime, *, offset: int = 0) -> PagerdutyPage:
         """A page of the incidents created from ``since`` until ``until``, oldest first (incidents, list).
 
-        The body, which becomes the description, is asked for although the specification does not
-        name it; a server that takes offence is asked without.
+        ``include[]=body`` is not in the specification, but the body becomes the description; a server
+        that rejects it is asked without it.
         """
         return self._incidents({**_window(since, until), "sort_by": "created_at:asc"}, offset)
 
     def first_incident(self) -> list[Raw]:
-        """The oldest incident of the account, if it has any (incidents, list, date_range=all)."""
+        """At most one incident: the account's oldest (incidents, list, date_range=all)."""
         return self._incidents({"date_range": "all", "sort_by": "created_at:asc"}, 0, limit=1).items
 
     def log_entries(self, since: datetime, until: datetime, *, offset: int = 0) -> PagerdutyPage:
@@ -100,23 +94,29 @@ class PagerdutyClient:
         return self._items(f"/incidents/{incident_id}/notes", "notes", {})
 
     def priorities(self) -> Listing:
-        """The account's priorities, most severe first; 402 where the plan has none (priorities)."""
+        """The account's priorities, most severe first (priorities).
+
+        :raises PlanError: the plan has no priorities.
+        """
         return self._whole("priorities")
 
     def services(self) -> Listing:
-        """All services; those that were deleted are not among them (services)."""
+        """All services, without deleted services (services)."""
         return self._whole("services")
 
     def teams(self) -> Listing:
-        """All teams; 402 where the plan has none (teams)."""
+        """All teams (teams).
+
+        :raises PlanError: the plan has no teams.
+        """
         return self._whole("teams")
 
-    # --- plumbing
+    # --- requests
 
     def _incidents(self, params: Mapping[str, Any], offset: int, limit: int = PAGE_SIZE) -> PagerdutyPage:
         def page(includes: Sequence[str]) -> PagerdutyPage:
-            asked = {**params, "include[]": list(includes)}
-            return self._page("/incidents", "incidents", asked, offset, limit)
+            query = {**params, "include[]": list(includes)}
+            return self._page("/incidents", "incidents", query, offset, limit)
 
         includes = self._includes
         try:
@@ -124,9 +124,9 @@ class PagerdutyClient:
         except InvalidRequestError:
             if "body" not in includes:
                 raise
-            plain = [name for name in includes if name != "body"]
-            found = page(plain)
-            self._includes = plain
+            without_body = [name for name in includes if name != "body"]
+            found = page(without_body)
+            self._includes = without_body
             return found
 
     def _items(self, path: str, name: str, params: Mapping[str, Any]) -> list[Raw]:
@@ -139,8 +139,8 @@ class PagerdutyClient:
     def _page(
         self, path: str, name: str, params: Mapping[str, Any], offset: int, limit: int = PAGE_SIZE
     ) -> PagerdutyPage:
-        asked = {**params, "limit": limit, "offset": offset, "total": "true"}
-        answer = self.transport.get(path, domain=REST, params=asked, into=dict[str, Raw])
+        query = {**params, "limit": limit, "offset": offset, "total": "true"}
+        answer = self.transport.get(path, domain=REST, params=query, into=dict[str, Raw])
         try:
             return PagerdutyPage(
                 items=msgspec.json.decode(answer[name], type=list[Raw]),
@@ -148,7 +148,9 @@ class PagerdutyClient:
                 more=msgspec.json.decode(answer.get("more", b"false"), type=bool | None) or False,
             )
         except (KeyError, msgspec.DecodeError):
-            raise InvalidResponseError(f"PagerDuty's answer to GET {path} is no page of {name!r}.") from None
+            raise InvalidResponseError(
+                f"PagerDuty's answer to GET {path} is not a page of {name!r}."
+            ) from None
 
     def _whole(self, name: str) -> Listing:
         return read_whole(lambda: self._pages(f"/{name}", name, {}), f"PagerDuty's {name}")
@@ -158,14 +160,14 @@ class PagerdutyClient:
         while True:
             page = self._page(path, name, params, offset)
             yield page
-            # A server may cap the limit: what came back counts, not what was asked for.
+            # A server may cap the page size, so the next offset follows from the items received.
             offset += len(page.items)
             if not page.more or not page.items:
                 return
 
 
 def _window(since: datetime, until: datetime) -> dict[str, str]:
-    """Bounds with Z: without an offset they would count in the account's own time zone."""
+    """Bounds with Z: without an offset, PagerDuty reads them in the account's own time zone."""
     return {"since": _utc(since), "until": _utc(until), "time_zone": "UTC"}
 
 
@@ -174,7 +176,7 @@ def _utc(instant: datetime) -> str:
 
 
 def _detail(response: requests.Response) -> ErrorDetail:
-    """Reads {error: {message, code, errors}}; ``error`` may be a bare text, ``errors`` a map or a list."""
+    """Reads {error: {message, code, errors}}; ``error`` may be a string, ``errors`` an object or a list."""
     request_id = response.headers.get("X-Request-Id")
     try:
         error = response.json().get("error")
@@ -191,13 +193,13 @@ def _detail(response: requests.Response) -> ErrorDetail:
 
 
 def _throttle(response: requests.Response) -> Throttle:
-    """Reads ratelimit-reset: seconds until the window of a minute ends; a 429 may come without it."""
+    """Reads ratelimit-reset: seconds until the window of a minute ends; a 429 may lack it."""
     value = response.headers.get("ratelimit-reset", "")
     return Throttle(wait=min(float(value), 60.0) if value.isdecimal() else 5.0, period=60.0)
 
 
 def _quota(response: requests.Response) -> Quota | None:
-    """Reads ratelimit-limit, -remaining and -reset (rate limits): whole numbers, the last in seconds."""
+    """Reads ratelimit-limit, -remaining and -reset (rate limits): integers, the last in seconds."""
     values = [response.headers.get(f"ratelimit-{name}", "") for name in ("limit", "remaining", "reset")]
     if not all(value.isdecimal() for value in values):
         return None

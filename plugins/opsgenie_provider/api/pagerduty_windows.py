@@ -1,8 +1,8 @@
-"""Reads everything of a window of PagerDuty's lists of incidents or log entries, each once.
+"""Reads every item of a window of PagerDuty's incident or log entry list, once each.
 
-A list reaches 10,000 items and six months only, so a range is cut into windows of 90 days and these
-again by their totals. Whether the bounds themselves are within is not published: neighbours overlap
-by a second, and what comes twice counts once.
+A list reaches only 10,000 items and six months, so a range is split into windows of 90 days, and these
+again by their totals. Whether the bounds are inclusive is not documented, so neighbouring windows
+overlap by a second and duplicates are removed.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from opsgenie_provider.api.pagerduty import REACHABLE, PagerdutyPage
 log = logging.getLogger(__name__)
 Read = Callable[..., PagerdutyPage]
 
-LONGEST = timedelta(days=90)
+MAX_WINDOW = timedelta(days=90)
 _SECOND = timedelta(seconds=1)
-_READS_OF_A_MOVING_WINDOW = 3
+_MAX_READS = 3
 
 
 @dataclass(frozen=True)
 class Part:
-    """[since, until), whole seconds, with its first page; ``total`` is what it held then."""
+    """[since, until), from a whole second, with its first page."""
 
     since: datetime
     until: datetime
@@ -37,6 +37,7 @@ class Part:
 
     @property
     def total(self) -> int:
+        """How many items it held when its first page was read."""
         return self.first.total if self.first.total is not None else len(self.first.items)
 
 
@@ -44,7 +45,7 @@ class PagerdutyWindows:
     """Reads windows of one list.
 
     :param read: ``PagerdutyClient.incidents`` or ``.log_entries``.
-    :param executor: runs the requests; its size bounds how many are under way.
+    :param executor: runs the requests; its size bounds how many are sent at the same time.
     """
 
     def __init__(self, read: Read, executor: ThreadPoolExecutor) -> None:
@@ -52,20 +53,20 @@ class PagerdutyWindows:
         self._executor = executor
 
     def parts(self, since: datetime, until: datetime) -> list[Part]:
-        """The range in windows that paging can reach, ascending; one request each.
+        """The range as windows that paging can reach completely, ascending; one request each.
 
         :raises CrowdedSecondError: one second holds more than paging can reach.
         """
         since = since.replace(microsecond=0)
         edges = [since]
-        while until - edges[-1] > LONGEST:
-            edges.append(edges[-1] + LONGEST)
+        while until - edges[-1] > MAX_WINDOW:
+            edges.append(edges[-1] + MAX_WINDOW)
         windows = list(zip(edges, [*edges[1:], until], strict=True))
         return self._reachable([window for window in windows if window[0] < window[1]])
 
     def _reachable(self, windows: list[tuple[datetime, datetime]]) -> list[Part]:
         parts = []
-        for part in self._executor.map(self._probe, windows):
+        for part in self._executor.map(self._with_first_page, windows):
             if part.total <= REACHABLE:
                 parts.append(part)
                 continue
@@ -81,21 +82,21 @@ class PagerdutyWindows:
             parts += self._reachable(list(zip(cuts, [*cuts[1:], part.until], strict=True)))
         return parts
 
-    def _probe(self, window: tuple[datetime, datetime]) -> Part:
+    def _with_first_page(self, window: tuple[datetime, datetime]) -> Part:
         return Part(*window, self._page(*window, 0))
 
     def _page(self, since: datetime, until: datetime, offset: int) -> PagerdutyPage:
         return self._read(since - _SECOND, until + _SECOND, offset=offset)
 
     def items(self, part: Part) -> list[Raw]:
-        """Everything of a part, each item once, however it moved while it was read.
+        """All items of a part, each once, even if the list changed while it was read.
 
-        :raises InvalidResponseError: it never held still long enough to be read whole.
+        :raises InvalidResponseError: the list changed during every read.
         """
-        for attempt in range(_READS_OF_A_MOVING_WINDOW):
+        for attempt in range(_MAX_READS):
             first = self._page(part.since, part.until, 0) if attempt else part.first
             if first.total is not None and first.total > REACHABLE:
-                # It outgrew what paging can reach since it was cut.
+                # Since it was split, it outgrew what paging can reach.
                 grown = self._reachable([(part.since, part.until)])
                 pieces = [item for piece in grown for item in self.items(piece)]
                 return list({identity(item): item for item in pieces}.values())
@@ -104,27 +105,29 @@ class PagerdutyWindows:
             for page in self._pages(part, first):
                 found |= {identity(item): item for item in page.items}
                 totals.append(page.total)
-            # New ones may come meanwhile; fewer than were counted means that one was stepped over.
+            # More may arrive meanwhile; fewer than were counted means that paging skipped some.
             if len(found) >= max((total for total in totals if total is not None), default=0):
                 return list(found.values())
-            log.info("The window from %s changed while it was read: again.", part.since.isoformat())
+            log.info(
+                "The window from %s changed while it was read: reading it again.", part.since.isoformat()
+            )
         raise InvalidResponseError(
             f"PagerDuty counted {max(filter(None, totals))} items from {part.since.isoformat()} to "
-            f"{part.until.isoformat()} but listed {len(found)}."
+            f"{part.until.isoformat()} but listed {len(found)}, in each of {_MAX_READS} reads."
         )
 
     def _pages(self, part: Part, first: PagerdutyPage) -> Iterator[PagerdutyPage]:
         yield first
-        # A server may cap the limit: what came back says where the next page begins.
+        # A server may cap the page size, so the next offset follows from the items received.
         offset = step = len(first.items)
         last = first
         if first.total is not None and step:
             offsets = range(step, first.total, step)
-            read = self._executor.map(lambda at: self._page(part.since, part.until, at), offsets)
-            for last in read:
+            pages = self._executor.map(lambda at: self._page(part.since, part.until, at), offsets)
+            for last in pages:
                 offset += len(last.items)
                 yield last
-        # Where it outgrew the reach of paging, its total says that some are missing.
+        # Where it outgrew the reach of paging, its total shows that some are missing.
         while last.more and last.items and (offset <= REACHABLE or last.total is None):
             last = self._page(part.since, part.until, offset)
             offset += len(last.items)

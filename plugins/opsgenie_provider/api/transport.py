@@ -1,7 +1,6 @@
-"""One request, done well: pacing, bounded retries, decoding, errors, and keys kept out of sight.
+"""Sends requests for all clients: pacing, bounded retries, decoding, errors, and redaction of keys.
 
-The clients of all services stand on this. A ``Dialect`` says how one service authenticates,
-names its errors and asks for patience.
+What differs between services, how they report errors and rate limits, is in their ``Dialect``.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ import logging
 import re
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import urljoin, urlsplit
 
@@ -21,6 +19,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_e
 from urllib3.exceptions import NewConnectionError
 
 from opsgenie_provider.api.decoding import decode_into
+from opsgenie_provider.api.dialect import Dialect
 from opsgenie_provider.api.errors import (
     ApiConnectionError,
     ApiError,
@@ -43,29 +42,30 @@ T = TypeVar("T")
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 30.0
 MAX_ATTEMPTS = 8
-# A 429 is not a failure but a request for patience; it ends only when patience does.
+# A 429 is not counted as a failed attempt: it is retried until this many seconds have passed.
 MAX_SECONDS_OF_429 = 900.0
-_MOVED = (301, 302, 307, 308)
+_REDIRECT_STATUSES = (301, 302, 307, 308)
 _backoff = wait_random_exponential(multiplier=0.3, max=20)
 
-# JSON may hold U+0000 and half surrogate pairs; PostgreSQL's text and jsonb cannot.
-# Escaped backslashes and whole pairs are matched too, as the group, so that neither is cut in two.
+# JSON may contain U+0000 and lone surrogates; PostgreSQL's text and jsonb cannot.
+# Escaped backslashes and surrogate pairs are matched too, as the group, so that neither is split.
 _UNSTORABLE = re.compile(
     rb"(\\\\|\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2})|\\u(?:0000|d[89a-f][0-9a-f]{2})", re.IGNORECASE
 )
 
 
 class HeaderAuth(AuthBase):
-    """An ``Authorization`` header that requests neither overrides from .netrc nor shows in a repr.
+    """An ``Authorization`` header that requests does not override from .netrc, and no repr shows.
 
-    :raises ValueError: the key cannot stand in a header; what refuses it further down would show it.
+    :raises ValueError: the key cannot be sent in a header. (requests would reject it too, but with an
+        error that contains the key.)
     """
 
     def __init__(self, scheme: str, key: str) -> None:
         self._scheme, self._key = scheme, key.strip()
         if not self._key or not self._key.isascii() or not self._key.isprintable():
             raise ValueError(
-                "The API key is empty, or holds line breaks or letters that no key has: copy it once more "
+                "The API key is empty, or contains line breaks or characters that no key has: copy it again "
                 "into the password of the connection."
             )
 
@@ -74,66 +74,18 @@ class HeaderAuth(AuthBase):
         return request
 
     def hide(self, text: str) -> str:
-        """The text without the key, should the service have repeated it."""
+        """The text with the key redacted, in case the service has repeated it."""
         return text.replace(self._key, "***")
-
-
-@dataclass(frozen=True)
-class ErrorDetail:
-    """What an error answer says: the message, the request id, messages per field, the kind of error."""
-
-    message: str
-    request_id: str | None = None
-    fields: Mapping[str, str] = field(default_factory=dict)
-    kind: str | None = None
-
-
-@dataclass(frozen=True)
-class Throttle:
-    """What a 429 says: how long to wait, and the window (both seconds) that was exceeded.
-
-    :param quota: whether it is a quota that is used up: not waited for, but a ``QuotaError`` at once.
-    """
-
-    wait: float
-    period: float | None = None
-    quota: bool = False
-
-
-@dataclass(frozen=True)
-class Quota:
-    """What an answer tells of its rate limit: a window of ``limit`` requests that ends in seconds."""
-
-    limit: int
-    remaining: int
-    resets_in: float
-
-
-@dataclass(frozen=True)
-class Dialect:
-    """How one service speaks.
-
-    :param service: its name in messages.
-    :param hints: status -> what a person can do about it.
-    :param detail: reads an error answer.
-    :param throttle: reads the service's own headers of an answer that asks for patience.
-    :param is_throttled: tells such an answer from others.
-    :param quota: reads what is left of the rate limit, where every answer tells.
-    """
-
-    service: str
-    hints: Mapping[int, str]
-    detail: Callable[[requests.Response], ErrorDetail]
-    throttle: Callable[[requests.Response], Throttle]
-    is_throttled: Callable[[requests.Response], bool] = lambda response: response.status_code == 429
-    quota: Callable[[requests.Response], Quota | None] = lambda response: None
 
 
 class Transport:
     """Sends requests to one base URL and decodes the JSON that comes back.
 
+    Safe to use from several threads.
+
     :param session: a requests session with TLS and proxy settings applied.
-    :param base_url: scheme and host; the key goes nowhere else.
+    :param base_url: scheme and host; the key is sent nowhere else.
+    :param timeout: seconds to connect, and seconds to wait for data.
     """
 
     def __init__(
@@ -154,14 +106,19 @@ class Transport:
         self._session = session
         self._auth = auth
         self._timeout = timeout
-        self._counting = threading.Lock()
-        # Resolved once: requests would look up proxies and certificates anew for every request.
-        # The session's own verify is named, or REQUESTS_CA_BUNDLE would override it.
+        self._counter_lock = threading.Lock()
+        # Resolved once: requests would otherwise look up proxies and certificates for every request.
+        # The session's own verify is passed, or REQUESTS_CA_BUNDLE would override it.
         self._environment = session.merge_environment_settings(self.base_url, {}, None, session.verify, None)
 
     def get(self, path: str, *, domain: str, params: Mapping[str, Any] | None = None, into: type[T]) -> T:
-        """GET ``path`` and decode its JSON into ``into``, repeating what failed in passing."""
-        answer: T = _retrying(may_pass)(self._once, "GET", path, domain=domain, params=params, into=into)
+        """GET ``path`` and decode its JSON into ``into``, retrying transient errors.
+
+        :param domain: the rate-limit domain of the request.
+        """
+        answer: T = _retrying(is_transient)(
+            self._attempt, "GET", path, domain=domain, params=params, into=into
+        )
         return answer
 
     def write(
@@ -174,22 +131,25 @@ class Transport:
         body: Any = None,
         params: Mapping[str, Any] | None = None,
     ) -> T:
-        """Send a write, repeated only where it is known not to have happened.
+        """Send a write, retried only where it is known that the service did not apply it.
 
-        :raises UnknownOutcomeError: it may have happened; the cause is what went wrong.
+        :raises UnknownOutcomeError: it may have been applied; the cause says what went wrong.
         """
         try:
-            answer: T = _retrying(did_not_happen)(
-                self._once, method, path, domain=domain, params=params, into=into, body=body
+            answer: T = _retrying(was_not_applied)(
+                self._attempt, method, path, domain=domain, params=params, into=into, body=body
             )
         except NotSentError:
             raise
         except (ApiConnectionError, InvalidResponseError, ServerError) as error:
-            raise UnknownOutcomeError(f"{error} Whether it was done is not known.") from error
+            raise UnknownOutcomeError(f"{error} It is unknown whether the write was applied.") from error
         return answer
 
     def url_for(self, path: str) -> str:
-        """The absolute URL of a path, or of a link that must stay on the connection's host."""
+        """The absolute URL of a path or link.
+
+        :raises ForeignHostError: the link leads to another host than the connection's.
+        """
         if "://" not in path:
             return f"{self.base_url}{path}"
         ours, theirs = urlsplit(self.base_url), urlsplit(path)
@@ -200,7 +160,7 @@ class Transport:
             )
         return path
 
-    def _once(
+    def _attempt(
         self,
         method: str,
         path: str,
@@ -215,49 +175,51 @@ class Transport:
             requests.Request(method, self.url_for(path), params=params, json=body, auth=self._auth)
         )
         self.limiter.acquire(domain)
-        with self._counting:
+        with self._counter_lock:
             self.requests_sent += 1
         try:
             response = self._session.send(
                 prepared, timeout=self._timeout, allow_redirects=False, **self._environment
             )
         except requests.RequestException as error:
-            # The text of a requests error may hold the whole URL; its kind says enough.
-            kind = NotSentError if _never_connected(error) else ApiConnectionError
-            raise kind(
+            # The message of a requests error may contain the whole URL; its type says enough.
+            error_type = NotSentError if _never_connected(error) else ApiConnectionError
+            raise error_type(
                 f"{self.dialect.service} at {urlsplit(self.base_url).netloc} gave no answer to {request} "
                 f"({type(error).__name__}). Check the host of the connection, the network and the proxy."
             ) from None
         if quota := self.dialect.quota(response):
-            self.limiter.told(domain, limit=quota.limit, remaining=quota.remaining, resets_in=quota.resets_in)
+            self.limiter.pause_if_exhausted(
+                domain, limit=quota.limit, remaining=quota.remaining, resets_in=quota.resets_in
+            )
         if response.status_code >= 300:
-            self._refuse(response, request, domain)
+            self._raise_error(response, request, domain)
         return self._decode(response, request, into)
 
-    def _refuse(self, response: requests.Response, request: str, domain: str) -> NoReturn:
+    def _raise_error(self, response: requests.Response, request: str, domain: str) -> NoReturn:
         status = response.status_code
         detail = self.dialect.detail(response)
         throttled = self.dialect.is_throttled(response)
         retry_after = _retry_after_header(response) if throttled or status == 503 else None
         if throttled:
-            with self._counting:
+            with self._counter_lock:
                 self.requests_refused += 1
             throttle = self.dialect.throttle(response)
             retry_after = throttle.wait if retry_after is None or throttle.quota else retry_after
-            # A longer wait is not for a task to sleep through, but for its next try.
+            # A longer wait is left to Airflow's retry of the task.
             if retry_after <= MAX_SECONDS_OF_429 and not throttle.quota:
-                self.limiter.refused(domain, wait=retry_after, period=throttle.period)
-        kind = error_class(status)
+                self.limiter.pause_after_refusal(domain, wait=retry_after, period=throttle.period)
+        error_type = error_class(status)
         if throttled:
-            kind = QuotaError if throttle.quota else RateLimitError
-        elif status in _MOVED:
-            kind = RedirectError
-        error = kind(
+            error_type = QuotaError if throttle.quota else RateLimitError
+        elif status in _REDIRECT_STATUSES:
+            error_type = RedirectError
+        error = error_type(
             status=status,
             message=self._auth.hide(detail.message),
             service=self.dialect.service,
             request=request,
-            # All that comes from outside may repeat the key.
+            # Anything that the service sends may repeat the key.
             request_id=self._auth.hide(detail.request_id) if detail.request_id else None,
             hint=self.dialect.hints.get(429 if throttled else status),
             fields={self._auth.hide(name): self._auth.hide(text) for name, text in detail.fields.items()},
@@ -272,34 +234,34 @@ class Transport:
         try:
             return decode_into(storable(response.content), into)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            kind = response.headers.get("Content-Type", "no content type")
+            content_type = response.headers.get("Content-Type", "no content type")
             raise InvalidResponseError(
-                f"{self.dialect.service} answered {response.status_code} to {request} with something "
-                f"that is not the JSON it promises ({kind}, {len(response.content)} bytes: {error}). "
-                "Something between here and the service may have answered in its place, or cut it off."
+                f"{self.dialect.service} answered {response.status_code} to {request}, but not with the JSON "
+                f"that it documents ({content_type}, {len(response.content)} bytes: {error}). "
+                "A proxy may have answered in its place, or the answer was cut off."
             ) from None
 
 
-def _retrying(worth_it: Callable[[BaseException], bool]) -> Retrying:
+def _retrying(is_retryable: Callable[[BaseException], bool]) -> Retrying:
     return Retrying(
-        retry=retry_if_exception(worth_it), wait=_wait, stop=_stop, before_sleep=_log_retry, reraise=True
+        retry=retry_if_exception(is_retryable), wait=_wait, stop=_stop, before_sleep=_log_retry, reraise=True
     )
 
 
 def _never_connected(error: requests.RequestException) -> bool:
-    """Whether the connection itself failed, so that nothing was sent."""
+    """Whether no connection was made, so that nothing was sent."""
     reason = getattr(error.args[0], "reason", None) if error.args else None
     return isinstance(error, requests.ConnectTimeout) or isinstance(reason, NewConnectionError)
 
 
 def storable(body: bytes) -> bytes:
-    """The same JSON with U+FFFD in place of what PostgreSQL cannot store."""
+    """The JSON with U+FFFD in place of characters that PostgreSQL cannot store."""
     if b"\\u" not in body:
         return body
     return _UNSTORABLE.sub(lambda match: match[1] or rb"\ufffd", body)
 
 
-def may_pass(error: BaseException) -> bool:
+def is_transient(error: BaseException) -> bool:
     """Whether the same request may succeed if repeated."""
     if isinstance(error, ServerError):
         return error.status != 501
@@ -308,8 +270,8 @@ def may_pass(error: BaseException) -> bool:
     return isinstance(error, ApiConnectionError | InvalidResponseError | RateLimitError)
 
 
-def did_not_happen(error: BaseException) -> bool:
-    """Whether a write surely had no effect, and may have one if repeated."""
+def was_not_applied(error: BaseException) -> bool:
+    """Whether a write certainly had no effect, and may succeed if repeated."""
     return isinstance(error, NotSentError | RateLimitError)
 
 
@@ -322,16 +284,16 @@ def _wait(state: RetryCallState) -> float:
 
 def _stop(state: RetryCallState) -> bool:
     error = _error_of(state)
-    told = error.retry_after if isinstance(error, ApiStatusError) else None
-    if told is not None and (state.seconds_since_start or 0.0) + told > MAX_SECONDS_OF_429:
+    retry_after = error.retry_after if isinstance(error, ApiStatusError) else None
+    if retry_after is not None and (state.seconds_since_start or 0.0) + retry_after > MAX_SECONDS_OF_429:
         return True
-    # A 429 is not a failure: it ends only with our patience.
+    # A 429 is not a failed attempt: only the time above limits it.
     return not isinstance(error, RateLimitError) and state.attempt_number >= MAX_ATTEMPTS
 
 
 def _log_retry(state: RetryCallState) -> None:
     wait = state.next_action.sleep if state.next_action else 0.0
-    log.warning("Attempt %d: %s Trying again in %.1f s.", state.attempt_number, _error_of(state), wait)
+    log.warning("Attempt %d failed: %s Retrying in %.1f s.", state.attempt_number, _error_of(state), wait)
 
 
 def _error_of(state: RetryCallState) -> BaseException:
@@ -340,7 +302,7 @@ def _error_of(state: RetryCallState) -> BaseException:
 
 
 def _location(response: requests.Response) -> str | None:
-    """Where a redirect leads. Nobody goes there but a client that asks ``url_for`` first."""
+    """Where a redirect leads. A client that follows it must check it with ``url_for`` first."""
     try:
         return urljoin(response.url, response.headers["Location"])
     except (KeyError, ValueError):
@@ -348,9 +310,6 @@ def _location(response: requests.Response) -> str | None:
 
 
 def _retry_after_header(response: requests.Response) -> float | None:
-    """Retry-After in seconds (RFC 9110, 10.2.3), where it asks for any wait at all.
-
-    Its date form is as rare as it is unneeded here.
-    """
+    """Retry-After in seconds (RFC 9110, 10.2.3); None where it is absent, 0, or in its rare date form."""
     value = response.headers.get("Retry-After", "")
     return (min(float(value), MAX_SECONDS_OF_429) or None) if value.isdecimal() else None

@@ -1,6 +1,6 @@
 """Join incidents to deployments: change failure rate, MTTR and an incident history.
 
-Runs when a sync has changed the staging tables, or by hand.
+Runs when a sync has changed the staging tables or somebody decided on the page, or by hand.
 
 **refresh** checks the settings, creates or upgrades the tables, and brings the tables of `dora` up to
 date, in one transaction: what was touched since the last run, or everything on the first run, where a
@@ -22,6 +22,7 @@ from opsgenie_provider.assets import (
     DORA,
     OPSGENIE_STAGING,
     PAGERDUTY_STAGING,
+    SERVICE_MAP,
 )
 from opsgenie_provider.operators.dora import RefreshDoraOperator
 from opsgenie_provider.retry import retry_arguments
@@ -33,7 +34,9 @@ def dora_metrics() -> DAG:
         dag_id="dora_metrics",
         description="Change failure rate, MTTR and incident history from the staging tables",
         doc_md=__doc__,
-        schedule=OPSGENIE_STAGING | DEPLOYMENTS_STAGING | PAGERDUTY_STAGING | ATTRIBUTION_OVERRIDES,
+        schedule=(
+            OPSGENIE_STAGING | DEPLOYMENTS_STAGING | PAGERDUTY_STAGING | ATTRIBUTION_OVERRIDES | SERVICE_MAP
+        ),
         catchup=False,
         max_active_runs=1,
         tags=["dora"],

@@ -32,6 +32,7 @@ from opsgenie_provider.operators.migration_plan import PlanMigrationOperator
 from opsgenie_provider.operators.migration_undo import PlanUndoOperator, UndoMigrationOperator
 from opsgenie_provider.operators.migration_verify import VerifyMigrationOperator
 from opsgenie_provider.operators.pagerduty import PagerdutyToPostgresOperator
+from opsgenie_provider.operators.provider import fails_at_once
 from opsgenie_provider.operators.publish import PublishSyncOperator
 from opsgenie_provider.operators.warehouse import PrepareWarehouseOperator
 from opsgenie_provider.retry import retry_arguments
@@ -58,6 +59,7 @@ def pagerduty_migration() -> DAG:
         }
 
         @task(multiple_outputs=True)
+        @fails_at_once
         def options(params: dict[str, Any] | None = None) -> Any:
             return Options.from_params(params or {}).as_json()
 

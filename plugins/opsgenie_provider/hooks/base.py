@@ -7,10 +7,9 @@ from typing import Any, ClassVar
 from airflow.providers.http.hooks.http import HttpHook
 from airflow.sdk import Connection
 from requests import Session
-from requests.structures import CaseInsensitiveDict
 from requests_toolbelt.adapters.socket_options import TCPKeepAliveAdapter
 
-from opsgenie_provider.api.windows import THREADS
+from opsgenie_provider.api.concurrency import THREADS
 from opsgenie_provider.compat import AirflowNotFoundException
 
 
@@ -19,11 +18,11 @@ class ConnectionSettingsError(ValueError):
 
 
 class ApiHook(HttpHook):
-    """A hook over the http provider's connection handling (TLS, proxies, keep-alive).
+    """An ``HttpHook`` that makes its sessions itself, so that no version of the http provider matters.
 
     The connection: password = API key; host = base URL, or empty and extra ``{"region": "eu"}``.
-    The extras ``verify``, ``cert``, ``proxies`` and ``trust_env`` mean what they do there; no
-    extra is ever sent as a header.
+    The extras ``verify``, ``cert``, ``proxies`` and ``trust_env`` mean what they do in the http
+    provider; no extra is ever sent as a header, and the client authenticates each request itself.
     """
 
     hosts: ClassVar[dict[str, str]]
@@ -34,10 +33,7 @@ class ApiHook(HttpHook):
     credential: ClassVar[str] = "API key"
 
     def __init__(self, conn_id: str) -> None:
-        super().__init__(
-            http_conn_id=conn_id,
-            adapter=TCPKeepAliveAdapter(idle=120, count=20, interval=30, pool_maxsize=self.threads),
-        )
+        super().__init__(http_conn_id=conn_id)
 
     def settings(self) -> Connection:
         """The Airflow connection.
@@ -61,11 +57,32 @@ class ApiHook(HttpHook):
     def get_conn(
         self, headers: dict[Any, Any] | None = None, extra_options: dict[str, Any] | None = None
     ) -> Session:
-        """A session for several threads, with the connection's TLS and proxy settings."""
-        self.settings()
-        return super().get_conn(headers, extra_options)
+        """A session for several threads, with the connection's TLS and proxy settings; sets ``base_url``.
 
-    def _set_base_url(self, connection: Connection) -> None:
+        :param headers: headers of every request.
+        :param extra_options: take precedence over the connection's extras.
+        """
+        connection = self.settings()
+        self.base_url = self.base_url_of(connection)
+        options = connection.extra_dejson | (extra_options or {})
+        session = Session()
+        session.verify = options.get("verify", options.get("verify_ssl", True))
+        session.cert = options.get("cert")
+        session.proxies = options.get("proxies", options.get("proxy")) or {}
+        session.trust_env = options.get("trust_env", True)
+        for scheme in ("https://", "http://"):
+            # Its sockets outlive a firewall's idea of how long a connection may be quiet.
+            session.mount(
+                scheme, TCPKeepAliveAdapter(idle=120, count=20, interval=30, pool_maxsize=self.threads)
+            )
+        session.headers.update(headers or {})
+        return session
+
+    def base_url_of(self, connection: Connection) -> str:
+        """The service's base URL as the connection has it.
+
+        :raises ConnectionSettingsError: it names no host, and a region that there is not.
+        """
         region = str(connection.extra_dejson.get("region") or self.default_region).lower()
         host = (connection.host or "").strip().rstrip("/")
         if not host:
@@ -74,24 +91,6 @@ class ApiHook(HttpHook):
                     f"The connection {self.http_conn_id!r} has the region {region!r}: it is one of "
                     f"{', '.join(self.hosts)}."
                 )
-            self.base_url = self.hosts[region]
-        elif "://" in host:
-            self.base_url = host
-        else:
-            self.base_url = f"{connection.schema or 'https'}://{host}"
-        if host and connection.port:
-            self.base_url = f"{self.base_url}:{connection.port}"
-        self._base_url_initialized = True
-
-    def _configure_session_from_auth(self, session: Session, connection: Connection) -> Session:
-        # The client authenticates each request itself.
-        return session
-
-    def _configure_session_from_extra(
-        self, session: Session, connection: Connection, extra_options: dict[str, Any]
-    ) -> Session:
-        # The http provider sends extras that it does not know as headers.
-        headers = CaseInsensitiveDict(session.headers)
-        session = super()._configure_session_from_extra(session, connection, extra_options)
-        session.headers = headers
-        return session
+            return self.hosts[region]
+        url = host if "://" in host else f"{connection.schema or 'https'}://{host}"
+        return f"{url}:{connection.port}" if connection.port else url

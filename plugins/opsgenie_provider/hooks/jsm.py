@@ -95,13 +95,14 @@ class JsmHook(ApiHook):
         """What the Test button of the connection form shows."""
         return check(lambda: self.client)
 
-    def _set_base_url(self, connection: Connection) -> None:
-        super()._set_base_url(connection)
-        parts = urlsplit(self.base_url)
+    def base_url_of(self, connection: Connection) -> str:
+        """The site."""
+        url = super().base_url_of(connection)
+        parts = urlsplit(url)
         # What the browser shows behind the site's name is no part of its address.
         if (parts.hostname or "").endswith(_ATLASSIAN):
-            self.base_url = f"{parts.scheme}://{parts.netloc}"
-        self.base_url = self.base_url.rstrip("/")
+            url = f"{parts.scheme}://{parts.netloc}"
+        return url.rstrip("/")
 
 
 def site_settings(connection: Connection, site: str) -> SiteSettings:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-import copy
-import json
 import os
-from typing import cast
+from collections.abc import Mapping
+from typing import Any
 
+import psycopg
 from airflow.providers.postgres.hooks.postgres import PostgresHook
+from airflow.sdk import Connection as AirflowConnection
 
 from opsgenie_provider.compat import AirflowNotFoundException
 from opsgenie_provider.hooks.base import ConnectionSettingsError
 from opsgenie_provider.warehouse.connection import CONNECTION_PARAMETERS, Connection, Warehouse
+
+# Extras that are the postgres provider's, not libpq's.
+_NOT_OF_LIBPQ = {
+    "cursor", "iam", "redshift", "redshift-serverless", "cluster-identifier", "workgroup-name", "aws_conn_id",
+    "azure_conn_id", "sqlalchemy_scheme", "sqlalchemy_query", "enable_log_db_messages",
+}  # fmt: skip
 
 
 def warehouse(postgres_conn_id: str) -> Warehouse:
@@ -24,19 +31,44 @@ def connect(postgres_conn_id: str) -> Connection:
 
     :raises ConnectionSettingsError: there is no such Airflow connection.
     """
-    try:
-        settings = copy.deepcopy(PostgresHook(postgres_conn_id=postgres_conn_id).connection)
-    except AirflowNotFoundException:
-        raise ConnectionSettingsError(
-            f"There is no Airflow connection {postgres_conn_id!r} for the warehouse. Create it with "
-            f"type 'postgres' (or set AIRFLOW_CONN_{postgres_conn_id.upper()}), or name another one "
-            "in the settings."
-        ) from None
     # So that pg_stat_activity says which task holds a lock.
     task = (os.environ.get(f"AIRFLOW_CTX_{name}") for name in ("DAG_ID", "TASK_ID"))
-    defaults = {
-        **CONNECTION_PARAMETERS,
-        "fallback_application_name": ".".join(filter(None, task)) or "opsgenie_provider",
+    name = ".".join(filter(None, task)) or "opsgenie_provider"
+    connection = find_connection(postgres_conn_id)
+    return open_connection(connection, {**CONNECTION_PARAMETERS, "fallback_application_name": name})
+
+
+def find_connection(conn_id: str) -> AirflowConnection:
+    """The Airflow connection of the warehouse.
+
+    :raises ConnectionSettingsError: there is none.
+    """
+    try:
+        found: AirflowConnection = PostgresHook.get_connection(conn_id)
+    except AirflowNotFoundException:
+        raise ConnectionSettingsError(
+            f"There is no Airflow connection {conn_id!r} for the warehouse. Create it with type 'postgres' "
+            f"(or set AIRFLOW_CONN_{conn_id.upper()}), or name another one in the settings."
+        ) from None
+    return found
+
+
+def open_connection(connection: AirflowConnection, defaults: Mapping[str, Any]) -> Connection:
+    """Connect by psycopg 3; ``PostgresHook.get_conn`` does so beside SQLAlchemy 2 only.
+
+    :param defaults: libpq's parameters where the connection's extras say nothing else.
+    """
+    extras = connection.extra_dejson
+    login, password, port = connection.login, connection.password, connection.port
+    if extras.get("iam"):
+        # A token for some minutes, by the hook of Amazon's or Microsoft's provider.
+        login, password, port = PostgresHook(connection=connection).get_iam_token(connection)
+    fields = {
+        "host": connection.host,
+        "user": login,
+        "password": password,
+        "dbname": connection.schema,
+        "port": port,
     }
-    settings.extra = json.dumps(defaults | settings.extra_dejson)
-    return cast(Connection, PostgresHook(postgres_conn_id=postgres_conn_id, connection=settings).get_conn())
+    named = {name: value for name, value in extras.items() if name not in _NOT_OF_LIBPQ}
+    return psycopg.connect(**{**defaults, **fields, **named})

@@ -15,7 +15,7 @@ from msgspec import Raw
 from opsgenie_provider.api.decoding import decode_into
 from opsgenie_provider.api.errors import InvalidRequestError
 from opsgenie_provider.api.opsgenie import OpsgenieClient
-from opsgenie_provider.api.windows import Window, WindowReader
+from opsgenie_provider.api.opsgenie_windows import Window, WindowReader
 
 # Before OpsGenie had incidents.
 _BEGINNING = datetime(2017, 1, 1, tzinfo=UTC)

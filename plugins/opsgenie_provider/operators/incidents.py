@@ -13,8 +13,9 @@ from msgspec import Raw
 
 from opsgenie_provider import absence
 from opsgenie_provider.api.changes import ChangeReader
+from opsgenie_provider.api.concurrency import THREADS, in_parallel
 from opsgenie_provider.api.errors import NotFoundError, PermissionDeniedError
-from opsgenie_provider.api.windows import THREADS, Window, WindowReader, in_parallel
+from opsgenie_provider.api.opsgenie_windows import Window, WindowReader
 from opsgenie_provider.operators.base import OpsgenieToPostgresOperator, Outcome, Progress
 from opsgenie_provider.warehouse.connection import Connection
 from opsgenie_provider.warehouse.incidents import IncidentBatch

@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
-
-from opsgenie_provider.api.opsgenie_writes import OpsgenieWriter
 from opsgenie_provider.compat import AirflowFailException
-from opsgenie_provider.hooks.opsgenie_import import OpsgenieImportHook
-from opsgenie_provider.hooks.warehouse import warehouse
-from opsgenie_provider.migration.ledger import Ledger, locked_ledger
 from opsgenie_provider.migration.options import Options
-from opsgenie_provider.warehouse.connection import Warehouse
+from opsgenie_provider.operators.provider import ProviderOperator
+
+if TYPE_CHECKING:
+    from opsgenie_provider.api.opsgenie_writes import OpsgenieWriter
+    from opsgenie_provider.hooks.opsgenie_import import OpsgenieImportHook
+    from opsgenie_provider.migration.ledger import Ledger
+    from opsgenie_provider.warehouse.connection import Warehouse
 
 
 class MigrationFailedError(AirflowFailException):
     """A failure that another try of the task cannot fix; the message names what can."""
 
 
-class MigrationOperator(BaseOperator):
+class MigrationOperator(ProviderOperator):
     """Base of the tasks that work on the ledger.
 
     :param options: the choices of the run, as ``Options.as_json``.
@@ -71,6 +71,8 @@ class MigrationOperator(BaseOperator):
 
     @cached_property
     def warehouse(self) -> Warehouse:
+        from opsgenie_provider.hooks.warehouse import warehouse
+
         return warehouse(self.postgres_conn_id)
 
     @cached_property
@@ -80,6 +82,8 @@ class MigrationOperator(BaseOperator):
 
     @cached_property
     def import_hook(self) -> OpsgenieImportHook:
+        from opsgenie_provider.hooks.opsgenie_import import OpsgenieImportHook
+
         return OpsgenieImportHook(
             opsgenie_conn_id=self.import_conn_id,
             limits={
@@ -91,4 +95,6 @@ class MigrationOperator(BaseOperator):
 
     def ledger(self) -> AbstractContextManager[Ledger]:
         """The account's ledger, locked by this task."""
+        from opsgenie_provider.migration.ledger import locked_ledger
+
         return locked_ledger(self.warehouse, self.account)

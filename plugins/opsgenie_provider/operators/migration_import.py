@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import msgspec
 from airflow.sdk import Context
 
-from opsgenie_provider.hooks.opsgenie_import import IMPORT_THREADS
-from opsgenie_provider.migration.importer import Importer
-from opsgenie_provider.migration.ledger import UNFINISHED, Entry, Ledger
-from opsgenie_provider.migration.lookup import SETTLE_SECONDS, Lookup
-from opsgenie_provider.migration.payloads import differences
-from opsgenie_provider.operators.base import Progress
 from opsgenie_provider.operators.migration_base import MigrationFailedError, MigrationOperator
+
+if TYPE_CHECKING:
+    from opsgenie_provider.migration.importer import Importer
+    from opsgenie_provider.migration.ledger import Entry, Ledger
+    from opsgenie_provider.migration.lookup import Lookup
 
 # One incident that OpsGenie refuses is no reason to stop; several in a row are.
 _CANARIES = 3
@@ -23,10 +21,15 @@ _CANARIES = 3
 class ImportOperator(MigrationOperator):
     """Base of the tasks that write to OpsGenie."""
 
-    settle_seconds = SETTLE_SECONDS
+    # None: as long as OpsGenie's search needs.
+    settle_seconds: float | None = None
 
     def importer(self, ledger: Ledger) -> Importer:
-        return Importer(self.writer, ledger, Lookup(self.writer, self.account, self.settle_seconds))
+        from opsgenie_provider.migration.importer import Importer
+        from opsgenie_provider.migration.lookup import SETTLE_SECONDS, Lookup
+
+        settle = SETTLE_SECONDS if self.settle_seconds is None else self.settle_seconds
+        return Importer(self.writer, ledger, Lookup(self.writer, self.account, settle))
 
 
 class ImportCanaryOperator(ImportOperator):
@@ -37,7 +40,9 @@ class ImportCanaryOperator(ImportOperator):
     :raises MigrationFailedError: it is not as planned; nothing else was imported.
     """
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def perform(self, context: Context) -> dict[str, Any]:
+        from opsgenie_provider.hooks.opsgenie_import import IMPORT_THREADS
+
         with (
             self.ledger() as ledger,
             ThreadPoolExecutor(IMPORT_THREADS, thread_name_prefix="import") as executor,
@@ -67,6 +72,10 @@ class ImportCanaryOperator(ImportOperator):
         return {"canary": None}
 
     def _check(self, lookup: Lookup, entry: Entry) -> None:
+        import msgspec
+
+        from opsgenie_provider.migration.payloads import differences
+
         found = msgspec.json.decode(lookup.read(entry.opsgenie_incident_id or ""))
         problems = differences(found, entry.payload)
         if lookup.find_new(entry.pagerduty_id) != entry.opsgenie_incident_id:
@@ -86,7 +95,11 @@ class ImportIncidentsOperator(ImportOperator):
     :returns: how many rows of the ledger each state has.
     """
 
-    def execute(self, context: Context) -> dict[str, int]:
+    def perform(self, context: Context) -> dict[str, int]:
+        from opsgenie_provider.hooks.opsgenie_import import IMPORT_THREADS
+        from opsgenie_provider.migration.ledger import UNFINISHED
+        from opsgenie_provider.operators.base import Progress
+
         with (
             self.ledger() as ledger,
             ThreadPoolExecutor(IMPORT_THREADS, thread_name_prefix="import") as executor,

@@ -6,14 +6,6 @@ from typing import Any
 
 from airflow.sdk import Context
 
-from opsgenie_provider.api.errors import (
-    InvalidRequestError,
-    NotFoundError,
-    PermissionDeniedError,
-    PlanError,
-)
-from opsgenie_provider.hooks.base import ConnectionSettingsError
-from opsgenie_provider.hooks.pagerduty import PagerdutyHook
 from opsgenie_provider.operators.migration_base import MigrationOperator
 
 
@@ -28,7 +20,7 @@ class ValidateMigrationKeysOperator(MigrationOperator):
 
     ui_color = "#fff2cc"
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def perform(self, context: Context) -> dict[str, Any]:
         if not self.chosen.undo:
             self._check_pagerduty()
         if self.chosen.dry_run:
@@ -37,11 +29,16 @@ class ValidateMigrationKeysOperator(MigrationOperator):
         return {"limits": self._check_import_key()}
 
     def _check_pagerduty(self) -> None:
+        from opsgenie_provider.hooks.pagerduty import PagerdutyHook
+
         hook = PagerdutyHook(pagerduty_conn_id=self.pagerduty_conn_id)
         hook.client.abilities()
         self.log.info("%s at %s: the key is valid.", self.pagerduty_conn_id, hook.base_url)
 
     def _check_import_key(self) -> dict[str, Any]:
+        from opsgenie_provider.api.errors import InvalidRequestError, PermissionDeniedError
+        from opsgenie_provider.hooks.base import ConnectionSettingsError
+
         name = self.import_conn_id
         try:
             self.writer.incidents(limit=1, order="desc")
@@ -68,6 +65,9 @@ class ValidateMigrationKeysOperator(MigrationOperator):
 
         :raises ConnectionSettingsError: it is a team's key: it would not see what it has imported.
         """
+        from opsgenie_provider.api.errors import NotFoundError, PermissionDeniedError, PlanError
+        from opsgenie_provider.hooks.base import ConnectionSettingsError
+
         try:
             found = self.writer.request_limits()
         except (PermissionDeniedError, NotFoundError, PlanError) as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from airflow.sdk import Context
 
-from opsgenie_provider.migration.plan import write_plan
 from opsgenie_provider.operators.migration_base import MigrationOperator
 
 
@@ -14,7 +13,9 @@ class PlanMigrationOperator(MigrationOperator):
     :returns: the summary, in Markdown.
     """
 
-    def execute(self, context: Context) -> str:
+    def perform(self, context: Context) -> str:
+        from opsgenie_provider.migration.plan import write_plan
+
         with self.ledger() as ledger, self.warehouse.connection() as connection:
             summary = write_plan(connection, ledger, self.account, self.chosen)
         self.log.info("%s", summary)

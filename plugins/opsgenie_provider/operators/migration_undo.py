@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 from airflow.sdk import Context
 
-from opsgenie_provider.api.errors import PermissionDeniedError
-from opsgenie_provider.hooks.base import ConnectionSettingsError
-from opsgenie_provider.hooks.opsgenie_import import IMPORT_THREADS
-from opsgenie_provider.migration.ledger import Entry
-from opsgenie_provider.migration.undo import delete_incident
-from opsgenie_provider.operators.base import Progress
 from opsgenie_provider.operators.migration_base import MigrationFailedError, MigrationOperator
 from opsgenie_provider.operators.migration_import import ImportOperator
+
+if TYPE_CHECKING:
+    from opsgenie_provider.migration.ledger import Entry
 
 _LISTED = 20
 
@@ -24,7 +22,7 @@ class PlanUndoOperator(MigrationOperator):
     :returns: the summary, in Markdown.
     """
 
-    def execute(self, context: Context) -> str:
+    def perform(self, context: Context) -> str:
         with self.ledger() as ledger:
             imported = ledger.imported()
         known = sum(entry.opsgenie_incident_id is not None for entry in imported)
@@ -43,7 +41,13 @@ class UndoMigrationOperator(ImportOperator):
     :returns: how many were deleted.
     """
 
-    def execute(self, context: Context) -> dict[str, int]:
+    def perform(self, context: Context) -> dict[str, int]:
+        from opsgenie_provider.api.errors import PermissionDeniedError
+        from opsgenie_provider.hooks.base import ConnectionSettingsError
+        from opsgenie_provider.hooks.opsgenie_import import IMPORT_THREADS
+        from opsgenie_provider.migration.undo import delete_incident
+        from opsgenie_provider.operators.base import Progress
+
         with (
             self.ledger() as ledger,
             ThreadPoolExecutor(IMPORT_THREADS, thread_name_prefix="undo") as executor,

@@ -7,8 +7,6 @@ from typing import Any
 
 from airflow.sdk import Context
 
-from opsgenie_provider.api.windows import THREADS
-from opsgenie_provider.migration.verification import verify
 from opsgenie_provider.operators.migration_base import MigrationFailedError, MigrationOperator
 
 _LISTED = 20
@@ -20,7 +18,10 @@ class VerifyMigrationOperator(MigrationOperator):
     :returns: how many incidents were read back.
     """
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def perform(self, context: Context) -> dict[str, Any]:
+        from opsgenie_provider.api.concurrency import THREADS
+        from opsgenie_provider.migration.verification import verify
+
         with (
             self.ledger(),
             self.warehouse.connection() as connection,

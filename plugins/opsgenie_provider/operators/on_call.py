@@ -12,8 +12,8 @@ from airflow.sdk import Context
 from msgspec import Raw
 
 from opsgenie_provider import absence
+from opsgenie_provider.api.concurrency import THREADS, in_parallel
 from opsgenie_provider.api.errors import PlanError
-from opsgenie_provider.api.windows import THREADS, in_parallel
 from opsgenie_provider.operators.base import Outcome
 from opsgenie_provider.operators.catalogue import OpsgenieCatalogueToPostgresOperator
 from opsgenie_provider.rows.fields import UnreadablePayloadError, decode, required_text

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator, Context
+from airflow.sdk import Context
 
 from opsgenie_provider.compat import AirflowSkipException
-from opsgenie_provider.hooks.warehouse import warehouse
-from opsgenie_provider.operators.base import Outcome
-from opsgenie_provider.warehouse.own_deployments import forget, take_over
+from opsgenie_provider.operators.provider import ProviderOperator
+
+if TYPE_CHECKING:
+    from opsgenie_provider.operators.base import Outcome
 
 
-class OwnDeploymentsToPostgresOperator(BaseOperator):
+class OwnDeploymentsToPostgresOperator(ProviderOperator):
     """Takes over the deployments of a table or view; where the settings name none, there are none of it.
 
     :param relation: "table" or "schema.table".
@@ -37,7 +38,11 @@ class OwnDeploymentsToPostgresOperator(BaseOperator):
         self.columns = columns
         self.postgres_conn_id = postgres_conn_id
 
-    def execute(self, context: Context) -> Outcome:
+    def perform(self, context: Context) -> Outcome:
+        from opsgenie_provider.hooks.warehouse import warehouse
+        from opsgenie_provider.operators.base import Outcome
+        from opsgenie_provider.warehouse.own_deployments import forget, take_over
+
         store = warehouse(self.postgres_conn_id)
         with store.lock("deployments_relation"), store.connection() as connection:
             if self.relation:

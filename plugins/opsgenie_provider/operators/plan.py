@@ -10,8 +10,8 @@ from opsgenie_provider.operators.base import fetched
 from opsgenie_provider.operators.incidents import OpsgenieIncidentsToPostgresOperator
 from opsgenie_provider.planning import Known, parse_instant, plan_reads
 from opsgenie_provider.warehouse.connection import Connection
-from opsgenie_provider.warehouse.incidents import forget_refusals, forget_timelines
 from opsgenie_provider.warehouse.state import begin_stream, stream_state
+from opsgenie_provider.warehouse.timelines import forget_refusals, forget_timelines
 
 STREAM = OpsgenieIncidentsToPostgresOperator.stream
 FULL_READ = f"{STREAM}_full_read"

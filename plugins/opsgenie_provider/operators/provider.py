@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 from airflow.sdk import BaseOperator, Context
 
 from opsgenie_provider.retry import apply_without_policy
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class ProviderOperator(BaseOperator):
@@ -26,3 +31,17 @@ class ProviderOperator(BaseOperator):
     @abstractmethod
     def perform(self, context: Context) -> Any:
         """The task's work; returns plain JSON."""
+
+
+def fails_at_once(function: Callable[P, R]) -> Callable[P, R]:
+    """The same for a function under ``@task``."""
+
+    @wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except Exception as error:
+            apply_without_policy(error)
+            raise
+
+    return run

@@ -8,22 +8,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from airflow.sdk import BaseOperator, Context
+from airflow.sdk import Context
 
 from opsgenie_provider.compat import AirflowFailException, AirflowSkipException
-from opsgenie_provider.hooks.warehouse import warehouse
-from opsgenie_provider.operators.base import Outcome, fetched
-from opsgenie_provider.operators.plan import FULL_READ
-from opsgenie_provider.warehouse.state import record_success
+from opsgenie_provider.operators.provider import ProviderOperator
+
+if TYPE_CHECKING:
+    from opsgenie_provider.operators.base import Outcome
 
 
 class SyncFailedError(AirflowFailException):
     """Some tasks of the run failed; what the others read is stored. Another try would say the same."""
 
 
-class PublishSyncOperator(BaseOperator):
+class PublishSyncOperator(ProviderOperator):
     """Logs what the tasks before it stored, and marks its outlets as updated, whichever of them failed.
 
     A task that failed or was killed may have stored something, too: a batch is committed at a time.
@@ -39,7 +39,7 @@ class PublishSyncOperator(BaseOperator):
         super().__init__(**kwargs)
         self.outcomes = outcomes
 
-    def execute(self, context: Context) -> dict[str, int]:
+    def perform(self, context: Context) -> dict[str, int]:
         states = _states(context, sorted(self.upstream_task_ids))
         if states and not {"success", "failed"} & set(states.values()):
             raise AirflowSkipException("No task that reads was started: nothing was stored.")
@@ -52,7 +52,7 @@ class PublishSyncOperator(BaseOperator):
         return totals
 
 
-class CompleteSyncOperator(BaseOperator):
+class CompleteSyncOperator(ProviderOperator):
     """Records the full reads that are complete, and fails the run if any of its tasks failed.
 
     The last task of a DAG; give it the trigger rule ``ALL_DONE``.
@@ -75,7 +75,7 @@ class CompleteSyncOperator(BaseOperator):
         self.outcomes = outcomes
         self.postgres_conn_id = postgres_conn_id
 
-    def execute(self, context: Context) -> None:
+    def perform(self, context: Context) -> None:
         self._record_full_reads(_all(self.outcomes))
         states = _states(context)
         failed = sorted(task for task, state in states.items() if state == "failed")
@@ -88,6 +88,10 @@ class CompleteSyncOperator(BaseOperator):
             )
 
     def _record_full_reads(self, outcomes: Iterable[Outcome]) -> None:
+        from opsgenie_provider.hooks.warehouse import warehouse
+        from opsgenie_provider.operators.plan import FULL_READ
+        from opsgenie_provider.warehouse.state import record_success
+
         parts = Counter((o["account"], o["part_of"]) for o in outcomes if o.get("part_of"))
         complete = [account for (account, part_of), count in parts.items() if count == part_of]
         if complete:
@@ -106,9 +110,11 @@ def _states(context: Context, task_ids: list[str] | None = None) -> dict[str, st
 
 def _all(outputs: Iterable[Any]) -> list[Outcome]:
     """The outcomes of several tasks, mapped or not, in one list."""
+    from opsgenie_provider.operators.base import fetched
+
     found: list[Outcome] = []
     for output in outputs:
-        found += [cast(Outcome, output)] if isinstance(output, dict) else fetched(output)
+        found += [cast("Outcome", output)] if isinstance(output, dict) else fetched(output)
     return found
 
 

@@ -13,15 +13,15 @@ from airflow.sdk import Context
 from msgspec import Raw
 
 from opsgenie_provider.absence import NOT_SEEN
-from opsgenie_provider.api.windows import THREADS, in_parallel
+from opsgenie_provider.api.concurrency import THREADS, in_parallel
 from opsgenie_provider.operators.base import OpsgenieToPostgresOperator, Outcome, Progress
-from opsgenie_provider.warehouse.incidents import (
+from opsgenie_provider.warehouse.state import keep_rejected, record_success
+from opsgenie_provider.warehouse.timelines import (
     DueTimeline,
     due_timelines,
     load_timelines,
     record_refusals,
 )
-from opsgenie_provider.warehouse.state import keep_rejected, record_success
 
 _BATCH = 200
 

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from airflow.sdk import BaseOperator, Context
+from airflow.sdk import Context
 from airflow.sdk.definitions.xcom_arg import PlainXComArg
 
-from opsgenie_provider.hooks.warehouse import warehouse
-from opsgenie_provider.settings import load_settings
-from opsgenie_provider.warehouse.deployments import apply_repositories
-from opsgenie_provider.warehouse.schema import upgrade
+from opsgenie_provider.operators.provider import ProviderOperator
 
 
-class PrepareWarehouseOperator(BaseOperator):
+class PrepareWarehouseOperator(ProviderOperator):
     """Checks the settings, creates or upgrades the tables, and applies the settings of GitHub to them.
 
     :returns: the settings, each also under its own XCom key.
@@ -28,10 +25,16 @@ class PrepareWarehouseOperator(BaseOperator):
         """A setting, for a task further down."""
         return cast(PlainXComArg, self.output)[name]
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def perform(self, context: Context) -> Any:
+        from opsgenie_provider.hooks.warehouse import warehouse
+        from opsgenie_provider.settings import load_settings
+        from opsgenie_provider.warehouse.deployments import apply_repositories
+        from opsgenie_provider.warehouse.schema import upgrade
+
         settings = load_settings()
         store = warehouse(settings.postgres_conn_id)
         upgrade(store)
         with store.connection() as connection:
             apply_repositories(connection, settings.github_conn_id, settings.github_repositories)
-        return settings.model_dump(mode="json")
+        # The arguments of notifiers may hold a secret of theirs.
+        return settings.model_dump(mode="json", exclude={"notifiers"})

@@ -1,1 +1,1 @@
-"""Payload to row: pure functions that say what each field of the API means in staging."""
+"""Payload to row: pure functions that define what each field of the APIs means in staging."""

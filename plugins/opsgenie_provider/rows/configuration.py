@@ -16,6 +16,7 @@ from opsgenie_provider.rows.fields import (
     integer,
     json_text,
     key_text,
+    raw_text,
     required_text,
     text,
     timestamp,
@@ -23,13 +24,13 @@ from opsgenie_provider.rows.fields import (
 from opsgenie_provider.rows.parts import Parts, Rejected
 from opsgenie_provider.rows.tables import Row
 
-# "miliseconds" is how the published description spells it.
+# "miliseconds" is the spelling of the API description.
 _UNITS_PER_SECOND = {"nanos": 10**9, "micros": 10**6, "miliseconds": 1000, "milliseconds": 1000, "seconds": 1}
 _UNIT_SECONDS = {"minutes": 60, "hours": 3600, "days": 86400}
 
 
 def service_rows(raw: Raw, *, account: str, rejected: Rejected | None = None) -> list[Row]:
-    """A service (service API); its name stands in the keys of the dora tables."""
+    """A service (service API); its name is part of the keys of the dora tables."""
     payload = decode(raw)
     parts = Parts(payload, rejected)
     row = (
@@ -37,7 +38,7 @@ def service_rows(raw: Raw, *, account: str, rejected: Rejected | None = None) ->
         required_text(payload, "id"),
         key_text(payload, "name"),
         parts.read(text, "teamId"),
-        _source(raw),
+        raw_text(raw),
     )
     return [row]
 
@@ -46,7 +47,7 @@ def team_rows(raw: Raw, *, account: str, rejected: Rejected | None = None) -> li
     """A team (team API)."""
     payload = decode(raw)
     name = Parts(payload, rejected).read(text, "name")
-    return [(account, required_text(payload, "id"), name, _source(raw))]
+    return [(account, required_text(payload, "id"), name, raw_text(raw))]
 
 
 def user_rows(raw: Raw, *, account: str, rejected: Rejected | None = None) -> list[Row]:
@@ -54,7 +55,7 @@ def user_rows(raw: Raw, *, account: str, rejected: Rejected | None = None) -> li
     payload = decode(raw)
     parts = Parts(payload, rejected)
     name, full_name = parts.read(text, "username"), parts.read(text, "fullName")
-    return [(account, required_text(payload, "id"), name, full_name, _source(raw))]
+    return [(account, required_text(payload, "id"), name, full_name, raw_text(raw))]
 
 
 def schedule_rows(raw: Raw, *, account: str, rejected: Rejected | None = None) -> list[Row]:
@@ -68,7 +69,7 @@ def schedule_rows(raw: Raw, *, account: str, rejected: Rejected | None = None) -
         parts.read(text, "timezone"),
         parts.read(boolean, "enabled"),
         parts.nested("ownerTeam").read(text, "id"),
-        _source(raw),
+        raw_text(raw),
     )
     return [row]
 
@@ -113,7 +114,7 @@ def escalation_rows(raw: Raw, *, account: str, rejected: Rejected | None = None)
         parts.nested("ownerTeam").read(text, "id"),
         repeat.read(integer, "count"),
         repeat.read(_minutes, "waitInterval"),
-        _source(raw),
+        raw_text(raw),
     )
     return [row]
 
@@ -122,7 +123,7 @@ def escalation_rule_rows(raw: Raw, *, account: str, rejected: Rejected | None = 
     """The rules of a policy in their order; the first is step 1."""
     payload = decode(raw)
     escalation_id = required_text(payload, "id")
-    # A rule that cannot be read is a step all the same.
+    # A rule that cannot be read counts as a step, too.
     steps = count(1)
 
     def read(rule: Any) -> Row:
@@ -175,7 +176,3 @@ def _object(item: Any, name: str) -> Payload:
     if not isinstance(item, dict):
         raise UnreadablePayloadError(f"{name}: expected objects")
     return item
-
-
-def _source(raw: Raw) -> str:
-    return bytes(raw).decode()

@@ -1,4 +1,4 @@
-"""What is known of a deployment and what an event adds to it, in whatever order events arrive."""
+"""Merges events of a deployment into its stored row, independent of the order in which they arrive."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import NamedTuple
 import msgspec
 
 from opsgenie_provider.rows.deployments import SOURCE as GITHUB
-from opsgenie_provider.rows.deployments import STARTING
+from opsgenie_provider.rows.deployments import STARTING, Deployment
 
-# Of two events of the same instant, the one with the status further on is the later one.
-_ORDER = ("pending", "running", "cancelled", "failure", "success")
+# Of two events at the same instant, the one whose status comes later in this order counts as newer.
+_STATUS_ORDER = ("pending", "running", "cancelled", "failure", "success")
 
 
 class _Status(msgspec.Struct):
@@ -25,36 +25,13 @@ class _Payload(msgspec.Struct):
 _payload = msgspec.json.Decoder(_Payload)
 
 
-class Deployment(NamedTuple):
-    """A row of ``staging.deployments``, in the order of ``rows.tables.DEPLOYMENTS``."""
-
-    source: str
-    deployment_id: str
-    service: str
-    environment: str
-    status: str
-    triggered_at: datetime
-    finished_at: datetime | None = None
-    commit_sha: str | None = None
-    repository: str | None = None
-    pr_number: int | None = None
-    pr_url: str | None = None
-    pr_title: str | None = None
-    url: str | None = None
-    raw: str = "{}"
-
-    def differs(self, other: Deployment) -> bool:
-        """Whether they say something else; how it was worded (``raw``) aside."""
-        return self[:-1] != other[:-1]
-
-
 class Event(NamedTuple):
     """Something that happened to a deployment.
 
-    :param deployment: the row, as far as the event tells it.
+    :param deployment: the row, with the values that the event contains.
     :param at: when it happened.
-    :param starts_here: the sender does not say when the deployment was triggered, so that its
-        ``triggered_at`` is only the time of this event, and an earlier one knows better.
+    :param starts_here: the event does not contain the trigger time, so ``triggered_at`` is the time of
+        the event, and an earlier event takes precedence.
     """
 
     deployment: Deployment
@@ -63,10 +40,10 @@ class Event(NamedTuple):
 
 
 class Known(NamedTuple):
-    """What is stored.
+    """A stored deployment.
 
-    :param at: when the newest event in it happened; None where that was never said.
-    :param complete_to: all that happened before is in it, for it was read at the source.
+    :param at: when the newest event merged into it happened; None where that is unknown.
+    :param complete_to: it contains every event before this instant, because it was read from the source.
     """
 
     deployment: Deployment
@@ -75,29 +52,29 @@ class Known(NamedTuple):
 
 
 def merged(known: Known, event: Event) -> Known:
-    """Both together: the newer one's word, completed by the older one's where it is silent.
+    """The stored row with an event merged in: the newer one's values, where null the older one's.
 
-    A success stays, with the time of the first one, whatever came later (`inactive` follows as a rule).
+    A success stays, with the time of the first success, whatever followed (usually `inactive`).
     """
-    stored, told = known.deployment, event.deployment
+    stored, reported = known.deployment, event.deployment
     if known.complete_to is not None and event.at < known.complete_to:
         return known
-    newer = known.at is None or (event.at, _ORDER.index(told.status)) >= (
+    newer = known.at is None or (event.at, _STATUS_ORDER.index(reported.status)) >= (
         known.at,
-        _ORDER.index(stored.status),
+        _STATUS_ORDER.index(stored.status),
     )
-    first, second = (told, stored) if newer else (stored, told)
+    first, second = (reported, stored) if newer else (stored, reported)
     both = Deployment._make(a if a is not None else b for a, b in zip(first, second, strict=True))
-    # When it ended belongs to how it ended.
+    # finished_at belongs to the status, so both come from the same one.
     both = both._replace(finished_at=first.finished_at)
     if event.starts_here:
-        both = both._replace(triggered_at=min(stored.triggered_at, told.triggered_at))
-    elif told.source == GITHUB:
+        both = both._replace(triggered_at=min(stored.triggered_at, reported.triggered_at))
+    elif reported.source == GITHUB:
         both = both._replace(triggered_at=_after_approval(known, event, newer=newer))
-        if {stored.status, told.status} == {"failure", "cancelled"}:
-            # The failed deployment was only put out of use.
+        if {stored.status, reported.status} == {"failure", "cancelled"}:
+            # A failed deployment became inactive: it stays failed.
             both = both._replace(status="failure")
-    successes = [each for each in (stored, told) if each.status == "success"]
+    successes = [deployment for deployment in (stored, reported) if deployment.status == "success"]
     if successes:
         earliest = min(successes, key=_finish)
         both = both._replace(status="success", finished_at=earliest.finished_at, url=earliest.url or both.url)
@@ -105,31 +82,31 @@ def merged(known: Known, event: Event) -> Known:
 
 
 def _after_approval(known: Known, event: Event, *, newer: bool) -> datetime:
-    """When a GitHub deployment was triggered, as far as an event and the one before it tell.
+    """When a GitHub deployment was triggered, as far as the stored row and an event show.
 
-    A deployment that waited for an approval goes on with its first status after that. What events in
-    an unusual order leave open, the next sync settles.
+    A deployment that waited for an approval was triggered by its first status after that. The next sync
+    corrects what an unusual order of events leaves open.
     """
-    stored, told = known.deployment, event.deployment
-    states = _state(stored), _state(told)
-    if newer and states[1] == "waiting":
-        return told.triggered_at
-    if newer and states[0] == "waiting" and states[1] in STARTING:
+    stored, reported = known.deployment, event.deployment
+    stored_state, event_state = _state(stored), _state(reported)
+    if newer and event_state == "waiting":
+        return reported.triggered_at
+    if newer and stored_state == "waiting" and event_state in STARTING:
         return event.at
-    if not newer and states[1] == "waiting" and states[0] in STARTING and known.at is not None:
+    if not newer and event_state == "waiting" and stored_state in STARTING and known.at is not None:
         return max(stored.triggered_at, known.at) if _not_waited(known, event) else stored.triggered_at
-    if not newer and states[1] in STARTING and not _not_waited(known, event):
+    if not newer and event_state in STARTING and not _not_waited(known, event):
         return min(stored.triggered_at, event.at)
-    return max(stored.triggered_at, told.triggered_at)
+    return max(stored.triggered_at, reported.triggered_at)
 
 
 def _not_waited(known: Known, event: Event) -> bool:
-    """Whether the stored row still says when the deployment was created, as every event does."""
+    """Whether the stored ``triggered_at`` still is the time of creation, as in every event."""
     return known.deployment.triggered_at <= event.deployment.triggered_at
 
 
 def _state(deployment: Deployment) -> str:
-    """The state in the payload of the event ``deployment_status`` that was the last one; '' in others."""
+    """The state in a stored ``deployment_status`` payload; '' in other payloads."""
     try:
         return _payload.decode(deployment.raw).deployment_status.state
     except msgspec.DecodeError:

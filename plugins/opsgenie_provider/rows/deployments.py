@@ -12,16 +12,16 @@ from opsgenie_provider.rows.fields import (
     Payload,
     decode,
     integer,
+    raw_text,
     required_text,
     required_timestamp,
     text,
     timestamp,
 )
-from opsgenie_provider.rows.tables import Row
 
 SOURCE = "github"
-# The newest state of a deployment that never succeeded. `inactive` says nothing of how it went: a failure
-# before it stays one.
+# GitHub's newest state of a deployment that never succeeded -> its status. `inactive` after a failure
+# leaves the failure.
 _STATUS = {
     "error": "failure",
     "failure": "failure",
@@ -31,12 +31,35 @@ _STATUS = {
     "in_progress": "running",
     "inactive": "cancelled",
 }
-# With these a deployment that waited for an approval goes on.
+# The states with which a deployment continues after it has waited for an approval.
 STARTING = ("queued", "in_progress", "success")
 
 
+class Deployment(NamedTuple):
+    """A row of ``staging.deployments``, in the order of ``rows.tables.DEPLOYMENTS``."""
+
+    source: str
+    deployment_id: str
+    service: str
+    environment: str
+    status: str
+    triggered_at: datetime
+    finished_at: datetime | None = None
+    commit_sha: str | None = None
+    repository: str | None = None
+    pr_number: int | None = None
+    pr_url: str | None = None
+    pr_title: str | None = None
+    url: str | None = None
+    raw: str = "{}"
+
+    def differs(self, other: Deployment) -> bool:
+        """Whether any column but ``raw`` differs."""
+        return self[:-1] != other[:-1]
+
+
 class Listed(NamedTuple):
-    """What the list says of a deployment: enough to decide whether to read on."""
+    """A deployment as listed: enough to decide whether its statuses must be read."""
 
     deployment_id: str
     environment: str
@@ -72,41 +95,45 @@ def deployment_row(
     *,
     repository: str,
     service: str | None = None,
-) -> Row:
-    """A deployment; it succeeded if it ever did, whatever came later (`inactive` follows as a rule).
+) -> Deployment:
+    """A deployment (REST, deployments and their statuses).
 
-    It was triggered when it was created or, where it waited for an approval, when it went on after that.
+    Its status is success if it ever succeeded, whatever followed (usually `inactive`). It was triggered
+    when it was created or, where it waited for an approval, when it continued after that.
 
-    :param service: what it deploys; the repository's name where not given.
+    :param repository: owner/name.
+    :param service: the deployed service; by default the repository's name.
     """
     deployment = listed(raw)
     states = _in_order(statuses)
     successes = [status for status in states if text(status, "state") == "success"]
-    latest = _telling(states)
-    telling = successes[0] if successes else latest
-    return (
-        SOURCE,
-        deployment.deployment_id,
-        service or repository.split("/")[1],
-        deployment.environment,
-        "success" if successes else _STATUS.get(text(latest, "state") or "", "pending"),
-        _triggered_at(deployment, states),
-        _instant(successes[0]) if successes else None,
-        deployment.sha,
-        repository,
-        *(pull or (None, None, None)),
-        text(telling, "log_url") or text(telling, "target_url") or text(telling, "environment_url"),
-        bytes(raw).decode(),
+    latest = _deciding_status(states)
+    deciding = successes[0] if successes else latest
+    return Deployment(
+        source=SOURCE,
+        deployment_id=deployment.deployment_id,
+        service=service or repository.split("/")[1],
+        environment=deployment.environment,
+        status="success" if successes else _STATUS.get(text(latest, "state") or "", "pending"),
+        triggered_at=_triggered_at(deployment, states),
+        finished_at=_instant(successes[0]) if successes else None,
+        commit_sha=deployment.sha,
+        repository=repository,
+        pr_number=pull.number if pull else None,
+        pr_url=pull.url if pull else None,
+        pr_title=pull.title if pull else None,
+        url=text(deciding, "log_url") or text(deciding, "target_url") or text(deciding, "environment_url"),
+        raw=raw_text(raw),
     )
 
 
 def newest_event_at(raw: Raw, statuses: Iterable[Raw]) -> datetime:
-    """When the newest thing happened that the deployment and its statuses tell."""
+    """When the deployment was created or got its newest status, whichever is later."""
     return max([listed(raw).created_at, *(_instant(decode(status)) for status in statuses)])
 
 
 def pull_of(sha: str, payloads: Sequence[Raw]) -> PullRequest | None:
-    """The pull request that brought a commit: the one merged as it, else merged, else the oldest."""
+    """The pull request of a commit: the one whose merge commit it is, else a merged one, else the oldest."""
     pulls = [decode(raw) for raw in payloads]
     if not pulls:
         return None
@@ -128,8 +155,8 @@ def _in_order(statuses: Iterable[Raw]) -> list[Payload]:
     return sorted((decode(status) for status in statuses), key=_order)
 
 
-def _telling(states: Sequence[Payload]) -> Payload:
-    """The newest status, or the failure that it only put out of use."""
+def _deciding_status(states: Sequence[Payload]) -> Payload:
+    """The newest status; but the failure before it where that is only `inactive`."""
     active = [status for status in states if text(status, "state") != "inactive"]
     if active and _STATUS.get(text(active[-1], "state") or "") == "failure":
         return active[-1]
@@ -146,7 +173,7 @@ def _triggered_at(deployment: Listed, states: Sequence[Payload]) -> datetime:
 
 
 def _order(status: Payload) -> tuple[datetime, int]:
-    """GitHub's times are whole seconds; of several statuses in one, the later has the larger id."""
+    """GitHub's times are whole seconds; within one, the later status has the larger id."""
     number = status.get("id")
     return _instant(status), number if isinstance(number, int) else 0
 

@@ -1,4 +1,4 @@
-"""Incidents, their services, responders and timeline (incident and incident timeline APIs)."""
+"""OpsGenie incidents, their services, responders and timeline (incident and incident timeline APIs)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from opsgenie_provider.rows.fields import (
     decode,
     json_text,
     key_text,
+    raw_text,
     required_text,
     required_timestamp,
     text,
@@ -20,12 +21,17 @@ from opsgenie_provider.rows.fields import (
 from opsgenie_provider.rows.parts import Parts, Rejected
 from opsgenie_provider.rows.tables import DERIVED_INCIDENT_COLUMNS, Row
 
+# The warehouse computes these columns; a read leaves them empty.
 _NOT_DERIVED_YET = (None,) * len(DERIVED_INCIDENT_COLUMNS)
 
 
 class IncidentRows(NamedTuple):
-    """One incident as rows of three tables, and the parts of it that cannot be read, with reasons."""
+    """An incident as rows of three tables.
 
+    :param rejected: the parts that cannot be read, each with the reason.
+    """
+
+    incident_id: str
     incident: Row
     services: list[Row]
     responders: list[Row]
@@ -33,9 +39,10 @@ class IncidentRows(NamedTuple):
 
 
 def incident_rows(raw: Raw, *, account: str, key_reach: str) -> IncidentRows:
-    """An item of the incident list, or the incident read by id: both have the same fields.
+    """An incident as listed or as read by its id: both have the same fields.
 
-    :raises UnreadablePayloadError: no id, no creation time, or a status that is no text.
+    :param key_reach: what the key can read, see ``absence``.
+    :raises UnreadablePayloadError: it has no id or creation time, or its status is not a text.
     """
     payload = decode(raw)
     rejected: Rejected = []
@@ -58,13 +65,14 @@ def incident_rows(raw: Raw, *, account: str, key_reach: str) -> IncidentRows:
         json_text(payload.get("extraProperties")),
         parts.nested("links").read(text, "web"),
         key_reach,
-        bytes(raw).decode(),
+        raw_text(raw),
         *_NOT_DERIVED_YET,
         None,
     )
     services = parts.each("impactedServices", partial(_key_of, "impactedServices"))
     responders = dict(parts.each("responders", _responder))
     return IncidentRows(
+        incident_id,
         incident,
         [(account, incident_id, service, json_text(service)) for service in dict.fromkeys(services)],
         [(account, incident_id, *key, source) for key, source in responders.items()],
@@ -75,8 +83,8 @@ def incident_rows(raw: Raw, *, account: str, key_reach: str) -> IncidentRows:
 def timeline_row(raw: Raw, *, account: str, incident_id: str, rejected: Rejected | None = None) -> Row:
     """An entry of an incident's timeline.
 
-    :param rejected: takes an actor that cannot be read.
-    :raises UnreadablePayloadError: no id, or a type or time that cannot be read.
+    :param rejected: receives an actor that cannot be read.
+    :raises UnreadablePayloadError: it has no id, or its type or time cannot be read.
     """
     payload = decode(raw)
     actor = Parts(payload, rejected).nested("actor")
@@ -88,7 +96,7 @@ def timeline_row(raw: Raw, *, account: str, incident_id: str, rejected: Rejected
         timestamp(payload, "eventTime"),
         actor.read(text, "name"),
         actor.read(text, "type"),
-        bytes(raw).decode(),
+        raw_text(raw),
     )
 
 
@@ -101,10 +109,10 @@ def _key_of(name: str, item: Any) -> str | None:
 
 
 def _responder(responder: Any) -> tuple[tuple[str, str], str | None]:
-    """Type and id, or where the service gives only a name, that; and the responder as JSON."""
+    """Type and id (or the name where there is no id), and the responder as JSON."""
     if not isinstance(responder, dict):
         raise UnreadablePayloadError("responders: expected objects")
     identity = key_text(responder, "id") or key_text(responder, "username") or key_text(responder, "name")
     if identity is None:
-        raise UnreadablePayloadError("responders: one has neither id nor name")
+        raise UnreadablePayloadError("responders: a responder has neither id nor name")
     return (key_text(responder, "type") or "unknown", identity), json_text(responder)

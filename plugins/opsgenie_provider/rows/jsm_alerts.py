@@ -1,4 +1,4 @@
-"""Alerts of Jira Service Management Operations, as the columns of OpsGenie's have them."""
+"""Alerts of Jira Service Management Operations, in the columns of OpsGenie's alerts."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from opsgenie_provider.rows.fields import (
     json_text,
     key_text,
     nested,
+    raw_text,
     required_text,
     required_timestamp,
     text,
@@ -24,11 +25,11 @@ from opsgenie_provider.rows.jsm_fields import BACKEND, instant
 
 
 def alert_values(raw: Raw) -> dict[str, Any]:
-    """An item of the alert list by column, without what the account's settings say (its service).
+    """Column -> value of an alert (alerts, list), without ``service``, which depends on the settings.
 
-    Status and owner are as received; an alert is closed from its ``closeTime`` on, an instant.
+    Status and owner are as received.
 
-    :raises UnreadablePayloadError: no id, no creation time, or a field of another type.
+    :raises UnreadablePayloadError: it has no id or creation time, or a field of another type.
     """
     payload = decode(raw)
     created_at = required_timestamp(payload, "createdAt")
@@ -49,17 +50,17 @@ def alert_values(raw: Raw) -> dict[str, Any]:
         "alert_count": integer(payload, "count"),
         "created_at": created_at,
         "updated_at": instant(payload, "updatedAt"),
-        # Their spelling, and the right one.
+        # The API's misspelling, and the correct name.
         "last_occurred_at": instant(payload, "lastOccuredAt") or instant(payload, "lastOccurredAt"),
-        "acknowledged_at": _when(payload, "ackTime", created_at),
-        "closed_at": _when(payload, "closeTime", created_at) if status == "closed" else None,
+        "acknowledged_at": _instant_or_elapsed(payload, "ackTime", created_at),
+        "closed_at": _instant_or_elapsed(payload, "closeTime", created_at) if status == "closed" else None,
         "backend": BACKEND,
-        "raw": bytes(raw).decode(),
+        "raw": raw_text(raw),
     }
 
 
-def _when(payload: Payload, name: str, created_at: datetime) -> datetime | None:
-    """An instant of the alert itself, or, as in OpsGenie's reports, milliseconds since its creation."""
+def _instant_or_elapsed(payload: Payload, name: str, created_at: datetime) -> datetime | None:
+    """The alert's own field, an instant, or else ``report``'s, milliseconds since the creation (OpsGenie)."""
     if payload.get(name) not in (None, ""):
         return instant(payload, name)
     elapsed = integer(nested(payload, "report"), name, bits=64)

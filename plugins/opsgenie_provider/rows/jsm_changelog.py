@@ -1,4 +1,4 @@
-"""The changelog of an issue: its moves from status to status, which are an incident's timeline."""
+"""The changelog of an issue: its moves from status to status are the incident's timeline."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from opsgenie_provider.rows.fields import (
     decode,
     key_text,
     nested,
+    raw_text,
     required_text,
     text,
 )
@@ -25,9 +26,9 @@ from opsgenie_provider.rows.tables import INCIDENT_TIMELINE, Row
 class Move(NamedTuple):
     """An issue's change from one status to another.
 
-    :param source: category of the status that it left; None where the status is not known.
-    :param target: category of the status that it entered, likewise.
-    :param closes: whether it entered a status that means closed.
+    :param source: category of the status that it left; None where the status is unknown.
+    :param target: category of the status that it entered; None where the status is unknown.
+    :param closes: whether the entered status means closed.
     """
 
     entry_id: str
@@ -42,6 +43,7 @@ class Move(NamedTuple):
 
     @property
     def entry_type(self) -> str:
+        """The ``entry_type`` of ``opsgenie_incident_timeline``."""
         if self.closes:
             return "IncidentClosed"
         if self.resolves:
@@ -60,7 +62,7 @@ class Move(NamedTuple):
 
 
 class Times(NamedTuple):
-    """What the moves say: when an incident was first acknowledged, last resolved and last closed."""
+    """When an incident was first acknowledged, last resolved and last closed, according to its moves."""
 
     acknowledged_at: datetime | None
     resolved_at: datetime | None
@@ -68,7 +70,7 @@ class Times(NamedTuple):
 
 
 def moves(histories: Iterable[Raw], rules: IssueRules) -> tuple[list[Move], list[tuple[bytes, str]]]:
-    """The moves in a changelog, in the order of time; and entries that cannot be read, with the reason."""
+    """The moves in a changelog, ordered by time; and the entries that cannot be read, with reasons."""
     found: dict[str, Move] = {}
     rejected = []
     for raw in histories:
@@ -128,14 +130,14 @@ def _moves(raw: Raw, rules: IssueRules) -> list[Move]:
                 author_id=key_text(author, "accountId"),
                 author_name=text(author, "displayName"),
                 has_author=bool(author),
-                raw=bytes(raw).decode(),
+                raw=raw_text(raw),
             )
         )
     return found
 
 
 def _is_status(item: Payload) -> bool:
-    """Whether an item of a changelog is about the status; a custom field may bear that name."""
+    """Whether an item of a changelog is about the status; a custom field may have the same name."""
     if item.get("fieldId") is not None:
         return bool(item["fieldId"] == "status")
     return item.get("field") == "status" and item.get("fieldtype") != "custom"

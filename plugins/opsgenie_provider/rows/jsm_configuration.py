@@ -1,4 +1,4 @@
-"""Services, teams, users, schedules with rotations, and escalation policies with rules."""
+"""Services, teams, users, schedules and escalation policies of Jira Service Management."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from opsgenie_provider.rows.fields import (
     key_text,
     nested,
     objects,
+    raw_text,
     required_text,
     text,
     timestamp,
@@ -36,12 +37,12 @@ from opsgenie_provider.rows.tables import (
 
 
 def service_rows(raw: Raw, *, account: str) -> list[Row]:
-    """A service (JSM services API), under the id by which incidents refer to it."""
+    """A service (JSM services API), with the id by which incidents refer to it."""
     payload = decode(raw)
     service_id = checked_id(plain_id(required_text(payload, "id")))
     name, team_id = key_text(payload, "name"), text(payload, "owner")
     return [
-        row(SERVICES, account=account, service_id=service_id, name=name, team_id=team_id, raw=_source(raw))
+        row(SERVICES, account=account, service_id=service_id, name=name, team_id=team_id, raw=raw_text(raw))
     ]
 
 
@@ -49,7 +50,7 @@ def team_rows(raw: Raw, *, account: str) -> list[Row]:
     """A team with Operations (teams)."""
     payload = decode(raw)
     team_id, name = required_text(payload, "teamId"), text(payload, "teamName")
-    return [row(TEAMS, account=account, team_id=team_id, name=name, raw=_source(raw))]
+    return [row(TEAMS, account=account, team_id=team_id, name=name, raw=raw_text(raw))]
 
 
 def user_rows(raw: Raw, *, account: str) -> list[Row]:
@@ -62,13 +63,13 @@ def user_rows(raw: Raw, *, account: str) -> list[Row]:
             user_id=required_text(payload, "accountId"),
             username=text(payload, "emailAddress"),
             full_name=text(payload, "displayName"),
-            raw=_source(raw),
+            raw=raw_text(raw),
         )
     ]
 
 
 def schedule_rows(raw: Raw, *, account: str) -> list[Row]:
-    """A schedule; one of no team has an empty ``teamId``."""
+    """A schedule; one without a team has an empty ``teamId``."""
     payload = decode(raw)
     return [
         row(
@@ -79,7 +80,7 @@ def schedule_rows(raw: Raw, *, account: str) -> list[Row]:
             timezone=text(payload, "timezone"),
             enabled=boolean(payload, "enabled"),
             team_id=text(payload, "teamId"),
-            raw=_source(raw),
+            raw=raw_text(raw),
         )
     ]
 
@@ -108,9 +109,9 @@ def rotation_rows(raw: Raw, *, account: str) -> list[Row]:
 
 
 def escalation_rows(raw: Raw, *, account: str, team_id: str) -> list[Row]:
-    """An escalation policy; its team is the one that it was listed for.
+    """An escalation policy of the team that it was listed for.
 
-    ``repeat.waitInterval`` is in minutes; 0 means that nothing is repeated.
+    ``repeat.waitInterval`` is in minutes; 0 means no repetition.
     """
     payload = decode(raw)
     repeat = nested(payload, "repeat")
@@ -124,7 +125,7 @@ def escalation_rows(raw: Raw, *, account: str, team_id: str) -> list[Row]:
             team_id=team_id,
             repeat_count=None if wait == 0 else count,
             repeat_wait_seconds=fitting(wait * 60, "waitInterval", bits=32) if wait else None,
-            raw=_source(raw),
+            raw=raw_text(raw),
         )
     ]
 
@@ -158,12 +159,12 @@ def _rule_row(rule: Payload, account: str, escalation_id: str, step: int, direct
 
 
 def named(payloads: Iterable[Raw], *, key: str, names: tuple[str, ...]) -> dict[str, str]:
-    """Ids with the first of the names that they have, for a ``Directory``; what cannot be read has none."""
+    """Id -> the first set field among ``names``, for a ``Directory``; unreadable objects are left out."""
     found = {}
     for raw in payloads:
         try:
             payload = decode(raw)
-            name = next(filter(None, (text(payload, each) for each in names)), None)
+            name = next(filter(None, (text(payload, field) for field in names)), None)
             identity = text(payload, key)
         except UnreadablePayloadError:
             continue
@@ -175,7 +176,7 @@ def named(payloads: Iterable[Raw], *, key: str, names: tuple[str, ...]) -> dict[
 def directory_of(
     *, users: Iterable[Raw], teams: Iterable[Raw], schedules: Iterable[Raw], escalations: Iterable[Raw]
 ) -> Directory:
-    """The names of all that schedules, timelines and escalation policies refer to."""
+    """The names of everything that schedules, timelines and escalation policies refer to."""
     return Directory(
         users=named(users, key="accountId", names=("emailAddress", "displayName")),
         teams=named(teams, key="teamId", names=("teamName",)),
@@ -185,7 +186,7 @@ def directory_of(
 
 
 def people_in_schedule(raw: Raw) -> set[str]:
-    """Account ids of the users in a schedule's rotations; none of one that cannot be read."""
+    """Account ids of the users in a schedule's rotations; empty where it cannot be read."""
     try:
         return users_among(_participants(decode(raw)))
     except UnreadablePayloadError:
@@ -193,7 +194,7 @@ def people_in_schedule(raw: Raw) -> set[str]:
 
 
 def people_in_escalation(raw: Raw) -> set[str]:
-    """Account ids of the users whom an escalation policy notifies; none of one that cannot be read."""
+    """Account ids of the users whom an escalation policy notifies; empty where it cannot be read."""
     try:
         return users_among(nested(rule, "recipient") for rule in objects(decode(raw), "rules"))
     except UnreadablePayloadError:
@@ -201,15 +202,11 @@ def people_in_escalation(raw: Raw) -> set[str]:
 
 
 def users_among(responders: Iterable[Payload]) -> set[str]:
-    """Account ids of those responders that are users."""
-    found = {key_text(each, "id") for each in responders if text(each, "type") == "user"}
+    """Account ids of the responders that are users."""
+    found = {key_text(responder, "id") for responder in responders if text(responder, "type") == "user"}
     return {account_id for account_id in found if account_id}
 
 
 def _participants(schedule: Payload) -> Iterator[Payload]:
     for rotation in objects(schedule, "rotations"):
         yield from objects(rotation, "participants")
-
-
-def _source(raw: Raw) -> str:
-    return bytes(raw).decode()

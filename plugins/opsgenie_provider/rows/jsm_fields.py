@@ -1,4 +1,4 @@
-"""Single fields of payloads of Jira Service Management: required lists, ARIs, instants, documents."""
+"""Reads single fields of Jira Service Management's payloads: required lists, ARIs, instants, documents."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from opsgenie_provider.rows.fields import Payload, UnreadablePayloadError, objec
 from opsgenie_provider.rows.tables import Row, Table
 
 BACKEND = "jsm"
-_ENCODED = "b:"
-# Nodes of a document that stand on lines of their own.
+_ENCODED_PREFIX = "b:"
+# Nodes of a document that begin a new line.
 _BLOCKS = {
     "blockquote", "bulletList", "codeBlock", "decisionItem", "decisionList", "expand", "heading", "listItem",
     "mediaGroup", "mediaSingle", "nestedExpand", "orderedList", "panel", "paragraph", "rule", "table",
@@ -24,9 +24,9 @@ _BLOCKS = {
 
 @dataclass(frozen=True)
 class Directory:
-    """Names of what payloads refer to by id only.
+    """Names of objects that payloads refer to by id only, by kind and id.
 
-    :param users: account id -> e-mail address, or display name where that is hidden.
+    :param users: account id -> e-mail address, or display name where the address is hidden.
     """
 
     users: Mapping[str, str] = field(default_factory=dict)
@@ -35,7 +35,7 @@ class Directory:
     escalations: Mapping[str, str] = field(default_factory=dict)
 
     def name(self, kind: str | None, identity: str | None) -> str | None:
-        """What somebody or something on call is called; None where nobody knows the id."""
+        """The name of a user, team, schedule or escalation; None where the id is unknown."""
         known = {
             "user": self.users,
             "team": self.teams,
@@ -52,25 +52,25 @@ def row(table: Table, **values: Any) -> Row:
 
 
 def required_objects(payload: Payload, name: str) -> Sequence[Payload]:
-    """A list of objects that must be there: what is missing is not the same as an empty list."""
+    """A list of objects that must be present: a missing list is not an empty one."""
     if payload.get(name) is None:
         raise UnreadablePayloadError(f"{name}: missing")
     return objects(payload, name)
 
 
 def instant(payload: Payload, name: str) -> datetime | None:
-    """An instant, as ISO 8601 text or as milliseconds since 1970."""
+    """An instant, as ISO 8601 text or as Unix milliseconds."""
     value = payload.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return timestamp(payload, name)
     try:
         return datetime.fromtimestamp(value / 1000, UTC)
     except (ValueError, OverflowError, OSError):
-        raise UnreadablePayloadError(f"{name}: {value!r:.60} is no number of milliseconds") from None
+        raise UnreadablePayloadError(f"{name}: {value!r:.60} is not a number of milliseconds") from None
 
 
 def required_instant(payload: Payload, name: str) -> datetime:
-    """An instant without which there is no row."""
+    """An instant that a row cannot do without."""
     value = instant(payload, name)
     if value is None:
         raise UnreadablePayloadError(f"{name}: missing")
@@ -78,10 +78,10 @@ def required_instant(payload: Payload, name: str) -> datetime:
 
 
 def plain_id(identity: str) -> str:
-    """An id as incidents refer to it: the services API writes ``b:`` and the ARI in base64."""
-    if not identity.startswith(_ENCODED):
+    """A service's id as incidents refer to it: the services API returns ``b:`` and the ARI in base64."""
+    if not identity.startswith(_ENCODED_PREFIX):
         return identity
-    encoded = identity.removeprefix(_ENCODED).rstrip("=")
+    encoded = identity.removeprefix(_ENCODED_PREFIX).rstrip("=")
     encoded += "=" * (-len(encoded) % 4)
     try:
         decode = urlsafe_b64decode if {"-", "_"} & set(encoded) else b64decode
@@ -89,27 +89,27 @@ def plain_id(identity: str) -> str:
     except (binascii.Error, ValueError):
         decoded = ""
     if not decoded.startswith("ari:"):
-        raise UnreadablePayloadError(f"id: {identity!r:.60} is no encoded ARI")
+        raise UnreadablePayloadError(f"id: {identity!r:.60} is not an encoded ARI")
     return decoded
 
 
 def checked_id(identity: str) -> str:
-    """An id that, decoded, still fits into an index."""
+    """A decoded id, rejected if it is longer than an index allows."""
     return required_text({"id": identity}, "id")
 
 
 def ari_parts(ari: str) -> tuple[str, str] | None:
-    """Type and id in an ARI like ``ari:cloud:identity::user/712020:5b10``; None where it is no ARI."""
+    """Type and id in an ARI like ``ari:cloud:identity::user/712020:5b10``; None where it is not an ARI."""
     head, slash, _ = ari.partition("/")
     if not slash or not head.startswith("ari:"):
         return None
-    # The id itself may hold colons.
+    # The id itself may contain colons.
     kind, identity = head.rpartition(":")[2], ari.rpartition("/")[2]
     return (kind, identity) if kind and identity else None
 
 
 def document_text(value: Any) -> str | None:
-    """The text of a description: plain, or an Atlassian document (ADF), block by block."""
+    """A description as plain text: it is a text, or an Atlassian document (ADF), read block by block."""
     if value is None or isinstance(value, str):
         return value or None
     if not isinstance(value, dict) or not isinstance(value.get("content"), list):
@@ -127,20 +127,20 @@ def document_text(value: Any) -> str | None:
         if not isinstance(content, list):
             raise UnreadablePayloadError("expected a document of nodes")
         kind = node.get("type")
-        around = ["\n"] if isinstance(kind, str) and kind in _BLOCKS else []
-        nodes += [*around, *reversed(content), _own_text(node), *around]
+        separator = ["\n"] if isinstance(kind, str) and kind in _BLOCKS else []
+        nodes += [*separator, *reversed(content), _own_text(node), *separator]
     lines = "".join(parts).split("\n")
     return "\n".join(line.rstrip() for line in lines if line.strip()) or None
 
 
 def _own_text(node: Payload) -> str:
-    """What a node says besides its content."""
+    """The text of a node itself, without its child nodes."""
     kind = node.get("type")
     if kind == "hardBreak":
         return "\n"
-    said = node.get("text")
+    own = node.get("text")
     attributes = node.get("attrs")
-    if said is None and isinstance(attributes, dict):
+    if own is None and isinstance(attributes, dict):
         names = ("text", "shortName", "url") if kind != "media" else ("alt",)
-        said = next((attributes[name] for name in names if isinstance(attributes.get(name), str)), None)
-    return said if isinstance(said, str) else ""
+        own = next((attributes[name] for name in names if isinstance(attributes.get(name), str)), None)
+    return own if isinstance(own, str) else ""

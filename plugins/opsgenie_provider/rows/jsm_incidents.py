@@ -1,4 +1,4 @@
-"""Issues of Jira to incidents with their services, responders and timeline."""
+"""Jira issues to incidents with their services, responders and timeline."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from opsgenie_provider.rows.fields import (
     json_text,
     key_text,
     nested,
+    raw_text,
     required_text,
     text,
     texts,
@@ -31,17 +32,16 @@ from opsgenie_provider.rows.jsm_fields import (
     row,
 )
 from opsgenie_provider.rows.jsm_site import DONE, IssueRules
+from opsgenie_provider.rows.parts import Rejected
 from opsgenie_provider.rows.tables import INCIDENT_RESPONDERS, INCIDENT_SERVICES, INCIDENTS, Row
-
-Rejected = list[tuple[bytes, str]]
 
 
 class IssueRows(NamedTuple):
-    """One issue as rows of four tables.
+    """An issue as rows of four tables.
 
-    :param people: account ids of the users who had to do with it: responders, the assignee, and who
-        moved it from status to status.
-    :param rejected: parts that could not be read, each with the reason; the rest of the issue stands.
+    :param people: account ids of the users involved: responders, the assignee, and whoever moved it
+        from status to status.
+    :param rejected: the parts that cannot be read, each with the reason; the rest of the issue is used.
     """
 
     incident: Row
@@ -57,22 +57,22 @@ def issue_rows(
 ) -> IssueRows:
     """An issue with its whole changelog.
 
-    :raises UnreadablePayloadError: no id, no creation time, no status with a category, or a field of
-        another type.
+    :raises UnreadablePayloadError: it has no id, creation time or status category, or a field of another
+        type.
     """
     payload = decode(raw)
     incident_id = required_text(payload, "id")
     fields = nested(payload, "fields")
     rejected: Rejected = []
 
-    def part(name: str, read: Callable[[Any], Any], nothing: Any) -> Any:
-        """A part of the issue whose shape sites differ in: one that is not known is set aside."""
+    def part(name: str, read: Callable[[Any], Any], default: Any) -> Any:
+        """A field whose shape differs between sites: rejected alone where the shape is unknown."""
         try:
-            return nothing if fields.get(name) is None else read(fields[name])
+            return default if fields.get(name) is None else read(fields[name])
         except UnreadablePayloadError as error:
             value = msgspec.json.encode({"id": incident_id, "fields": {name: fields[name]}})
             rejected.append((value, f"{name}: {error}"))
-            return nothing
+            return default
 
     services: dict[str, str | None] = {}
     for name in rules.fields.services:
@@ -97,12 +97,12 @@ def issue_rows(
         details="{}",
         web_url=f"{rules.settings.site}/browse/{key}" if key else None,
         key_reach=key_reach,
-        raw=bytes(raw).decode(),
+        raw=raw_text(raw),
         deleted_at=None,
         **_outcome(fields, times(timeline), rules),
     )
     people = {identity for (kind, identity) in responders if kind == "user"}
-    people |= {each for each in (_assignee(fields), *_movers(timeline)) if each}
+    people |= {account_id for account_id in (_assignee(fields), *_movers(timeline)) if account_id}
     return IssueRows(
         incident,
         [
@@ -127,7 +127,7 @@ def issue_rows(
 
 
 def _outcome(fields: Payload, moved: Times, rules: IssueRules) -> dict[str, Any]:
-    """Status, and when the incident was acknowledged, resolved and closed, by field or by changelog."""
+    """Status, and when it was acknowledged, resolved and closed, from the fields or the changelog."""
     status = nested(fields, "status")
     name = text(status, "name")
     category = required_text(nested(status, "statusCategory"), "key")
@@ -158,47 +158,47 @@ def _outcome(fields: Payload, moved: Times, rules: IssueRules) -> dict[str, Any]
 
 
 def _first_instant(fields: Payload, names: Sequence[str]) -> Any:
-    """The value of fields that share a name: an issue has that of its own project."""
+    """The first instant among fields that share a name: an issue has only its own project's field."""
     return next(filter(None, (timestamp(fields, name) for name in names)), None)
 
 
 def _services(value: Any) -> dict[str, str | None]:
-    """Service ids with their source: [{id: ARI}], as far as is known, or the ARIs alone."""
+    """Service id -> its JSON, from [{id: ARI}], as far as is known, or from a list of ARIs."""
     found = {}
-    for each in _listed(value):
-        named = each if isinstance(each, dict) else {"id": each}
-        identity = key_text(named, "id") or key_text(named, "ari")
+    for service in _listed(value):
+        reference = service if isinstance(service, dict) else {"id": service}
+        identity = key_text(reference, "id") or key_text(reference, "ari")
         if identity is None:
             raise UnreadablePayloadError("expected services by their id")
-        found[checked_id(plain_id(identity))] = json_text(each)
+        found[checked_id(plain_id(identity))] = json_text(service)
     return found
 
 
 def _responders(value: Any) -> dict[tuple[str, str], str | None]:
-    """Types and ids with their source: [{ari}], [{accountId}] or [{id, type}], whichever it is."""
+    """(type, id) -> its JSON, from [{ari}], [{accountId}], [{id, type}] or a list of ARIs."""
     found = {}
-    for each in _listed(value):
-        named = each if isinstance(each, dict) else {"ari": each}
-        kind = (key_text(named, "type") or "").lower()
-        ari, account_id, team_id = (key_text(named, name) for name in ("ari", "accountId", "teamId"))
-        identity = ari or account_id or team_id or key_text(named, "id")
+    for responder in _listed(value):
+        reference = responder if isinstance(responder, dict) else {"ari": responder}
+        kind = (key_text(reference, "type") or "").lower()
+        ari, account_id, team_id = (key_text(reference, name) for name in ("ari", "accountId", "teamId"))
+        identity = ari or account_id or team_id or key_text(reference, "id")
         if identity is None:
             raise UnreadablePayloadError("expected responders by ari, accountId or id")
         parts = ari_parts(identity)
         if ari and not parts:
-            raise UnreadablePayloadError(f"{ari!r:.60} is no ARI")
+            raise UnreadablePayloadError(f"{ari!r:.60} is not an ARI")
         if parts:
-            found[kind or parts[0], parts[1]] = json_text(each)
+            found[kind or parts[0], parts[1]] = json_text(responder)
         elif account_id:
-            found["user", identity] = json_text(each)
+            found["user", identity] = json_text(responder)
         else:
-            found[kind or ("team" if team_id else "unknown"), identity] = json_text(each)
+            found[kind or ("team" if team_id else "unknown"), identity] = json_text(responder)
     return found
 
 
 def _listed(value: Any) -> list[Any]:
-    """The items of a list, none of them of an unknown kind."""
-    if not isinstance(value, list) or not all(isinstance(each, dict | str) for each in value):
+    """A list whose items are all objects or texts."""
+    if not isinstance(value, list) or not all(isinstance(item, dict | str) for item in value):
         raise UnreadablePayloadError(f"expected a list of objects, got {type(value).__name__}")
     return value
 

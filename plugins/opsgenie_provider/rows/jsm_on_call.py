@@ -23,12 +23,12 @@ from opsgenie_provider.rows.jsm_configuration import users_among
 from opsgenie_provider.rows.jsm_fields import Directory, required_objects
 from opsgenie_provider.rows.on_call import Period, clipped
 
-# This API's word for a gap, and OpsGenie's.
+# This API's responder type for a gap, and OpsGenie's.
 _NOBODY = frozenset({"noone", "none"})
 
 
 class Timeline(NamedTuple):
-    """What a schedule's timeline says, and from when to when it says so."""
+    """The on-call periods of a schedule from ``start_at`` to ``end_at``."""
 
     start_at: datetime
     end_at: datetime
@@ -36,10 +36,10 @@ class Timeline(NamedTuple):
 
 
 def timeline(raw: Raw, *, directory: Directory) -> Timeline:
-    """The final timeline of a schedule, within the window that the answer itself names.
+    """The final timeline of a schedule (schedules, timeline), within the window that the answer states.
 
-    A rotation that was deleted since is part of the past. The whole is refused where any of it is of
-    an unknown shape: nobody on call is a responder of type ``noone``, never something left out.
+    Deleted rotations keep their past periods. The timeline is rejected as a whole where any part has an
+    unknown shape: a gap is a responder of type ``noone``, never a missing one.
 
     :raises UnreadablePayloadError: a list, a responder or an instant is missing or of another type.
     """
@@ -64,7 +64,7 @@ def timeline(raw: Raw, *, directory: Directory) -> Timeline:
 
 
 def people_in_timeline(raw: Raw) -> set[str]:
-    """Account ids of the users on call in a timeline; none of one that cannot be read."""
+    """Account ids of the users on call in a timeline; empty where it cannot be read."""
     try:
         return users_among(responder for _, item in _items(decode(raw)) for responder in _responders(item))
     except UnreadablePayloadError:
@@ -72,7 +72,7 @@ def people_in_timeline(raw: Raw) -> set[str]:
 
 
 def _items(payload: Payload) -> Iterator[tuple[str, Payload]]:
-    """The periods of all rotations, each with the id of its rotation; a rotation may have none."""
+    """The periods of all rotations, each with its rotation's id; a rotation may have none."""
     for rotation in required_objects(nested(payload, "finalTimeline"), "rotations"):
         rotation_id = required_text(rotation, "id")
         for item in objects(rotation, "periods"):
@@ -80,14 +80,14 @@ def _items(payload: Payload) -> Iterator[tuple[str, Payload]]:
 
 
 def _responders(item: Payload) -> Iterable[Payload]:
-    """Who is on call: the people behind a team or an escalation policy where they are given."""
+    """Who is on call: the users behind a team or an escalation policy where they are given."""
     flattened: Sequence[Payload] = objects(item, "flattenedResponders")
     responder = nested(item, "responder")
     if flattened:
         return flattened
     if not responder:
         raise UnreadablePayloadError("responder: missing")
-    # A team or a policy behind which there is nobody.
+    # A team or a policy without users.
     if item.get("flattenedResponders") is not None and text(responder, "type") != "user":
         return ()
     return [responder]

@@ -1,4 +1,4 @@
-"""What one Jira site means by its fields, statuses and priorities: ids and names differ from site to site."""
+"""The fields, statuses and priorities of a Jira site: their ids and names differ from site to site."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ PRIORITIES = ("P1", "P2", "P3", "P4", "P5")
 _DEFAULT_PRIORITIES = dict(zip(("highest", "high", "medium", "low", "lowest"), PRIORITIES, strict=True))
 _SERVICES_TYPE = "com.atlassian.jira.plugins.service-entity:service-entity-field-cftype"
 _SERVICES_NAME, _RESPONDERS_NAME = "affected services", "responders"
-# What every issue is asked for; the rest depends on the site. People and project are for later readers
-# of the payload.
+# Fields that every issue is requested with; others depend on the site. The assignee and project are only
+# kept in the payload.
 _STANDARD = (
     "summary", "description", "status", "priority", "labels", "created", "updated", "resolutiondate",
     "issuetype", "project", "assignee",
@@ -31,14 +31,14 @@ class UnknownFieldError(ValueError):
 
 @dataclass(frozen=True)
 class SiteSettings:
-    """What a connection says about its site.
+    """A connection's settings for its site.
 
-    :param site: the site's address, without a slash at the end.
-    :param incident_jql: which issues are incidents; None: by the names of their issue types.
-    :param impact_start_field: name or id of the field that says when the impact began; likewise
-        impact_end_field.
-    :param priority_map: the site's names of priorities -> P1 to P5.
-    :param closed_statuses: the statuses of category done that mean closed; the others mean resolved.
+    :param site: the site's address, without a trailing slash.
+    :param incident_jql: JQL for the issues that are incidents; None: by the names of their issue types.
+    :param impact_start_field: name or id of the field with the start of the impact.
+    :param impact_end_field: name or id of the field with its end.
+    :param priority_map: the site's name of a priority -> P1 to P5.
+    :param closed_statuses: names of the statuses of category done that mean closed; others mean resolved.
     """
 
     site: str
@@ -51,7 +51,7 @@ class SiteSettings:
 
 @dataclass(frozen=True)
 class IssueFields:
-    """Ids of the fields that incidents are read from, several where a name is used more than once."""
+    """Ids of the site's fields that incidents are read from; several where fields share a name."""
 
     services: tuple[str, ...] = ()
     responders: tuple[str, ...] = ()
@@ -59,10 +59,10 @@ class IssueFields:
     impact_end: tuple[str, ...] = ()
 
     @property
-    def asked(self) -> list[str]:
-        """What to ask an issue for."""
-        own = {*self.services, *self.responders, *self.impact_start, *self.impact_end}
-        return [*_STANDARD, *sorted(own)]
+    def requested(self) -> list[str]:
+        """Ids of the fields to request with an issue."""
+        site_fields = {*self.services, *self.responders, *self.impact_start, *self.impact_end}
+        return [*_STANDARD, *sorted(site_fields)]
 
 
 class Status(NamedTuple):
@@ -92,17 +92,17 @@ class Statuses:
             except UnreadablePayloadError:
                 unreadable += 1
                 continue
-            for called in {_folded(name), _folded(untranslated)}:
-                self._by_name.setdefault(called, {})[identity] = status
+            for folded_name in {_folded(name), _folded(untranslated)}:
+                self._by_name.setdefault(folded_name, {})[identity] = status
             self._by_id[identity] = status
         if unreadable and not self._by_id:
             raise UnreadablePayloadError("no status with an id, a name and a category")
 
     def find(self, name: str | None, identity: str | None) -> Status | None:
-        """A status that a changelog names; None where it is found neither by name nor by id.
+        """A status of a changelog; None where it is found neither by name nor by id.
 
-        Names come first: a migrated changelog may have wrong ids. Statuses of several projects may
-        share a name; where these differ in category, the id decides.
+        The name takes precedence, because a migrated changelog may have wrong ids. Statuses of several
+        projects may share a name; where their categories differ, the id decides.
         """
         named = self._by_name.get(_folded(name or ""), {})
         if identity in named:
@@ -114,7 +114,7 @@ class Statuses:
 
 @dataclass(frozen=True)
 class IssueRules:
-    """How the issues of a site become incidents."""
+    """How the issues of a site are converted to incidents."""
 
     settings: SiteSettings
     fields: IssueFields
@@ -125,7 +125,7 @@ class IssueRules:
         return _folded(status_name or "") in self._closed
 
     def priority(self, name: str | None) -> str | None:
-        """P1 to P5 for a priority's name; None where nothing says which."""
+        """P1 to P5 for the name of a priority; None where no rule covers it."""
         return self._priorities.get(_folded(name or ""))
 
     @cached_property
@@ -134,15 +134,15 @@ class IssueRules:
 
     @cached_property
     def _priorities(self) -> dict[str, str]:
-        own = {priority.casefold(): priority for priority in PRIORITIES}
-        mapped = {_folded(theirs): ours for theirs, ours in self.settings.priority_map.items()}
-        return own | _DEFAULT_PRIORITIES | mapped
+        by_own_name = {priority.casefold(): priority for priority in PRIORITIES}
+        mapped = {_folded(name): priority for name, priority in self.settings.priority_map.items()}
+        return by_own_name | _DEFAULT_PRIORITIES | mapped
 
 
 def issue_fields(payloads: Iterable[Raw], settings: SiteSettings) -> IssueFields:
-    """Finds the fields by their type, name or id among those of the site.
+    """Finds the fields by type, name or id in the site's list of fields.
 
-    :raises UnknownFieldError: a field that the connection names is not there, or is no date-time field.
+    :raises UnknownFieldError: a field that the connection names does not exist, or is not a date-time field.
     """
     fields = []
     for raw in payloads:
@@ -163,8 +163,8 @@ def issue_fields(payloads: Iterable[Raw], settings: SiteSettings) -> IssueFields
     }
     return IssueFields(
         services=services or ids(lambda payload: _is_called(payload, _SERVICES_NAME)),
-        # Somebody's text field of the same name is not the one.
-        responders=tuple(each for each in responders if each in lists) or responders,
+        # A text field may have the same name; lists take precedence.
+        responders=tuple(identity for identity in responders if identity in lists) or responders,
         impact_start=_date_time_fields(fields, settings.impact_start_field, "impact_start_field"),
         impact_end=_date_time_fields(fields, settings.impact_end_field, "impact_end_field"),
     )
@@ -181,17 +181,17 @@ def _date_time_fields(
     kinds = [(identity, nested(payload, "schema").get("type")) for identity, payload in found]
     usable = tuple(identity for identity, kind in kinds if kind in ("datetime", None))
     if not usable:
-        what = "is no date-time field" if found else "is not there, or not for this account to see"
+        problem = "is not a date-time field" if found else "does not exist, or this account may not see it"
         raise UnknownFieldError(
-            f"The field {wanted!r} of the site {what}: correct the extra {setting} of the connection, or "
-            "empty it. It takes a field's name or its id, like customfield_10068."
+            f"The field {wanted!r} of the site {problem}: correct the extra {setting} of the connection, or "
+            "remove it. It is a field's name or its id, like customfield_10068."
         )
     return usable
 
 
 def _is_called(payload: Payload, name: str) -> bool:
     names = (payload.get("name"), payload.get("untranslatedName"))
-    return any(isinstance(each, str) and _folded(each) == _folded(name) for each in names)
+    return any(isinstance(candidate, str) and _folded(candidate) == _folded(name) for candidate in names)
 
 
 def _folded(name: str) -> str:

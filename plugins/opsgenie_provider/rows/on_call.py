@@ -1,8 +1,8 @@
-"""Schedule timelines to on-call periods, and how periods from several reads become one history.
+"""Schedule timelines to on-call periods, and how periods of several reads are merged into one history.
 
-A period has no identity at the source: it is whatever a read of a window happened to cut out. What
-lasts is who was on call when. So periods of the same rotation and recipient that touch are one, the
-past stays as it was read when it was the past, and the future follows the latest read.
+A period has no id at the source: its bounds depend on the window that was read. Who was on call when
+does not. So touching periods of the same rotation and recipient are joined, the past stays as it was
+first read as the past, and the future follows the latest read.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from opsgenie_provider.rows.parts import Parts, Rejected
 
 
 class Period(NamedTuple):
-    """Someone on call in a rotation from ``start_at`` to ``end_at``."""
+    """A recipient on call in a rotation from ``start_at`` to ``end_at``."""
 
     rotation_id: str
     start_at: datetime
@@ -45,7 +45,7 @@ class Period(NamedTuple):
 
 
 class Coverage(NamedTuple):
-    """What of a schedule is stored and stays: its past, from ``read_from`` up to ``read_at``."""
+    """The stored past of a schedule, which does not change: from ``read_from`` up to ``read_at``."""
 
     read_from: datetime
     read_at: datetime
@@ -54,15 +54,16 @@ class Coverage(NamedTuple):
 def timeline_periods(raw: Raw, *, rejected: Rejected | None = None) -> list[Period]:
     """The periods of a schedule's final timeline (schedule API, timeline).
 
-    ``periods`` may be missing, and ``recipient`` is absent where nobody is on call; a team or an
-    escalation policy on call is given as the people behind it in ``flattenedRecipients``.
+    ``periods`` may be missing, and ``recipient`` is absent where nobody is on call; for a team or an
+    escalation policy, ``flattenedRecipients`` lists its users.
 
-    :param rejected: takes single periods that cannot be read.
+    :param rejected: receives the periods that cannot be read.
+    :raises UnreadablePayloadError: the timeline has another shape.
     """
     timeline = nested(decode(raw), "finalTimeline")
     found: list[list[Period]] = []
     for rotation in objects(timeline, "rotations"):
-        # No list of periods is no single period, but a timeline of another shape.
+        # Something other than a list rejects the timeline, not just a period.
         items(rotation, "periods")
         read = partial(_periods, required_text(rotation, "id"))
         found += Parts(rotation, rejected).each("periods", read)
@@ -104,7 +105,7 @@ def _recipients(item: Payload) -> Iterable[Payload]:
 
 
 def continued(stored: Iterable[Period], coverage: Coverage | None, read: Iterable[Period]) -> list[Period]:
-    """The whole history after a read: ``stored`` up to when it was read, ``read`` for the rest."""
+    """The whole history after a read: ``stored`` within its coverage, ``read`` for the rest."""
     stored, read = list(stored), list(read)
     if coverage is None:
         return joined(read)
@@ -115,7 +116,7 @@ def continued(stored: Iterable[Period], coverage: Coverage | None, read: Iterabl
             *clipped(read, since=coverage.read_at),
         ]
     )
-    # Reads cut a period where they please; what they show of it is no change.
+    # The raw payload depends on the window that was read; on its own it is not a change.
     known = {period._replace(raw=None): period for period in stored}
     return [known.get(period._replace(raw=None), period) for period in periods]
 
@@ -123,7 +124,7 @@ def continued(stored: Iterable[Period], coverage: Coverage | None, read: Iterabl
 def clipped(
     periods: Iterable[Period], *, since: datetime | None = None, until: datetime | None = None
 ) -> Iterator[Period]:
-    """What of the periods lies in [since, until)."""
+    """The parts of the periods within [since, until)."""
     for period in periods:
         start_at = period.start_at if since is None else max(period.start_at, since)
         end_at = period.end_at if until is None else min(period.end_at, until)
@@ -132,9 +133,9 @@ def clipped(
 
 
 def joined(periods: Iterable[Period]) -> list[Period]:
-    """Periods of the same rotation and recipient that touch or overlap, as one.
+    """Joins touching or overlapping periods of the same rotation and recipient.
 
-    The later part says what the whole is like: a period's type turns to "historical" as it passes.
+    The other fields are those of the later part: a period's type becomes "historical" once it is over.
     """
 
     def whose(period: Period) -> tuple[str, str]:

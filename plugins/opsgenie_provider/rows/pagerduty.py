@@ -15,6 +15,7 @@ from opsgenie_provider.rows.fields import (
     json_text,
     key_text,
     nested,
+    raw_text,
     required_text,
     required_timestamp,
     text,
@@ -50,8 +51,8 @@ def pagerduty_incident_row(
 ) -> PagerdutyIncidentRow:
     """An incident (incidents API). Any field that is not required may be null.
 
-    Accounts from before 2023 may lack ``resolved_at``; of a resolved incident the last change of
-    status is its resolution. A service that was deleted is still named by its reference.
+    Accounts from before 2023 may lack ``resolved_at``; the last status change of a resolved incident
+    is its resolution. The reference to a deleted service still has its name.
     """
     payload = decode(raw)
     status = text(payload, "status")
@@ -67,18 +68,18 @@ def pagerduty_incident_row(
         urgency=parts.read(text, "urgency"),
         priority=priority.read(text, "name") or priority.read(text, "summary"),
         service_id=service.read(key_text, "id"),
-        # It is part of the keys of the dora tables.
+        # The name is part of the keys of the dora tables.
         service_name=service.read(key_text, "name") or service.read(key_text, "summary"),
         created_at=required_timestamp(payload, "created_at"),
         resolved_at=resolved_at if status == RESOLVED else None,
         merged_into=parts.nested("resolve_reason").nested("incident").read(text, "id"),
         web_url=parts.read(text, "html_url"),
-        raw=_source(raw),
+        raw=raw_text(raw),
     )
 
 
 def log_entry_row(raw: Raw, *, account: str, incident_id: str | None = None) -> Row:
-    """A log entry; the account's own list names its incident by reference (log entries API)."""
+    """A log entry; the account-wide list refers to its incident (log entries API)."""
     payload = decode(raw)
     return (
         account,
@@ -86,12 +87,12 @@ def log_entry_row(raw: Raw, *, account: str, incident_id: str | None = None) -> 
         required_text(payload, "id"),
         text(payload, "type"),
         timestamp(payload, "created_at"),
-        _source(raw),
+        raw_text(raw),
     )
 
 
 def note_row(raw: Raw, *, account: str, incident_id: str, rejected: Rejected | None = None) -> Row:
-    """A note; its author is a user, or what a rule or service calls itself (incidents API, notes)."""
+    """A note; its author is a user, or the name of a rule or service (incidents API, notes)."""
     payload = decode(raw)
     parts = Parts(payload, rejected)
     user, channel = parts.nested("user"), parts.nested("channel")
@@ -102,30 +103,29 @@ def note_row(raw: Raw, *, account: str, incident_id: str, rejected: Rejected | N
         user.read(text, "name") or user.read(text, "summary") or channel.read(text, "summary"),
         text(payload, "content"),
         timestamp(payload, "created_at"),
-        _source(raw),
+        raw_text(raw),
     )
 
 
 def named_rows(raw: Raw, *, account: str, rejected: Rejected | None = None) -> list[Row]:
-    """A service or a team: id and name."""
+    """A service or a team: id and name (services API, teams API)."""
     payload = decode(raw)
     parts = Parts(payload, rejected)
     name = parts.read(text, "name") or parts.read(text, "summary")
-    return [(account, required_text(payload, "id"), name, _source(raw))]
+    return [(account, required_text(payload, "id"), name, raw_text(raw))]
 
 
 def priority_row(raw: Raw, *, account: str, position: int) -> Row:
-    """A priority; ``position`` is its place in the account's order, 1 the most severe (priorities API)."""
+    """A priority (priorities API).
+
+    :param position: its position in the account's order; 1 is the most severe.
+    """
     payload = decode(raw)
     name = text(payload, "name") or text(payload, "summary")
-    return account, required_text(payload, "id"), name, position, _source(raw)
+    return account, required_text(payload, "id"), name, position, raw_text(raw)
 
 
 def body_text(payload: Payload) -> str | None:
-    """What an incident's body says: a text, or an object as JSON."""
+    """The details of an incident's body: a text, or an object as JSON."""
     details = nested(payload, "body").get("details")
     return details or None if isinstance(details, str) else json_text(details)
-
-
-def _source(raw: Raw) -> str:
-    return bytes(raw).decode()

@@ -1,7 +1,7 @@
-"""Reads the optional parts of a payload, each by itself.
+"""Reads the optional parts of a payload independently.
 
-One that cannot be read is left out and kept with its reason; the object still counts. An object is
-refused as a whole only where it cannot be told which one it is, or when it happened.
+A part that cannot be read is left out and recorded with the reason; the rest of the object is used. An
+object is rejected as a whole only where its identity or its time cannot be read.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ Rejected = list[tuple[bytes, str]]
 class Parts:
     """The optional fields of an object.
 
-    :param rejected: takes what cannot be read. None: the first such part is raised.
-    :param within: the id of the object that this one is a part of.
+    :param rejected: receives the parts that cannot be read. None: the first one raises its error.
+    :param within: the id of the object that this one is nested in.
     """
 
     def __init__(self, payload: Payload, rejected: Rejected | None, *, within: Any = None) -> None:
@@ -37,20 +37,20 @@ class Parts:
             return None
 
     def nested(self, name: str) -> Parts:
-        """The optional fields of an object within; of none where it is no object."""
+        """The optional fields of a nested object; they are all None where it is not an object."""
         return Parts(self.read(nested, name) or {}, self._rejected, within=self._id)
 
     def each(self, name: str, read: Callable[[Any], T | None]) -> list[T]:
-        """What ``read`` makes of the items of a list; those of which it makes None are left out."""
+        """The results of ``read`` for the items of a list, without those that are None."""
         found: list[T] = []
         for item in self.read(items, name) or ():
             try:
-                made = read(item)
+                result = read(item)
             except UnreadablePayloadError as error:
                 self._reject(name, [item], error)
                 continue
-            if made is not None:
-                found.append(made)
+            if result is not None:
+                found.append(result)
         return found
 
     def _reject(self, name: str, value: Any, error: UnreadablePayloadError) -> None:

@@ -1,6 +1,6 @@
-"""The staging tables as the loader needs them: key, and the columns that a read fills.
+"""The staging tables as the loader needs them: key columns, and the other columns that a read fills.
 
-``synced_at`` is set by the merge; include/sql/schema has the whole tables.
+The merge sets ``synced_at``; include/sql/schema defines the whole tables.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ Row = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Table:
-    """A staging table: rows are tuples of ``columns``, unique by ``key``."""
+    """A staging table: rows are tuples in the order of ``columns``, unique by ``key``."""
 
     name: str
     key: tuple[str, ...]
@@ -21,13 +21,15 @@ class Table:
 
     @property
     def columns(self) -> tuple[str, ...]:
+        """All columns that a read fills, the key first."""
         return self.key + self.values
 
     def key_of(self, row: Row) -> Row:
+        """The values of a row's key columns."""
         return row[: len(self.key)]
 
 
-# Made in the warehouse from the payload and the timeline together; a read leaves them empty.
+# Computed in the warehouse from the payload and the timeline together; a read leaves them empty.
 DERIVED_INCIDENT_COLUMNS = ("acknowledged_at", "resolved_at", "resolved_at_source", "closed_at")
 INCIDENTS = Table(
     "opsgenie_incidents",
@@ -92,7 +94,7 @@ DEPLOYMENTS = Table(
         "pr_number", "pr_url", "pr_title", "url", "raw",
     ),
 )  # fmt: skip
-# When it was acknowledged is told by the log entries; a read of incidents leaves it alone.
+# ``acknowledged_at`` is derived from the log entries; a read of incidents does not touch it.
 PAGERDUTY_INCIDENTS = Table(
     "pagerduty_incidents",
     ("account", "incident_id"),

@@ -1,6 +1,6 @@
-"""Bodies of webhooks as events of deployments: GitHub's, GitLab's, and a form of our own.
+"""Webhook bodies to events of deployments: GitHub's, GitLab's, and a generic format of our own.
 
-What is wrong with a body is said all at once, field by field.
+All problems of a body are reported together, by field.
 """
 
 from __future__ import annotations
@@ -20,43 +20,44 @@ from pydantic import (
     ValidationError,
 )
 
-from opsgenie_provider.rows.deployment_events import Deployment, Event
-from opsgenie_provider.rows.deployments import deployment_row
+from opsgenie_provider.rows.deployment_events import Event
+from opsgenie_provider.rows.deployments import Deployment, deployment_row
 from opsgenie_provider.rows.fields import Payload, UnreadablePayloadError, parsed_instant
 from opsgenie_provider.settings import Repository
 
-# A year beyond these is a slip, and would stretch the span of the metrics.
+# A year outside of these is a mistake, and would extend the span of the metrics.
 _YEARS = range(1970, 2100)
-# More than any form has; who sends more fields that are none gets no answer as long as the body.
-_NAMED = 20
+# The most fields that an error lists, more than any format has, so that it stays shorter than the body.
+_MAX_LISTED_FIELDS = 20
 _SHA = re.compile(r"/commit/([0-9a-f]{40,64})$")
-# States of GitLab in which a deployment has not begun, and decisions about whether it may.
-_NOT_BEGUN = ("created", "blocked", "skipped", "approved", "rejected")
+# GitLab's statuses before a deployment has started, and its approval decisions.
+_NOT_STARTED = ("created", "blocked", "skipped", "approved", "rejected")
 _GITLAB_STATUS = {"running": "running", "success": "success", "failed": "failure", "canceled": "cancelled"}
 
 
 class WrongFieldsError(UnreadablePayloadError):
     """Fields of a body are missing or wrong.
 
-    :ivar fields: which ones, as paths: ``deployment.created_at``. Of many, the first.
+    :param problems: path of a field -> what is wrong with it.
+    :ivar fields: the paths, like ``deployment.created_at``; of many, the first.
     """
 
     def __init__(self, problems: dict[str, str]) -> None:
-        self.fields = list(problems)[:_NAMED]
-        said = [f"{field}: {problems[field]}" for field in self.fields]
-        if len(problems) > _NAMED:
-            said.append(f"and {len(problems) - _NAMED} more")
-        super().__init__("; ".join(said))
+        self.fields = list(problems)[:_MAX_LISTED_FIELDS]
+        messages = [f"{field}: {problems[field]}" for field in self.fields]
+        if len(problems) > _MAX_LISTED_FIELDS:
+            messages.append(f"and {len(problems) - _MAX_LISTED_FIELDS} more")
+        super().__init__("; ".join(messages))
 
 
 class Ignored(NamedTuple):
-    """Nothing to store, and why."""
+    """The body contains nothing to store; with the reason."""
 
     reason: str
 
 
 def _instant(value: Any) -> datetime:
-    """ISO 8601, also as Ruby writes times; with a zone."""
+    """ISO 8601 or Ruby's format, with a time zone."""
     try:
         instant = parsed_instant(value)
     except (TypeError, ValueError):
@@ -77,7 +78,7 @@ def _empty_as_none(value: Any) -> Any:
 
 
 Instant = Annotated[datetime, BeforeValidator(_instant)]
-# Keys and names go into indexes, which hold no longer ones.
+# Keys and names are stored in indexes, whose entries are limited.
 Name = Annotated[str, StringConstraints(pattern=r"\S", max_length=255)]
 Identifier = Annotated[Name, BeforeValidator(_id_as_text)]
 Text = Annotated[Annotated[str, StringConstraints(max_length=10_000)] | None, BeforeValidator(_empty_as_none)]
@@ -157,25 +158,25 @@ def github_event(
 ) -> Event | Ignored:
     """An event ``deployment`` or ``deployment_status`` (GitHub docs, "Webhook events and payloads").
 
-    The row is what the sync makes of the same deployment and status; the sync adds the pull request.
+    The row equals the sync's for the same deployment and status; the sync adds the pull request.
 
     :param name: the header X-GitHub-Event.
-    :param repositories: the repositories of the settings; another one's service is its name.
-    :raises WrongFieldsError: naming every wrong field.
+    :param repositories: the repositories of the settings; for others, the service is the repository's name.
+    :raises WrongFieldsError: with every wrong field.
     """
     if not name:
         raise WrongFieldsError({"X-GitHub-Event": "the header is missing"})
     if name not in ("deployment", "deployment_status"):
-        return Ignored(f"the event {name!r:.40} tells of no deployment")
+        return Ignored(f"the event {name!r:.40} is not about a deployment")
     if payload.get("action", "created") != "created":
-        return Ignored("only what was created tells something new")
+        return Ignored("only the action 'created' changes a deployment")
     body = _read(_GithubStatusEvent if name == "deployment_status" else _GithubDeploymentEvent, payload)
     full_name, deployment = body.repository.full_name, body.deployment
-    entries = [each for each in repositories if each.is_named(full_name)]
-    configured = next((each for each in entries if each.counts(deployment.environment)), None)
+    entries = [entry for entry in repositories if entry.is_named(full_name)]
+    configured = next((entry for entry in entries if entry.counts(deployment.environment)), None)
     if entries and configured is None:
         return Ignored(
-            f"the settings leave out the environment {deployment.environment!r:.40} of {full_name}"
+            f"the settings do not include the environment {deployment.environment!r:.40} of {full_name}"
         )
     status = body.deployment_status if isinstance(body, _GithubStatusEvent) else None
     row = deployment_row(
@@ -185,24 +186,23 @@ def github_event(
         repository=configured.repository if configured else full_name,
         service=configured.service if configured else None,
     )
-    return Event(
-        Deployment(*row)._replace(raw=raw), at=status.created_at if status else deployment.created_at
-    )
+    return Event(row._replace(raw=raw), at=status.created_at if status else deployment.created_at)
 
 
 def gitlab_event(payload: Payload, raw: str, environments: Iterable[str]) -> Event | Ignored:
     """A deployment event (GitLab docs, "Webhook events").
 
-    It does not say when the deployment was triggered: that is its earliest event. A deployment's id
-    is unique within its GitLab; the project's stands before it.
+    It does not contain the trigger time, for which the time of the earliest event is used. A
+    deployment's id is unique within its GitLab, and is stored as ``<project id>/<deployment id>``.
 
-    :param environments: those that count. The environment is the one by name, unless only its tier counts.
-    :raises WrongFieldsError: naming every wrong field.
+    :param environments: those of the settings. The environment's name is stored, or its tier where only
+        that is one of them.
+    :raises WrongFieldsError: with every wrong field.
     """
     if payload.get("object_kind") != "deployment":
-        return Ignored("the event tells of no deployment")
-    if payload.get("status") in _NOT_BEGUN:
-        return Ignored(f"a deployment that is {payload['status']} has not begun")
+        return Ignored("the event is not about a deployment")
+    if payload.get("status") in _NOT_STARTED:
+        return Ignored(f"a deployment with status {payload['status']} has not started")
     body = _read(_GitlabEvent, payload)
     counted = {environment.lower() for environment in environments}
     tier = body.environment_tier
@@ -226,12 +226,12 @@ def gitlab_event(payload: Payload, raw: str, environments: Iterable[str]) -> Eve
 
 
 def generic_event(payload: Payload, raw: str) -> Event:
-    """A deployment in the words of ``staging.deployments``, from anything that can send JSON.
+    """A deployment with the columns of ``staging.deployments``, from anything that can send JSON.
 
-    Without ``event_at``, it happened at ``finished_at``, else at ``triggered_at``: then the status can
-    only move forward.
+    Without ``event_at``, the event happened at ``finished_at``, else at ``triggered_at``: then the status
+    can only move forward.
 
-    :raises WrongFieldsError: naming every wrong field, among them those that are none of the form's.
+    :raises WrongFieldsError: with every wrong or unknown field.
     """
     body = _read(_GenericEvent, payload)
     fields = body.model_dump(exclude={"event_at"})
@@ -249,9 +249,11 @@ def _read(model: type[_Model], payload: Payload) -> _Model:
     except ValidationError as error:
         raise WrongFieldsError(
             {
-                # A name that nobody gave a meaning may be of any length.
-                ".".join(f"{part!s:.60}" for part in each["loc"]): each["msg"].removeprefix("Value error, ")
-                for each in error.errors(include_url=False, include_context=False, include_input=False)
+                # The name of an unknown field may be of any length.
+                ".".join(f"{part!s:.60}" for part in problem["loc"]): (
+                    problem["msg"].removeprefix("Value error, ")
+                )
+                for problem in error.errors(include_url=False, include_context=False, include_input=False)
             }
         ) from None
 

@@ -1,4 +1,4 @@
-"""Connections to the warehouse, and locks that keep two tasks out of each other's way."""
+"""Connections to the warehouse, and advisory locks that serialise tasks."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import psycopg
 log = logging.getLogger(__name__)
 Connection = psycopg.Connection[tuple[Any, ...]]
 
-# A peer that vanished without a word is noticed after about two minutes, on either side; left to itself,
-# TCP takes two hours. libpq's, for this side:
+# A lost peer is detected after about two minutes on either side; with TCP's defaults it takes two hours.
+# libpq's parameters, for the client side:
 CONNECTION_PARAMETERS: Mapping[str, Any] = {
     "connect_timeout": 10,
     "keepalives": 1,
@@ -22,26 +22,26 @@ CONNECTION_PARAMETERS: Mapping[str, Any] = {
     "keepalives_count": 6,
     "tcp_user_timeout": 120_000,
 }
-# The session's, for the server: it holds a lock until it notices. As statements rather than as the
-# parameter "options", which a pooler may refuse.
+# Session settings, for the server side, which holds the session's locks until then. They are set by a
+# statement, because a connection pooler may reject the parameter "options".
 SESSION_SETTINGS: Mapping[str, str] = {
     "tcp_keepalives_idle": "60",
     "tcp_keepalives_interval": "10",
     "tcp_keepalives_count": "6",
     "tcp_user_timeout": "120000",
     "lock_timeout": "10min",
-    # A transaction may wait for a page of a service in between, but not for that long.
+    # A transaction may wait for a page of an API in between, but not for this long.
     "idle_in_transaction_session_timeout": "1h",
-    # A session that holds a lock is idle while its task works through another.
+    # A session that holds an advisory lock is idle while its task uses another connection.
     "idle_session_timeout": "0",
-    # A batch of 20,000 incidents, and what triggers see of it, need not go to the disk.
+    # A batch of 20,000 incidents and its transition tables fit in memory.
     "temp_buffers": "64MB",
     "work_mem": "64MB",
 }
-# A task may wait for a task of another run, whose first read of an account may take a while.
+# How long a task waits for one of another run: the first read of an account may take a while.
 LOCK_WAIT = "1h"
 
-# What the connection's own "options", the role or the database set stays as it is.
+# Settings of the connection's own "options", the role or the database take precedence.
 _CONFIGURE = """
 select set_config(wanted.name, wanted.value, false)
 from unnest(%s::text[], %s::text[]) as wanted (name, value)
@@ -64,14 +64,14 @@ class WarehouseUnavailableError(Exception):
 
 
 class LockWaitError(Exception):
-    """Another session has held a lock for longer than this one waits."""
+    """Another session held a lock for longer than this one waits."""
 
 
 class Warehouse:
     """Opens connections to the warehouse.
 
-    :param connect: makes a psycopg connection; ``hooks.warehouse`` makes it of an Airflow connection.
-    :param name: what to call the warehouse in messages: the id of its Airflow connection.
+    :param connect: opens a psycopg connection; ``hooks.warehouse`` does so from an Airflow connection.
+    :param name: the warehouse's name in messages: the id of its Airflow connection.
     """
 
     def __init__(self, connect: Callable[[], Connection], name: str) -> None:
@@ -80,7 +80,11 @@ class Warehouse:
 
     @contextmanager
     def connection(self, *, autocommit: bool = False) -> Iterator[Connection]:
-        """A connection whose transaction commits at the end of the block, or rolls back on error."""
+        """A connection whose transaction commits at the end of the block, or rolls back on an error.
+
+        :raises WarehouseUnavailableError: it cannot be opened.
+        :raises LockWaitError: a statement waited for another session's lock for too long.
+        """
         try:
             connection = self._connect()
         except psycopg.OperationalError as error:
@@ -95,16 +99,17 @@ class Warehouse:
                 yield connection
             except psycopg.errors.LockNotAvailable as error:
                 raise LockWaitError(
-                    f"The warehouse of connection {self._name!r} gave up waiting for another session's "
-                    f"lock: {_first_line(error)}. Look in pg_stat_activity for a session that is idle in "
-                    "transaction or runs for long, and let it finish or end it with pg_terminate_backend."
+                    f"A statement in the warehouse of connection {self._name!r} timed out waiting for "
+                    f"another session's lock: {_first_line(error)}. Look in pg_stat_activity for a session "
+                    "that is idle in transaction or long-running, and let it finish or end it with "
+                    "pg_terminate_backend."
                 ) from error
 
     @contextmanager
     def lock(self, name: str) -> Iterator[Connection]:
-        """Hold an advisory lock; it falls with the connection, so a killed task leaves none behind.
+        """Hold an advisory lock; it is released with the connection, even if the task is killed.
 
-        Yields that connection: what is written through it is surely written under the lock.
+        Yields that connection: whatever is written through it is written while the lock is held.
 
         :raises LockWaitError: another session holds it for longer than ``LOCK_WAIT``.
         """
@@ -114,8 +119,8 @@ class Warehouse:
 
 
 def configure_session(connection: Connection, settings: Mapping[str, str] = SESSION_SETTINGS) -> None:
-    """Give a new session its settings, except for those that its user has set in another way."""
-    # Instants are compared and shown in UTC, whatever the role's default is.
+    """Apply the settings to a new session, except those that the user has set in another way."""
+    # Instants are compared and shown in UTC, whatever the role's time zone is.
     connection.execute("set time zone 'UTC'")
     connection.execute(_CONFIGURE, (list(settings), list(settings.values())))
     if not connection.autocommit:
@@ -125,23 +130,23 @@ def configure_session(connection: Connection, settings: Mapping[str, str] = SESS
 def take_lock(connection: Connection, name: str, *, wait: str = LOCK_WAIT) -> None:
     """Take an advisory lock, which the session then holds until it ends.
 
-    :param connection: in autocommit.
-    :param wait: for how long to wait for it, unless the user has set a lock_timeout.
-    :raises LockWaitError: another session held it all the while.
+    :param connection: in autocommit mode.
+    :param wait: how long to wait for it, as PostgreSQL's lock_timeout, unless the user has set that.
+    :raises LockWaitError: another session holds it for longer.
     """
     key = f"opsgenie_provider:{name}"
     row = connection.execute("select pg_try_advisory_lock(hashtextextended(%s, 0))", (key,)).fetchone()
     if row == (True,):
         return
-    log.info("%s is at work on %s: waiting for it to end.", _holder(connection, key)[1], name)
+    log.info("Waiting for %s, which holds the lock %s.", _holder(connection, key)[1], name)
     connection.execute(_CONFIGURE, (["lock_timeout"], [wait]))
     try:
         connection.execute("select pg_advisory_lock(hashtextextended(%s, 0))", (key,))
     except psycopg.errors.LockNotAvailable:
         pid, holder = _holder(connection, key)
         raise LockWaitError(
-            f"{holder} is still at work on {name}. Let it finish, then run this task again; if it no longer "
-            f"runs, end its session with select pg_terminate_backend({pid})."
+            f"{holder} still holds the lock {name}. Let it finish, then run this task again; if its task no "
+            f"longer runs, end its session with select pg_terminate_backend({pid})."
         ) from None
     connection.execute(_CONFIGURE, (["lock_timeout"], [SESSION_SETTINGS["lock_timeout"]]))
 
@@ -150,9 +155,9 @@ def _holder(connection: Connection, key: str) -> tuple[int | str, str]:
     """The backend that holds an advisory lock, and a description of it."""
     row = connection.execute(_HOLDER, (key,)).fetchone()
     if row is None:
-        return "pid", "Another task"
+        return "pid", "another task"
     pid, application, address, since = row
-    # Of another user's session, PostgreSQL shows the process id only.
+    # PostgreSQL shows only the process id of another user's session.
     who = f"{application or 'a session'} from {address or 'the same host'}"
     return pid, f"{who} (backend {pid}{f', connected since {since:%Y-%m-%d %H:%M:%S} UTC' if since else ''})"
 

@@ -1,4 +1,4 @@
-"""Deployments of GitHub in the warehouse: what is known of a repository's, and batches of them."""
+"""GitHub's deployments in the warehouse: reads what is stored of a repository, and merges batches."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from typing import LiteralString, NamedTuple
 from msgspec import Raw
 from psycopg import sql
 
-from opsgenie_provider.rows.deployments import SOURCE, PullRequest
+from opsgenie_provider.rows.deployments import SOURCE, Deployment, PullRequest
 from opsgenie_provider.rows.fields import known_instant
-from opsgenie_provider.rows.tables import DEPLOYMENTS, Row
+from opsgenie_provider.rows.tables import DEPLOYMENTS
 from opsgenie_provider.settings import Repository
 from opsgenie_provider.warehouse.connection import Connection
 from opsgenie_provider.warehouse.staged import Staged
 
 STREAM = "deployments"
-# The names of many environments are a long text, and stand in an index.
-_LONGEST_STREAM = 500
+# Characters of a stream's name, which is part of an index and contains the names of its environments.
+_MAX_STREAM_LENGTH = 500
 _READ = replace(DEPLOYMENTS, values=(*DEPLOYMENTS.values, "event_at", "synced_from"))
-# What a user wrote in GitHub's name is the user's.
+# Rows that users wrote themselves with the source github are left alone.
 _OF_GITHUB = sql.SQL("(source = 'github' and (synced_from = 'github' or raw ? 'deployment'))")
-# The webhook may have stored what happened after a deployment was read. A success stays in any case.
+# Whether the stored outcome takes precedence over the read one: the webhook may have stored a newer event,
+# and a success always stays.
 _STAYS: LiteralString = (
     "target.synced_from is distinct from 'relation' and excluded.status <> 'success' "
     "and (target.status = 'success' or target.event_at > excluded.event_at)"
@@ -33,7 +34,7 @@ _OUTCOME = ("status", "triggered_at", "finished_at", "url", "raw")
 
 
 class StoredDeployment(NamedTuple):
-    """What was read of a deployment before."""
+    """The stored values that show whether a deployment must be read again."""
 
     status: str
     updated_at: datetime | None
@@ -41,7 +42,7 @@ class StoredDeployment(NamedTuple):
 
 
 class UnfinishedDeployment(NamedTuple):
-    """A deployment that has not ended as far as is known, with what was stored of it."""
+    """A stored deployment that has not ended, or is known only from the webhook."""
 
     raw: Raw
     environment: str
@@ -49,19 +50,19 @@ class UnfinishedDeployment(NamedTuple):
 
 
 def stream_of(entry: Repository) -> str:
-    """The stream of an entry of the settings: with other environments, there is another history to read."""
+    """The stream of an entry of the settings; with other environments it is another stream."""
     stream = f"{STREAM} {entry.repository}"
     if entry.environments:
         names = ", ".join(sorted({name.lower() for name in entry.environments}))
         stream = f"{stream}: {names}"
-    if len(stream) > _LONGEST_STREAM:
+    if len(stream) > _MAX_STREAM_LENGTH:
         digest = hashlib.sha256(stream.encode()).hexdigest()
-        return f"{stream[: _LONGEST_STREAM - len(digest) - 1]} {digest}"
+        return f"{stream[: _MAX_STREAM_LENGTH - len(digest) - 1]} {digest}"
     return stream
 
 
 def oldest_deployment(connection: Connection, repository: str) -> datetime | None:
-    """When the first deployment of a repository was triggered that was read from GitHub."""
+    """When the first deployment of a repository among those read from GitHub was triggered."""
     row = connection.execute(
         "select min(triggered_at) from staging.deployments "
         "where source = %s and synced_from = 'github' and lower(repository) = lower(%s)",
@@ -73,13 +74,13 @@ def oldest_deployment(connection: Connection, repository: str) -> datetime | Non
 def stored_deployments(
     connection: Connection, repository: str, since: datetime
 ) -> dict[str, StoredDeployment]:
-    """The deployments of a repository that were read from GitHub and triggered from ``since`` on.
+    """The deployments of a repository that were read from GitHub and triggered from ``since`` on, by id.
 
-    What only the webhook told of is not among them: its pull request and other statuses are due.
+    Deployments known only from the webhook are left out: their pull request and other statuses are missing.
     """
     rows = connection.execute(
         "select deployment_id, status, raw ->> 'updated_at', environment from staging.deployments "
-        # The webhook's payload holds the deployment within.
+        # The webhook's payload has the key "deployment".
         "where source = %s and lower(repository) = lower(%s) and triggered_at >= %s "
         "and not raw ? 'deployment' and synced_from is distinct from 'relation'",
         (SOURCE, repository, since),
@@ -93,10 +94,8 @@ def stored_deployments(
 def unfinished_deployments(
     connection: Connection, repository: str, listed: Collection[str]
 ) -> list[UnfinishedDeployment]:
-    """The deployments of a repository, but for those ``listed``, that are unfinished or half known.
-
-    Half known is what the webhook told of last: GitHub's list did not show it since.
-    """
+    """The deployments of a repository, without those ``listed``, that have not ended or are known only
+    from the webhook."""
     rows = connection.execute(
         sql.SQL(
             "select coalesce(raw -> 'deployment', raw)::text, environment, pr_number, pr_url, pr_title "
@@ -115,7 +114,7 @@ def unfinished_deployments(
 
 
 def stored_pulls(connection: Connection, repository: str, shas: Iterable[str]) -> dict[str, PullRequest]:
-    """The pull requests that are known already, by commit."""
+    """The stored pull requests of these commits, by commit."""
     rows = connection.execute(
         "select distinct on (commit_sha) commit_sha, pr_number, pr_url, pr_title from staging.deployments "
         "where source = %s and lower(repository) = lower(%s) and commit_sha = any(%s) "
@@ -125,8 +124,8 @@ def stored_pulls(connection: Connection, repository: str, shas: Iterable[str]) -
     return {sha: PullRequest(*pull) for sha, *pull in rows}
 
 
-def load_deployments(connection: Connection, rows: Iterable[tuple[Row, datetime]]) -> int:
-    """Merge deployments, each with the time of the newest event in it; returns how many rows changed."""
+def load_deployments(connection: Connection, rows: Iterable[tuple[Deployment, datetime]]) -> int:
+    """Merge deployments, each with the time of its newest event; returns how many rows changed."""
     staged = Staged(connection, _READ)
     staged.copy({_READ.key_of(row): (*row, event_at, "github") for row, event_at in rows}.values())
     assigned: dict[str, LiteralString] = {
@@ -137,7 +136,7 @@ def load_deployments(connection: Connection, rows: Iterable[tuple[Row, datetime]
 
 
 def apply_entry(connection: Connection, entry: Repository) -> int:
-    """Give the stored deployments of an entry of the settings its service; returns how many changed."""
+    """Set the service of an entry of the settings for its stored deployments; returns how many changed."""
     found = connection.execute(
         sql.SQL(
             "select distinct environment from staging.deployments where {} and lower(repository) = lower(%s)"
@@ -151,15 +150,14 @@ def apply_entry(connection: Connection, entry: Repository) -> int:
 
 
 def apply_repositories(connection: Connection, account: str, entries: Sequence[Repository]) -> int:
-    """Make the stored deployments of GitHub those that a first run with these settings would leave.
+    """Make GitHub's stored deployments equal to those that a first run with these settings would store.
 
-    What is still to be read is left to the next read of each entry. Deployments of a repository that
-    is no longer listed go, unless the webhook tells of it: then they are its own again.
+    Deployments that are still to be read are left to the next read of each entry. Deployments of a
+    repository that is no longer listed are deleted, unless the webhook reported them.
 
     :param account: the id of GitHub's connection.
-    :returns: how many rows of ``staging.deployments`` changed or went.
+    :returns: how many rows of ``staging.deployments`` changed or were deleted.
     """
-    _store_environments(connection, entries)
     changed = _follow_renames(connection, entries)
     connection.execute(
         "delete from staging.sync_state where account = %s and starts_with(stream, %s) and stream <> all(%s)",
@@ -172,16 +170,16 @@ def apply_repositories(connection: Connection, account: str, entries: Sequence[R
         ).format(_OF_GITHUB)
     ).fetchall()
     for repository, environment in places:
-        named = [entry for entry in entries if entry.is_named(repository)]
-        entry = next((entry for entry in named if entry.counts(environment)), None)
+        of_repository = [entry for entry in entries if entry.is_named(repository)]
+        entry = next((entry for entry in of_repository if entry.counts(environment)), None)
         if entry is None:
-            # Of a repository that is not listed, the webhook's deployments are taken, too.
+            # The webhook's deployments of a repository that is not listed stay.
             changed += connection.execute(
                 sql.SQL(
                     "delete from staging.deployments where {} and repository = %s and environment = %s "
                     "and (%s or not raw ? 'deployment')"
                 ).format(_OF_GITHUB),
-                (repository, environment, bool(named)),
+                (repository, environment, bool(of_repository)),
             ).rowcount
         changed += _describe(
             connection, repository, [environment],
@@ -192,7 +190,7 @@ def apply_repositories(connection: Connection, account: str, entries: Sequence[R
 
 
 def store_rename(connection: Connection, repository: str, renamed_to: str) -> None:
-    """Note a new name of a repository, for when the settings have it."""
+    """Store the new name of a repository, to be applied once the settings have it."""
     connection.execute(
         "insert into staging.github_renames (repository, renamed_to) values (lower(%s), %s) "
         "on conflict (repository) do update set renamed_to = excluded.renamed_to "
@@ -221,7 +219,7 @@ def _follow_renames(connection: Connection, entries: Sequence[Repository]) -> in
 def _describe(
     connection: Connection, repository: str, environments: Sequence[str], *, service: str, written_as: str
 ) -> int:
-    """Give the deployments of a repository to some environments their service."""
+    """Set service and repository name for the deployments of a repository in some environments."""
     return connection.execute(
         sql.SQL(
             "update staging.deployments set service = %s, repository = %s, synced_at = now() "
@@ -230,20 +228,3 @@ def _describe(
         ).format(_OF_GITHUB),
         (service, written_as, repository, list(environments), service, written_as),
     ).rowcount
-
-
-def _store_environments(connection: Connection, entries: Iterable[Repository]) -> None:
-    pairs = {
-        (entry.repository.lower(), name.lower()) for entry in entries for name in entry.environments or ()
-    }
-    arrays = [list(each) for each in zip(*sorted(pairs), strict=True)] or [[], []]
-    connection.execute(
-        "delete from staging.github_environments where (repository, environment) not in "
-        "(select * from unnest(%s::text[], %s::text[]))",
-        arrays,
-    )
-    connection.execute(
-        "insert into staging.github_environments (repository, environment) "
-        "select * from unnest(%s::text[], %s::text[]) on conflict do nothing",
-        arrays,
-    )

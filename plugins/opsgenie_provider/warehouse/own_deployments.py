@@ -1,21 +1,23 @@
-"""Takes over deployments that the warehouse already has, in a table or view of the user's own.
+"""Imports deployments from a table or view of the user's own in the warehouse.
 
-The relation is read through a temporary view with the columns of ``staging.deployments``. What is
-wrong with it is all said at once, and nothing is taken over until it is fixed.
+The relation is read through a temporary view with the columns of ``staging.deployments``. All problems
+are reported together, and nothing is imported until they are fixed.
 
-What was taken over is known by ``synced_from``, not by its source: the relation of the settings may be
-another one today, and another source may have its name.
+Imported rows are identified by ``synced_from``, not by their source: the settings may name another
+relation today, and another source may have the relation's name.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import LiteralString
 
 from psycopg import sql
 
 from opsgenie_provider.rows.tables import DEPLOYMENTS
 from opsgenie_provider.warehouse.connection import Connection
+from opsgenie_provider.warehouse.staged import merge
 
 REQUIRED = ("deployment_id", "service", "environment", "status", "triggered_at")
 OPTIONAL = ("finished_at", "commit_sha", "repository", "pr_number", "pr_url", "pr_title", "url")
@@ -29,29 +31,33 @@ _KINDS: dict[str, LiteralString] = {
     "triggered_at": "timestamptz", "finished_at": "timestamptz", "pr_number": "bigint",
 }  # fmt: skip
 _VIEW = sql.Identifier("pg_temp", "own_deployments")
-_LISTED = 5
+# Imported rows have no payload.
+_IMPORTED = replace(
+    DEPLOYMENTS, values=(*(name for name in DEPLOYMENTS.values if name != "raw"), "synced_from")
+)
+_MAX_EXAMPLES = 5
 
 
 class OwnDeploymentsError(ValueError):
-    """The relation of ``deployments_relation`` cannot be taken over; says all that is wrong with it."""
+    """The relation of ``deployments_relation`` cannot be imported; the message has all problems."""
 
     def __init__(self, relation: str, violations: list[str]) -> None:
         self.violations = violations
         super().__init__(
-            f"deployments_relation {relation!r} cannot be read: {'; '.join(violations)}. Correct it, "
-            "or deployments_columns in the settings."
+            f"deployments_relation {relation!r} cannot be imported: {'; '.join(violations)}. Correct the "
+            "relation, or deployments_columns in the settings."
         )
 
 
 def take_over(connection: Connection, relation: str, columns: Mapping[str, str]) -> int:
-    """Make the rows of ``relation`` all that were ever taken over; returns how many changed.
+    """Make the imported deployments equal to the rows of ``relation``; returns how many rows changed.
 
     Their source is the relation's name or, where other deployments have that source, its name with its
     schema.
 
     :param relation: "table" or "schema.table", of a table or view.
     :param columns: column of ``staging.deployments`` -> column of the relation, where the names differ.
-    :raises OwnDeploymentsError: naming every violation of what a deployment must have.
+    :raises OwnDeploymentsError: the relation violates a requirement; it has all violations.
     """
     used = _check_columns(connection, relation, columns)
     connection.execute(
@@ -63,21 +69,20 @@ def take_over(connection: Connection, relation: str, columns: Mapping[str, str])
         )
     )
     _check_rows(connection, relation)
-    source = _source(connection, relation)
-    changed = _merge(connection, source, [name for name in DEPLOYMENTS.values if name != "raw"])
+    changed = _replace_imported(connection, _source(connection, relation))
     connection.execute(sql.SQL("drop view {}").format(_VIEW))
     return changed
 
 
 def forget(connection: Connection) -> int:
-    """Remove what was taken over, for the settings name no relation; returns how many rows there were."""
+    """Remove the imported deployments, once the settings name no relation; returns how many there were."""
     return connection.execute("delete from staging.deployments where synced_from = 'relation'").rowcount
 
 
 def _source(connection: Connection, relation: str) -> str:
-    """What the relation's deployments have as their source.
+    """The source of the relation's deployments: its name, or its name with its schema.
 
-    :raises OwnDeploymentsError: that is the source of other deployments.
+    :raises OwnDeploymentsError: other deployments have either of them as their source.
     """
     name = _identifier(relation).as_string(connection)
     row = connection.execute(
@@ -99,12 +104,12 @@ def _source(connection: Connection, relation: str) -> str:
             return str(source)
     raise OwnDeploymentsError(
         relation,
-        [f"other deployments have the source {candidates[-1]!r}; give it another name, by a view say"],
+        [f"other deployments have the source {candidates[-1]!r}; rename the relation, or add a view of it"],
     )
 
 
 def _check_columns(connection: Connection, relation: str, columns: Mapping[str, str]) -> dict[str, str]:
-    """Column of staging.deployments -> column of the relation, for those that it has."""
+    """Column of ``staging.deployments`` -> column of the relation, for the columns that it has."""
     found = connection.execute(
         "select to_regclass(%(name)s), has_table_privilege(to_regclass(%(name)s), 'select')",
         {"name": _identifier(relation).as_string(connection)},
@@ -122,7 +127,7 @@ def _check_columns(connection: Connection, relation: str, columns: Mapping[str, 
         ).fetchall()
     )
     violations = [
-        f"{name!r} is no column of deployments" for name in columns if name not in REQUIRED + OPTIONAL
+        f"{name!r} is not a column of deployments" for name in columns if name not in REQUIRED + OPTIONAL
     ]
     used = {}
     for target in REQUIRED + OPTIONAL:
@@ -161,29 +166,22 @@ def _check_rows(connection: Connection, relation: str) -> None:
         (list(STATUSES),),
     ).fetchall()
     if unknown:
-        listed = ", ".join(f"{status!r} ({count} rows)" for status, count in unknown[:_LISTED])
-        violations.append(f"status is one of {', '.join(STATUSES)}, not {listed}")
-    twice = connection.execute(
+        examples = ", ".join(f"{status!r} ({count} rows)" for status, count in unknown[:_MAX_EXAMPLES])
+        violations.append(f"status is one of {', '.join(STATUSES)}, not {examples}")
+    duplicates = connection.execute(
         sql.SQL("select deployment_id from {} group by 1 having count(*) > 1 limit %s").format(_VIEW),
-        (_LISTED,),
+        (_MAX_EXAMPLES,),
     ).fetchall()
-    if twice:
-        violations.append(f"deployment_id is not unique: {', '.join(repr(row[0]) for row in twice)}")
+    if duplicates:
+        examples = ", ".join(repr(deployment_id) for (deployment_id,) in duplicates)
+        violations.append(f"deployment_id is not unique: {examples}")
     if violations:
         raise OwnDeploymentsError(relation, violations)
 
 
-def _merge(connection: Connection, source: str, values: list[str]) -> int:
-    names = {
-        "view": _VIEW,
-        "columns": sql.SQL(", ").join(map(sql.Identifier, ["deployment_id", *values])),
-        "assignments": sql.SQL(", ").join(
-            sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in values
-        ),
-        "old": sql.SQL(", ").join(sql.Identifier("stored", name) for name in values),
-        "new": sql.SQL(", ").join(sql.Identifier("excluded", name) for name in values),
-    }
-    # Who overrode an attribution meant the deployment, whatever the relation was called.
+def _replace_imported(connection: Connection, source: str) -> int:
+    """Make the imported deployments equal to the view; returns how many rows changed."""
+    # An override refers to the deployment, so it follows when the relation, and so the source, is renamed.
     connection.execute(
         "update dora.attribution_overrides as override set deployment_source = %(source)s "
         "from staging.deployments as stored "
@@ -195,19 +193,15 @@ def _merge(connection: Connection, source: str, values: list[str]) -> int:
         sql.SQL(
             "delete from staging.deployments as stored where synced_from = 'relation' and (source <> %s "
             "or not exists (select from {view} as own where own.deployment_id = stored.deployment_id))"
-        ).format(**names),
+        ).format(view=_VIEW),
         (source,),
     ).rowcount
-    merged = connection.execute(
-        sql.SQL(
-            "insert into staging.deployments as stored (source, {columns}, synced_at, synced_from) "
-            "select %s, {columns}, now(), 'relation' from {view} "
-            "on conflict (source, deployment_id) do update set {assignments}, synced_at = now() "
-            "where ({old}) is distinct from ({new})"
-        ).format(**names),
-        (source,),
-    ).rowcount
-    return deleted + merged
+    relation = sql.SQL(
+        "(select {source} as source, own.*, 'relation' as synced_from from {view} as own) as own"
+    )
+    return deleted + sum(
+        merge(connection, _IMPORTED, relation.format(source=sql.Literal(source), view=_VIEW))
+    )
 
 
 def _identifier(relation: str) -> sql.Identifier:
@@ -215,7 +209,7 @@ def _identifier(relation: str) -> sql.Identifier:
 
 
 def _as_column(target: str, source: str | None) -> sql.Composed:
-    """A column under the name, and of the type, that staging.deployments has it by; null if there is none."""
+    """A column with its name and type in ``staging.deployments``; null where the relation lacks it."""
     kind = sql.SQL(_KINDS.get(target, "text"))
     value = sql.SQL("null") if source is None else sql.Identifier(source)
     return sql.SQL("{}::{} as {}").format(value, kind, sql.Identifier(target))

@@ -1,4 +1,4 @@
-"""PagerDuty's incidents, log entries and notes, merged; and which of them are due to be read."""
+"""Merges PagerDuty's incidents, log entries and notes, and finds incidents whose details are outdated."""
 
 from __future__ import annotations
 
@@ -27,9 +27,10 @@ from opsgenie_provider.rows.tables import (
 from opsgenie_provider.warehouse.connection import Connection
 from opsgenie_provider.warehouse.staged import Staged
 
-_AROUND = timedelta(seconds=10)
+# How far outside of the requested window the service may list incidents.
+_WINDOW_TOLERANCE = timedelta(seconds=10)
 
-# What changes whenever the log entries or notes of an incident do, as far as its payload tells.
+# ``version`` changes whenever an incident's log entries or notes do, as far as its payload shows.
 _DUE = """
 select *
 from (
@@ -85,7 +86,8 @@ where incident.account = %(account)s
 class DueDetails(NamedTuple):
     """An incident whose log entries and notes are to be read.
 
-    :param changed_at: the last that is known to have happened to it.
+    :param changed_at: when its last known change happened.
+    :param version: a hash of the fields that change with its log entries or notes.
     """
 
     incident_id: str
@@ -104,9 +106,11 @@ class Details(NamedTuple):
 def merge_pagerduty_incidents(
     connection: Connection, account: str, payloads: Iterable[Raw], since: datetime, until: datetime
 ) -> tuple[int, int, Rejected]:
-    """Write incidents created in [since, until); returns the counts of all and of changes.
+    """Merge incidents created in [since, until).
 
-    The service lists a window with a little of what lies around it.
+    Incidents a little outside of the window are skipped: the service lists some, too. Others are rejected.
+
+    :returns: how many incidents were read, how many rows changed, and what could not be read.
     """
     rows: dict[Row, Row] = {}
     rejected: Rejected = []
@@ -118,8 +122,8 @@ def merge_pagerduty_incidents(
             continue
         if since <= row.created_at < until:
             rows[PAGERDUTY_INCIDENTS.key_of(row)] = row
-        elif not since - _AROUND <= row.created_at < until + _AROUND:
-            rejected.append((bytes(raw), "created_at: not within the window that it was listed in"))
+        elif not since - _WINDOW_TOLERANCE <= row.created_at < until + _WINDOW_TOLERANCE:
+            rejected.append((bytes(raw), "created_at: outside of the window that it was listed for"))
     staged = Staged(connection, PAGERDUTY_INCIDENTS)
     staged.copy(rows.values())
     return len(rows), sum(staged.merge()), rejected
@@ -128,7 +132,7 @@ def merge_pagerduty_incidents(
 def due_details(
     connection: Connection, account: str, since: datetime, until: datetime, *, with_notes: bool
 ) -> list[DueDetails]:
-    """Incidents created in [since, until) that changed since their details were read, oldest first."""
+    """Incidents created in [since, until) that have changed since their details were read, oldest first."""
     params = {"account": account, "since": since, "until": until, "with_notes": with_notes}
     return [
         DueDetails(id_, created, max(changed, *filter(None, map(_instant, texts))), version)
@@ -139,7 +143,7 @@ def due_details(
 def merge_details(
     connection: Connection, account: str, due: Iterable[DueDetails], details: Mapping[str, Details]
 ) -> tuple[int, Rejected]:
-    """Write what was read of incidents; returns how many rows changed and what was unreadable."""
+    """Merge the details of incidents; returns how many rows changed and what could not be read."""
     entries: dict[Row, Row] = {}
     notes: dict[Row, Row] = {}
     reads: list[Row] = []
@@ -177,16 +181,16 @@ def merge_details(
 
 
 def derive_times(connection: Connection, account: str) -> int:
-    """Bring the instants that the log tells up to date: the first acknowledgement, a missing resolution."""
+    """Update the instants derived from log entries: first acknowledgement, missing resolution."""
     return connection.execute(_DERIVE, {"account": account}).rowcount
 
 
 def merge_priorities(
     connection: Connection, account: str, payloads: Iterable[Raw], *, prune: bool
 ) -> Rejected:
-    """Make these, the most severe first, the account's priorities; returns what was unreadable.
+    """Merge the account's priorities, most severe first; returns what could not be read.
 
-    :param prune: what is missing from them is gone; it leaves only if all could be read.
+    :param prune: whether priorities that are missing were deleted. They stay if any could not be read.
     """
     rows: list[Row] = []
     rejected: Rejected = []
@@ -204,7 +208,7 @@ def merge_priorities(
 
 
 def _instant(text: str | None) -> datetime | None:
-    """An instant that is a hint only: one that cannot be read is none."""
+    """An instant that is only a hint: None where it cannot be read or is implausible."""
     try:
         instant = datetime.fromisoformat(text or "")
     except ValueError:

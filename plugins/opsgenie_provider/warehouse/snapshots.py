@@ -1,4 +1,4 @@
-"""Whole lists, merged as a whole: what the service no longer lists leaves the table."""
+"""Merges complete lists: rows that the service no longer lists are deleted."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from opsgenie_provider.warehouse.staged import Staged
 
 
 class ToRows(Protocol):
-    """Makes a table's rows from a payload; parts that cannot be read go to ``rejected``."""
+    """Converts a payload to a table's rows; parts that cannot be read go to ``rejected``."""
 
     def __call__(self, raw: Raw, /, *, rejected: Rejected) -> list[Row]: ...
 
 
 class Snapshot:
-    """Everything that an account has of one or several kinds of objects.
+    """A complete list of an account's objects of some kind, as rows of one or several tables.
 
-    :param kinds: each table with the function that makes its rows from a payload; the objects' own
-        table first, then those of what belongs to them.
-    :ivar rejected: payloads that could not be read, and parts of such that could, each with its reason.
+    :param kinds: each table with the function that converts a payload to its rows; the objects' own table
+        first, then the tables of their parts.
+    :ivar rejected: payloads that cannot be read, and unreadable parts of others, each with its reason.
     """
 
     def __init__(self, connection: Connection, account: str, kinds: Iterable[tuple[Table, ToRows]]) -> None:
@@ -36,10 +36,11 @@ class Snapshot:
         self._rows: dict[Table, dict[Row, Row]] = {table: {} for table, _ in self._kinds}
         self.rejected: Rejected = []
         self._unreadable = False
-        self._torn: set[Table] = set()
+        # Tables of parts in which rows may be missing, because a part could not be read.
+        self._incomplete: set[Table] = set()
 
     def add(self, items: Iterable[Raw]) -> None:
-        """Take payloads; one that cannot be read for any of the tables goes to ``rejected``."""
+        """Add payloads; a payload that cannot be read for any of the tables goes to ``rejected``."""
         for raw in items:
             rows: list[tuple[Table, Row]] = []
             parts: dict[Table, Rejected] = {table: [] for table, _ in self._kinds}
@@ -54,29 +55,28 @@ class Snapshot:
                 self._rows[table][table.key_of(row)] = row
             for table, rejected in parts.items():
                 self.rejected += rejected
-                # A part of an object is a field of it, and the object is there; but of what belongs to
-                # it, it may be a whole row.
+                # In the objects' own table only a field is missing; in a table of parts it may be a row.
                 if rejected and table is not self._kinds[0][0]:
-                    self._torn.add(table)
+                    self._incomplete.add(table)
 
     def merge(self, *, prune: bool) -> int:
-        """Write the snapshot; returns how many rows changed.
+        """Merge the snapshot; returns how many rows changed.
 
-        :param prune: what the snapshot lacks is gone. It stays all the same while something could not
-            be read: it may be that.
+        :param prune: whether rows that the snapshot lacks are deleted. They stay if anything could not be
+            read, because that may be the missing row.
         """
         changed = 0
         for table, rows in self._rows.items():
             staged = Staged(self._connection, table)
             staged.copy(rows.values())
-            if prune and not self._unreadable and table not in self._torn:
+            if prune and not self._unreadable and table not in self._incomplete:
                 changed += staged.prune("account = %(account)s", {"account": self._account})
             changed += sum(staged.merge())
         return changed
 
 
 def on_call_coverage(connection: Connection, account: str) -> dict[str, Coverage]:
-    """What of each schedule's past is stored."""
+    """Schedule id -> the range of its past that is stored."""
     rows = connection.execute(
         "select schedule_id, read_from, read_at from staging.opsgenie_on_call_reads where account = %s",
         (account,),
@@ -85,7 +85,7 @@ def on_call_coverage(connection: Connection, account: str) -> dict[str, Coverage
 
 
 def stored_periods(connection: Connection, account: str, schedule_id: str) -> list[Period]:
-    """The on-call periods of a schedule."""
+    """The stored on-call periods of a schedule."""
     rows = connection.execute(
         "select rotation_id, start_at, recipient_id, recipient_type, recipient_name, end_at, period_type, "
         "raw::text from staging.opsgenie_on_call_periods where account = %s and schedule_id = %s",
@@ -97,7 +97,7 @@ def stored_periods(connection: Connection, account: str, schedule_id: str) -> li
 def replace_periods(
     connection: Connection, account: str, schedule_id: str, periods: Iterable[Period], read: Coverage
 ) -> int:
-    """Make ``periods`` the schedule's on-call history, and note what was ``read``."""
+    """Replace the schedule's on-call periods, and record the range that was ``read``."""
     connection.execute("drop table if exists pg_temp.staged_opsgenie_on_call_periods")
     staged = Staged(connection, ON_CALL_PERIODS)
     staged.copy((account, schedule_id, *period) for period in periods)

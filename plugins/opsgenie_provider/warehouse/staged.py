@@ -1,7 +1,7 @@
-"""Rows on their way into a staging table: COPY into a temporary table, then one merge.
+"""Loads rows into a staging table: COPY into a temporary table, then one merge.
 
-All of it happens in the caller's transaction, so a batch is there as a whole or not at all. A row
-that did not change is not touched.
+Everything happens in the caller's transaction, so a batch is stored completely or not at all. Rows that
+did not change are not written.
 """
 
 from __future__ import annotations
@@ -22,83 +22,60 @@ Cursor = psycopg.Cursor[tuple[Any, ...]]
 
 
 class Merged(NamedTuple):
-    """How many rows a merge wrote; the others were there as they are."""
+    """How many rows a merge wrote; unchanged rows are not counted."""
 
     inserted: int
     updated: int
 
 
 class Staged:
-    """A temporary twin of ``table``, gone at the end of the transaction."""
+    """A temporary table with the columns of ``table``, dropped at the end of the transaction."""
 
     def __init__(self, connection: Connection, table: Table) -> None:
         self._connection = connection
         self._table = table
         self._names = {
             "target": sql.Identifier(SCHEMA, table.name),
-            "twin": sql.Identifier(f"staged_{table.name}"),
+            "batch": sql.Identifier(f"staged_{table.name}"),
             "columns": _listed(table.columns),
-            "key": _listed(table.key),
             "same_key": sql.SQL(" and ").join(
                 sql.SQL("staged.{0} = target.{0}").format(sql.Identifier(name)) for name in table.key
             ),
         }
         self._execute(
-            "create temporary table {twin} on commit drop as select {columns} from {target} limit 0"
+            "create temporary table {batch} on commit drop as select {columns} from {target} limit 0"
         )
 
     def copy(self, rows: Iterable[Row]) -> None:
-        """Send rows by COPY; their keys must be unique within the batch."""
-        statement = sql.SQL("copy {twin} ({columns}) from stdin").format(**self._names)
+        """Add rows to the batch by COPY; their keys must be unique within the batch."""
+        statement = sql.SQL("copy {batch} ({columns}) from stdin").format(**self._names)
         with self._connection.cursor().copy(statement) as copy:
             for row in rows:
                 copy.write_row(row)
 
     def clear(self) -> None:
-        """Forget the rows sent so far."""
-        self._execute("truncate {twin}")
+        """Remove all rows from the batch."""
+        self._execute("truncate {batch}")
 
     def merge(
         self,
         source: sql.Composable | None = None,
         assigned: Mapping[str, LiteralString] = MappingProxyType({}),
     ) -> Merged:
-        """Insert what is new, update what differs.
+        """Merge the batch into the table, see ``merge``.
 
-        :param source: a relation with the table's columns to merge in place of the batch as it came.
-        :param assigned: column -> what it becomes where the row exists, in terms of ``target`` and
-            ``excluded``; a column that is not named becomes what the batch has.
+        :param source: a relation with the table's columns to merge in place of the batch itself.
         """
-        values = self._table.values
-        new = {name: _new(name, assigned.get(name)) for name in values}
-        names = self._names | {
-            "source": source or self._names["twin"],
-            "assignments": sql.SQL(", ").join(
-                sql.SQL("{} = {}").format(sql.Identifier(name), new[name]) for name in values
-            ),
-            "old": sql.SQL(", ").join(sql.Identifier("target", name) for name in values),
-            "new": sql.SQL(", ").join(new.values()),
-        }
-        cursor = self._execute(
-            "with merged as ("
-            "insert into {target} as target ({columns}, synced_at) select {columns}, now() from {source} "
-            "on conflict ({key}) do update set {assignments}, synced_at = now() "
-            "where ({old}) is distinct from ({new}) "
-            # A row version that replaced another has been locked by the very transaction: xmax says so.
-            "returning xmax = 0 as inserted) "
-            "select count(*) filter (where inserted), count(*) filter (where not inserted) from merged",
-            names=names,
-        )
-        return Merged(*(cursor.fetchone() or (0, 0)))
+        return merge(self._connection, self._table, source or self._names["batch"], assigned)
 
     def prune(self, scope: LiteralString, params: Params | None = None, *, using: LiteralString = "") -> int:
-        """Delete the rows within ``scope`` that the batch does not hold; cheapest before the merge.
+        """Delete the rows within ``scope`` that the batch does not contain; cheapest before the merge.
 
         :param scope: a condition on ``target``, and on what ``using`` joins to it.
         """
         return self._execute(
             "delete from {target} as target {using} where {scope} "
-            "and not exists (select from {twin} as staged where {same_key})",
+            "and not exists (select from {batch} as staged where {same_key})",
             names=self._names
             | {"scope": sql.SQL(scope), "using": sql.SQL(f"using {using}" if using else "")},
             params=params,
@@ -113,7 +90,42 @@ class Staged:
         return self._connection.execute(sql.SQL(statement).format(**(names or self._names)), params)
 
 
-def _new(name: str, expression: LiteralString | None) -> sql.Composable:
+def merge(
+    connection: Connection,
+    table: Table,
+    source: sql.Composable,
+    assigned: Mapping[str, LiteralString] = MappingProxyType({}),
+) -> Merged:
+    """Insert the rows of a relation into a staging table, and update the rows that differ.
+
+    :param source: the relation; it has the table's columns.
+    :param assigned: column -> the expression that an existing row gets, in terms of ``target`` and
+        ``excluded``; other columns get the value of ``source``.
+    """
+    new = {name: _new_value(name, assigned.get(name)) for name in table.values}
+    statement = sql.SQL(
+        "with merged as ("
+        "insert into {target} as target ({columns}, synced_at) select {columns}, now() from {source} "
+        "on conflict ({key}) do update set {assignments}, synced_at = now() "
+        "where ({old}) is distinct from ({new}) "
+        # An update locks the row version that it replaces, and xmax of the new version shows that.
+        "returning xmax = 0 as inserted) "
+        "select count(*) filter (where inserted), count(*) filter (where not inserted) from merged"
+    ).format(
+        target=sql.Identifier(SCHEMA, table.name),
+        columns=_listed(table.columns),
+        key=_listed(table.key),
+        source=source,
+        assignments=sql.SQL(", ").join(
+            sql.SQL("{} = {}").format(sql.Identifier(name), new[name]) for name in table.values
+        ),
+        old=sql.SQL(", ").join(sql.Identifier("target", name) for name in table.values),
+        new=sql.SQL(", ").join(new.values()),
+    )
+    return Merged(*(connection.execute(statement).fetchone() or (0, 0)))
+
+
+def _new_value(name: str, expression: LiteralString | None) -> sql.Composable:
     return sql.Identifier("excluded", name) if expression is None else sql.SQL(expression)
 
 

@@ -1,4 +1,4 @@
-"""What earlier runs have read: watermarks per account and stream, and payloads kept aside."""
+"""The sync state: watermarks per account and stream, and rejected payloads."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 from psycopg.types.range import Range
 
-from opsgenie_provider.rows.fields import is_too_fine
+from opsgenie_provider.rows.fields import exceeds_numeric_scale
 from opsgenie_provider.warehouse.connection import Connection
 
 _MOVE_WATERMARK = """
@@ -38,14 +38,18 @@ where (state.account, state.stream) = (moved.account, moved.stream)
 
 
 class StreamState(NamedTuple):
-    """How far a stream of an account was read without a gap, and when it last succeeded."""
+    """The state of a stream of an account.
+
+    :param watermark_at: it was read up to here without a gap; None before its first run.
+    :param last_success_at: when a run last succeeded.
+    """
 
     watermark_at: datetime | None = None
     last_success_at: datetime | None = None
 
 
 def stream_state(connection: Connection, account: str, stream: str) -> StreamState:
-    """What is known of a stream; nothing before its first run."""
+    """The stored state of a stream; empty before its first run."""
     row = connection.execute(
         "select watermark_at, last_success_at from staging.sync_state where account = %s and stream = %s",
         (account, stream),
@@ -54,7 +58,7 @@ def stream_state(connection: Connection, account: str, stream: str) -> StreamSta
 
 
 def begin_stream(connection: Connection, account: str, stream: str, watermark_at: datetime) -> None:
-    """Say where a stream that was never read begins."""
+    """Set the initial watermark of a stream that was never read."""
     connection.execute(
         "insert into staging.sync_state (account, stream, watermark_at) values (%s, %s, %s) "
         "on conflict (account, stream) do update set watermark_at = excluded.watermark_at "
@@ -71,10 +75,12 @@ def record_success(
     rows_changed: int,
     read: tuple[datetime, datetime] | None = None,
 ) -> None:
-    """Note a success; the watermark moves to the end of what was ``read``, never over a gap or back.
+    """Record a successful read; the watermark advances to the end of ``read``, never across a gap or back.
 
-    What was read beyond a gap waits in ``read_ahead`` for the gap to be closed: the windows of a run
-    end in any order.
+    The windows of a run end in any order, so a range beyond a gap is kept in ``read_ahead`` until the gap
+    is closed.
+
+    :param read: the range that was read, [since, until).
     """
     connection.execute(
         """
@@ -96,7 +102,7 @@ def _range(read: tuple[datetime, datetime]) -> Range[datetime]:
 def keep_rejected(
     connection: Connection, account: str, stream: str, rejected: Iterable[tuple[bytes, str]]
 ) -> None:
-    """Keep payloads that could not be read, each with its reason, once however often it is seen."""
+    """Store payloads that could not be read, each with its reason; once, however often it is seen."""
     with connection.cursor() as cursor:
         cursor.executemany(
             """
@@ -108,10 +114,10 @@ def keep_rejected(
 
 
 def _as_json(payload: bytes) -> str:
-    """The payload itself where PostgreSQL can hold it as JSON, else its text as a JSON string."""
+    """The payload itself where PostgreSQL can store it as jsonb, else its text as a JSON string."""
     try:
         msgspec.json.decode(payload)
-        if not is_too_fine(payload):
+        if not exceeds_numeric_scale(payload):
             return payload.decode()
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass

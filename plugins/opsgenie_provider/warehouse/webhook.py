@@ -1,4 +1,4 @@
-"""Events of deployments into staging, each delivery once."""
+"""Stores events of deployments in staging, each webhook delivery once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import Literal
 
 from psycopg import sql
 
-from opsgenie_provider.rows.deployment_events import Deployment, Event, Known, merged
+from opsgenie_provider.rows.deployment_events import Event, Known, merged
+from opsgenie_provider.rows.deployments import Deployment
 from opsgenie_provider.rows.fields import known_instant
 from opsgenie_provider.rows.tables import DEPLOYMENTS
 from opsgenie_provider.warehouse.connection import Connection
@@ -14,28 +15,28 @@ from opsgenie_provider.warehouse.connection import Connection
 Result = Literal["stored", "unchanged", "duplicate"]
 
 _COLUMNS = sql.SQL(", ").join(map(sql.Identifier, DEPLOYMENTS.columns))
-_PLACES = sql.SQL(", ").join([sql.Placeholder()] * len(DEPLOYMENTS.columns))
+_PLACEHOLDERS = sql.SQL(", ").join([sql.Placeholder()] * len(DEPLOYMENTS.columns))
 _KNOWN = sql.SQL(
     "select {columns}::text, event_at, raw ->> 'updated_at' from staging.deployments "
     "where source = %s and deployment_id = %s for update"
-).format(columns=_COLUMNS)  # raw is the last of them
+).format(columns=_COLUMNS)  # the cast to text applies to raw, the last column
 _INSERT = sql.SQL(
-    "insert into staging.deployments ({columns}, event_at) values ({places}, %s) on conflict do nothing"
-).format(columns=_COLUMNS, places=_PLACES)
+    "insert into staging.deployments ({columns}, event_at) values ({values}, %s) on conflict do nothing"
+).format(columns=_COLUMNS, values=_PLACEHOLDERS)
 _UPDATE = sql.SQL(
-    "update staging.deployments set ({columns}, event_at, synced_at) = row({places}, %s, now()) "
+    "update staging.deployments set ({columns}, event_at, synced_at) = row({values}, %s, now()) "
     "where source = %s and deployment_id = %s"
-).format(columns=_COLUMNS, places=_PLACES)
+).format(columns=_COLUMNS, values=_PLACEHOLDERS)
 
 
 def record(connection: Connection, event: Event, *, sender: str, delivery_id: str) -> Result:
-    """Take an event over, in the caller's transaction.
+    """Store an event, in the caller's transaction.
 
-    :param sender: whose delivery it is, by ``delivery_id``.
-    :returns: "duplicate" for a delivery that was taken before, "unchanged" where the row says as much
-        already or knows newer events.
+    :param sender: the system whose ``delivery_id`` it is.
+    :returns: "duplicate" for a delivery that was stored before, "unchanged" where the row already has the
+        event's values or newer ones.
     """
-    # A sender waits for about ten seconds. What holds a row for longer than this is not waited for.
+    # Senders time out after about ten seconds, so a locked row is not waited for any longer than this.
     connection.execute("set local lock_timeout = '3s'")
     connection.execute("set local statement_timeout = '5s'")
     if not _claim(connection, event.deployment, sender, delivery_id):
@@ -46,7 +47,7 @@ def record(connection: Connection, event: Event, *, sender: str, delivery_id: st
 
 
 def _claim(connection: Connection, deployment: Deployment, sender: str, delivery_id: str) -> bool:
-    """Whether the delivery is new; waits for a transaction that is just taking the same one."""
+    """Whether the delivery is new; waits for a concurrent transaction with the same delivery."""
     claimed = connection.execute(
         "insert into staging.webhook_deliveries (sender, delivery_id, source, deployment_id) "
         "values (%s, %s, %s, %s) on conflict do nothing",
@@ -58,7 +59,7 @@ def _claim(connection: Connection, deployment: Deployment, sender: str, delivery
 def _apply(connection: Connection, event: Event) -> bool:
     key = event.deployment[:2]
     while (known := _known(connection, key)) is None:
-        # Somebody else may put it there in between.
+        # Another transaction may insert it in between.
         if connection.execute(_INSERT, (*event.deployment, event.at)).rowcount == 1:
             return True
     both = merged(known, event)
@@ -78,14 +79,14 @@ def _known(connection: Connection, key: tuple[object, ...]) -> Known | None:
     if row is None:
         return None
     *columns, event_at, updated_at = row
-    # Only the sync stores a payload with that field: it read on, after the change that it names.
+    # Only the sync stores payloads with updated_at: everything until then has been read.
     read_at = known_instant(updated_at)
     times = [at for at in (event_at, read_at) if at is not None]
     return Known(Deployment(*columns), max(times, default=None), read_at)
 
 
 def _prune(connection: Connection) -> None:
-    """Forget old deliveries, a few at a time; those that another transaction just forgets are left to it."""
+    """Delete up to 100 old deliveries, without those that another transaction is deleting."""
     connection.execute(
         "delete from staging.webhook_deliveries where (sender, delivery_id) in ("
         "select sender, delivery_id from staging.webhook_deliveries "

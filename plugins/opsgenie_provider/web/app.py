@@ -23,7 +23,8 @@ from opsgenie_provider.compat import AirflowNotFoundException
 from opsgenie_provider.hooks.base import ConnectionSettingsError
 from opsgenie_provider.settings import InvalidSettingsError
 from opsgenie_provider.warehouse.connection import WarehouseUnavailableError
-from opsgenie_provider.web import overrides, pages, webhook
+from opsgenie_provider.web import overrides, pages, service_map, trust, webhook
+from opsgenie_provider.web.forms import PATHS as FORM_PATHS
 from opsgenie_provider.web.lanes import PAGES, RETRY_AFTER, BusyError
 from opsgenie_provider.web.middleware import HEADERS, FormLimit, Headers
 
@@ -43,12 +44,14 @@ def create_app() -> FastAPI:
     app = FastAPI(title="OpsGenie and DORA", docs_url=None, redoc_url=None, openapi_url=None)
     seen = [Depends(requires_access_view(AccessView.PLUGINS))]
     app.include_router(pages.router, dependencies=seen)
+    app.include_router(trust.router, dependencies=seen)
     app.include_router(overrides.router, dependencies=seen)
+    app.include_router(service_map.router, dependencies=seen)
     app.add_api_route("/static/{name}", static, dependencies=seen, response_class=FileResponse)
     app.include_router(webhook.router)
     app.add_middleware(GZipMiddleware, minimum_size=2000, compresslevel=5)
     app.add_middleware(Headers)
-    app.add_middleware(FormLimit, path="/override")
+    app.add_middleware(FormLimit, paths=FORM_PATHS)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _wrong_request)
     app.add_exception_handler(BusyError, _busy)

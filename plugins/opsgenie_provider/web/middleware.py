@@ -6,7 +6,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# Every field of the override form filled, its letters escaped. The webhook has a limit of its own.
+# Every field of a form filled, its letters escaped. The webhook has a limit of its own.
 MAX_FORM_BYTES = 256 * 1024
 HEADERS = {
     # Nothing from elsewhere. Plotly writes its own style sheet, and its charts' styles inline.
@@ -39,9 +39,9 @@ class Headers:
 class FormLimit:
     """Refuses a form that is too long: FastAPI reads it before it asks who sends it."""
 
-    def __init__(self, app: ASGIApp, path: str) -> None:
+    def __init__(self, app: ASGIApp, paths: tuple[str, ...]) -> None:
         self._app = app
-        self._path = path
+        self._paths = paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         received = 0
@@ -54,5 +54,5 @@ class FormLimit:
                 raise HTTPException(413, f"The form is longer than {MAX_FORM_BYTES} bytes.")
             return message
 
-        limited = scope["type"] == "http" and scope["path"].endswith(self._path)
+        limited = scope["type"] == "http" and scope["path"].endswith(self._paths)
         await self._app(scope, receiving if limited else receive, send)

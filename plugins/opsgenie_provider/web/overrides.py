@@ -1,37 +1,23 @@
-"""The override form: a person who knows better says which deployment caused an incident, or that none did.
-
-Who may run dora_metrics may override. Airflow's cookie is sent along with a form of any site that gets
-the browser to post it, so the form carries a token that only our page has (OWASP, Cross-Site Request
-Forgery Prevention: signed double submit), signed with Airflow's own secret for this user and incident.
-"""
+"""The override form: a person who knows better says which deployment caused an incident, or that none did."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 from urllib.parse import quote, unquote
 
-from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
-from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
-from airflow.configuration import conf
-from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request
+from airflow.api_fastapi.core_api.security import GetUserDep
+from fastapi import APIRouter, Form, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from itsdangerous import BadSignature, URLSafeTimedSerializer
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, field_validator
 
 from opsgenie_provider.assets import ATTRIBUTION_OVERRIDES
 from opsgenie_provider.web.asset_events import mark_updated
+from opsgenie_provider.web.forms import MAY_RUN, Text, check_token, storable, token
 from opsgenie_provider.web.lanes import PAGES
 from opsgenie_provider.web.pages import templates
 from opsgenie_provider.web.reader import Row, reading, writing
 
-_MAY_RUN = Depends(
-    requires_access_dag(method="POST", access_entity=DagAccessEntity.RUN, param_dag_id="dora_metrics")
-)
-router = APIRouter(default_response_class=HTMLResponse, dependencies=[_MAY_RUN])
-
-# A form that was open over lunch is still good, one of yesterday is not.
-TOKEN_SECONDS = 8 * 3600
-_Text = Annotated[str, Field(max_length=1000)]
+router = APIRouter(default_response_class=HTMLResponse, dependencies=[MAY_RUN])
 
 
 class Incident(BaseModel):
@@ -39,25 +25,30 @@ class Incident(BaseModel):
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    source: _Text
-    account: _Text
-    incident_id: _Text
-    service: _Text = ""
+    source: Text
+    account: Text
+    incident_id: Text
+    service: Text = ""
 
     @field_validator("*")
     @classmethod
     def _storable(cls, value: Any) -> Any:
-        return value.replace("\0", "") if isinstance(value, str) else value
+        return storable(value)
+
+    @property
+    def about(self) -> tuple[str, ...]:
+        """What the form's token is signed for."""
+        return ("override", self.source, self.account, self.incident_id, self.service)
 
 
 class Decision(Incident):
     """What the form sends: ``deployment`` is "none", "remove", "other" or what :func:`choice` made."""
 
-    token: _Text
-    deployment: _Text
-    other_source: _Text = ""
-    other_id: _Text = ""
-    reason: _Text = ""
+    token: Text
+    deployment: Text
+    other_source: Text = ""
+    other_id: Text = ""
+    reason: Text = ""
 
 
 def choice(deployment: Row) -> str:
@@ -76,15 +67,15 @@ def form(request: Request, user: GetUserDep, incident: Annotated[Incident, Query
     with reading() as reader:
         candidates = reader.rows("candidates", opened_at=found["opened_at"], service=found["service"])
     # For the incident as the form will send it: the address may spell the service another way.
-    token = _serializer(Incident.model_validate(found)).dumps(user.get_id())
-    return _page(request, found, candidates, token)
+    signed = token(Incident.model_validate(found).about, user.get_id())
+    return _page(request, found, candidates, signed)
 
 
 @router.post("/override")
 @PAGES.handler
 def save(request: Request, user: GetUserDep, decision: Annotated[Decision, Form()]) -> Response:
     """Store or remove the override; dora_metrics is told, and counts anew."""
-    _check(decision, user.get_id())
+    check_token(decision.token, decision.about, user.get_id())
     found = _found(decision)
     if decision.deployment == "other":
         key: tuple[str | None, str | None] = (decision.other_source.strip(), decision.other_id.strip())
@@ -135,7 +126,7 @@ def _page(
     request: Request,
     found: Row,
     candidates: list[Row],
-    token: str,
+    signed: str,
     *,
     error: str | None = None,
     reason: str | None = None,
@@ -147,26 +138,9 @@ def _page(
         {
             "incident": found,
             "candidates": candidates,
-            "token": token,
+            "token": signed,
             "error": error,
             "reason": found["reason"] if reason is None else reason,
         },
         status_code=status,
     )
-
-
-def _serializer(incident: Incident) -> URLSafeTimedSerializer:
-    secret = conf.get_mandatory_value("api", "secret_key")
-    keys = (incident.source, incident.account, incident.incident_id, incident.service)
-    return URLSafeTimedSerializer(secret, salt="\0".join(("opsgenie_provider.override", *keys)))
-
-
-def _check(decision: Decision, user_id: str) -> None:
-    try:
-        signed_for = _serializer(decision).loads(decision.token, max_age=TOKEN_SECONDS)
-    except BadSignature:
-        signed_for = None
-    if signed_for != user_id:
-        raise HTTPException(
-            403, "The form is too old or was not made for you: open it again and send it anew."
-        )

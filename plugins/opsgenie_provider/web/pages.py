@@ -12,13 +12,14 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, Response, StreamingResponse
 from fastapi.templating import Jinja2Templates
 
-from opsgenie_provider import __version__
+from opsgenie_provider import __version__, display
+from opsgenie_provider.report.trust import Matches, caused_rate_in_words, sentence
 from opsgenie_provider.settings import load_settings
-from opsgenie_provider.web import display, history
+from opsgenie_provider.web import history
 from opsgenie_provider.web.downloads import download
 from opsgenie_provider.web.lanes import PAGES
 from opsgenie_provider.web.pool import StopSwitch
-from opsgenie_provider.web.reader import Row, reading
+from opsgenie_provider.web.reader import Reader, Row, reading
 from opsgenie_provider.web.tiers import rate_tier, recovery_tier
 
 router = APIRouter(default_response_class=HTMLResponse)
@@ -52,11 +53,9 @@ def overview(
     days: int = 14,
 ) -> Response:
     """CFR and MTTR now and their trend, by service and overall, and a service's time line."""
-    # No text of the warehouse's has a NUL.
-    service = (service or "").replace("\0", "").strip() or None
     days = days if days in _TIMELINE else 14
     with reading() as reader:
-        service = reader.service(service)
+        service = asked_service(reader, service)
         trend = reader.rows("trend", service=service, grain=grain, periods=PERIODS[grain])
         shown = _period(period, trend)
         rows = reader.rows("services", grain=grain, period=shown, service=None, limit=SERVICES + 1)
@@ -70,7 +69,13 @@ def overview(
             if seen
             else []
         )
+        quality = reader.rows("match_quality", service=service)
+        decided = {
+            row["period_start"]: row["decided"]
+            for row in reader.rows("decided_failures", grain=grain, service=service)
+        }
     table = load_settings().tiers
+    matches = Matches.of(next((row for row in quality if row["service"] == (service or "")), None))
     position = next((i for i, row in enumerate(trend) if row["period_start"] == shown), None)
     return templates.TemplateResponse(
         request,
@@ -97,9 +102,21 @@ def overview(
             "tiers": table,
             "rate_tier": lambda rate: rate_tier(rate, table),
             "recovery_tier": recovery_tier,
+            "matches": matches,
+            "sentence": sentence,
+            "sentence_of": lambda row: sentence(Matches.of(row)),
+            "caused_words": lambda row: caused_rate_in_words(
+                row, decided.get(row["period_start"], 0), matches
+            ),
             "charts": {"trend": _trend_chart(trend, grain), "timeline": _timeline_chart(marks)},
         },
     )
+
+
+def asked_service(reader: Reader, asked: str | None) -> str | None:
+    """The service that a page is asked for, as the tables name it."""
+    # No text of the warehouse's has a NUL.
+    return reader.service((asked or "").replace("\0", "").strip() or None)
 
 
 def _period(asked: str, trend: list[Row]) -> date | None:

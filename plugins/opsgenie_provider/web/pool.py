@@ -19,11 +19,9 @@ from time import monotonic
 from typing import Any, cast
 
 import psycopg
-from airflow.providers.postgres.hooks.postgres import PostgresHook
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
-from opsgenie_provider.compat import AirflowNotFoundException
-from opsgenie_provider.hooks.base import ConnectionSettingsError
+from opsgenie_provider.hooks.warehouse import find_connection, open_connection
 from opsgenie_provider.warehouse.connection import Connection, WarehouseUnavailableError
 
 log = logging.getLogger(__name__)
@@ -125,7 +123,7 @@ class _Pool:
 
     def _open(self) -> Any:
         try:
-            return PostgresHook(connection=self._connection).get_conn()
+            return open_connection(self._connection, {})
         except Exception as error:
             self._failure = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
             self._failed_at = monotonic()
@@ -186,13 +184,7 @@ _current: tuple[tuple[int, str, str], _Pool] | None = None
 def _pool(conn_id: str) -> _Pool:
     """The pool of the Airflow connection as it is now: an edit of it needs no restart."""
     global _current
-    try:
-        found = copy(PostgresHook.get_connection(conn_id))
-    except AirflowNotFoundException:
-        raise ConnectionSettingsError(
-            f"There is no Airflow connection {conn_id!r} for the warehouse. Create it with type 'postgres' "
-            f"(or set AIRFLOW_CONN_{conn_id.upper()}), or name another one in the settings."
-        ) from None
+    found = copy(find_connection(conn_id))
     found.extra = json.dumps(found.extra_dejson | _LIMITS)
     # A fork has none of its parent's threads.
     key = (os.getpid(), conn_id, found.get_uri())

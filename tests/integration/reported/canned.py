@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from sync_harness import Warehouse
+from tests.support.postgres import Warehouse
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 OPSGENIE_LISTS = (
@@ -83,7 +83,7 @@ class Canned:
             # Without a bound it gives a month: who forgets them misses the rest.
             until = datetime.fromisoformat(params.get("until", NOW.isoformat()))
             since = datetime.fromisoformat(params.get("since", (until - timedelta(days=30)).isoformat()))
-            found = [one for one in found if since <= datetime.fromisoformat(one["created_at"]) < until]
+            found = [item for item in found if since <= datetime.fromisoformat(item["created_at"]) < until]
         limit, offset = min(int(params.get("limit", 25)), self.page_cap), int(params.get("offset", 0))
         page = found[offset : offset + limit]
         total = len(found) if params.get("total") == "true" else None
@@ -106,8 +106,8 @@ class Canned:
             "updated_at": max([created_at, *(at for _, at in statuses)]), **more,
         }  # fmt: skip
         path = f"/repos/{repository}/deployments"
-        others = [one for one in self.lists.get(path, []) if one["id"] != number]
-        self.lists[path] = sorted([*others, made], key=lambda one: one["created_at"], reverse=True)
+        others = [item for item in self.lists.get(path, []) if item["id"] != number]
+        self.lists[path] = sorted([*others, made], key=lambda item: item["created_at"], reverse=True)
         self.lists[f"{path}/{number}/statuses"] = shown[::-1]
 
     def move(self, old: str, new: str) -> None:
@@ -139,12 +139,12 @@ def _searched(query: str, incidents: list[Any]) -> list[Any]:
     lower, upper = re.search(r"createdAt >= (\d+)", query), re.search(r"createdAt < (\d+)", query)
     statuses = re.findall(r"status\s*[:=]\s*\"?(\w+)", query)
     found = []
-    for one in incidents:
-        at = datetime.fromisoformat(one["createdAt"]).timestamp() * 1000
+    for item in incidents:
+        at = datetime.fromisoformat(item["createdAt"]).timestamp() * 1000
         in_time = (not lower or at >= int(lower[1])) and (not upper or at < int(upper[1]))
-        if in_time and (not statuses or one["status"] in statuses):
-            found.append(one)
-    return sorted(found, key=lambda one: datetime.fromisoformat(one["createdAt"]))
+        if in_time and (not statuses or item["status"] in statuses):
+            found.append(item)
+    return sorted(found, key=lambda item: datetime.fromisoformat(item["createdAt"]))
 
 
 def incident(id_: str, created_at: str, status: str = "resolved", **more: Any) -> dict[str, Any]:
@@ -158,7 +158,7 @@ def incident(id_: str, created_at: str, status: str = "resolved", **more: Any) -
 
 
 def page_of(id_: str, created_at: str, **more: Any) -> dict[str, Any]:
-    """An incident of PagerDuty, which was resolved as soon as it began unless told otherwise."""
+    """An incident of PagerDuty, which was resolved as soon as it began unless asked otherwise."""
     return {
         "id": id_, "type": "incident", "incident_number": 1, "title": f"Incident {id_}", "status": "resolved",
         "urgency": "high", "created_at": created_at, "updated_at": created_at,

@@ -9,21 +9,17 @@ from typing import Any
 
 import pytest
 import tenacity.nap
-from canned import NOW, Canned
 
 from opsgenie_provider.api import limits
-from opsgenie_provider.hooks.warehouse import warehouse as open_warehouse
-from opsgenie_provider.operators.deployments import GithubDeploymentsToPostgresOperator
-from opsgenie_provider.operators.pagerduty import PagerdutyToPostgresOperator
 from opsgenie_provider.settings import load_settings
-from opsgenie_provider.warehouse.dora import refresh
-from opsgenie_provider.warehouse.schema import upgrade
 from sandbox.instants import Clock
 from sandbox.opsgenie import Store
 from sandbox.server import Slot
-from sync_harness import Account, Accounts, Sync, Warehouse
-
-Metrics = Callable[[], None]
+from tests.integration.reported.canned import NOW, Canned
+from tests.support.accounts import Account, Accounts
+from tests.support.postgres import Warehouse
+from tests.support.readers import read_github_entries, read_pagerduty, refresh_metrics
+from tests.support.sync import Sync
 
 
 class PassingTime:
@@ -50,12 +46,6 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def tables(warehouse: Warehouse) -> Warehouse:
-    upgrade(open_warehouse("postgres_default"))
-    return warehouse
-
-
-@pytest.fixture
 def account(accounts: Accounts) -> Account:
     """``opsgenie_default``, of which only the clock and the address are used."""
     return accounts.add("opsgenie_default", Store(clock=Clock(NOW)))
@@ -74,8 +64,8 @@ def services(
 
 
 @pytest.fixture
-def sync(services: Canned, tables: Warehouse, account: Account, monkeypatch: pytest.MonkeyPatch) -> Sync:
-    return Sync(tables, [account], monkeypatch)
+def sync(services: Canned, account: Account, monkeypatch: pytest.MonkeyPatch) -> Sync:
+    return Sync([account], monkeypatch)
 
 
 @pytest.fixture
@@ -84,24 +74,17 @@ def deployments(services: Canned, monkeypatch: pytest.MonkeyPatch) -> Callable[.
 
     def read(*repositories: Any) -> None:
         monkeypatch.setenv("OPSGENIE_PROVIDER__GITHUB_REPOSITORIES", json.dumps(repositories))
-        for repository in load_settings().github_repositories:
-            arguments: dict[str, Any] = repository.model_dump()
-            GithubDeploymentsToPostgresOperator(task_id="github", **arguments).execute({})
+        read_github_entries([entry.model_dump() for entry in load_settings().github_repositories])
 
     return read
 
 
 @pytest.fixture
-def pages(services: Canned) -> Callable[[], None]:
+def pages(services: Canned) -> Callable[[], object]:
     """Reads PagerDuty, as pagerduty_migration does."""
-    return lambda: PagerdutyToPostgresOperator(task_id="extract").execute({}) and None
+    return read_pagerduty
 
 
 @pytest.fixture
-def metrics(tables: Warehouse) -> Metrics:
-    def run() -> None:
-        settings = load_settings()
-        with open_warehouse("postgres_default").connection() as connection:
-            refresh(connection, settings)
-
-    return run
+def metrics(tables: Warehouse) -> Callable[[], object]:
+    return refresh_metrics

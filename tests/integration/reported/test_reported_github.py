@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from canned import Canned, ago, values
 from starlette.responses import JSONResponse
 
-from sync_harness import Warehouse
+from tests.integration.reported.canned import Canned, ago, values
+from tests.support.postgres import Warehouse
 
 CHECKOUT = "acme/checkout"
 Read = Callable[..., None]

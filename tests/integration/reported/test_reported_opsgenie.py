@@ -6,9 +6,10 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from canned import NOW, Canned, ago, incident, values
-
-from sync_harness import Account, Sync, Warehouse, advance
+from tests.integration.reported.canned import NOW, Canned, ago, incident, values
+from tests.support.accounts import Account, advance
+from tests.support.postgres import Warehouse
+from tests.support.sync import Sync
 
 DEPLOYMENT = (
     "insert into staging.deployments (source, deployment_id, service, environment, status, triggered_at) "

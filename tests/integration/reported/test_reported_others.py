@@ -10,15 +10,15 @@ from typing import Any
 
 import psycopg
 import pytest
-from canned import Canned, ago, page_of, values
 
 from opsgenie_provider.hooks.warehouse import warehouse as open_warehouse
-from opsgenie_provider.operators.migration_base import options_of
+from opsgenie_provider.migration.options import Options
 from opsgenie_provider.operators.migration_plan import PlanMigrationOperator
 from opsgenie_provider.rows.webhook import gitlab_event
 from opsgenie_provider.warehouse.schema import upgrade
 from opsgenie_provider.warehouse.webhook import record
-from sync_harness import Warehouse
+from tests.integration.reported.canned import Canned, ago, page_of, values
+from tests.support.postgres import Warehouse
 
 Step = Callable[[], None]
 COMMIT = "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c"
@@ -98,7 +98,7 @@ def test_notes_of_any_kind_are_planned_and_those_without_content_are_not(
         for number, (content, author) in enumerate(notes)
     ]
     pages()
-    PlanMigrationOperator(task_id="plan", options=options_of({})).execute({})
+    PlanMigrationOperator(task_id="plan", options=Options.from_params({}).as_json()).execute({})
 
     [(state, message, planned)] = values(
         tables,

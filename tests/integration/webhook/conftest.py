@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from airflow.models.dag import DagModel
@@ -15,24 +11,14 @@ from airflow.utils.session import create_session
 from fastapi.testclient import TestClient
 from sqlalchemy import update
 
-from opsgenie_provider.hooks.warehouse import warehouse as open_warehouse
-from opsgenie_provider.warehouse.schema import upgrade
-from sync_harness import Warehouse
-from webhook_harness import SECRET, Post, forget_assets, made_app
-
-ROOT = Path(__file__).resolve().parents[3]
+from tests.integration.webhook.webhook_harness import SECRET, Post, forget_assets, made_app
+from tests.support import ROOT
+from tests.support.postgres import Warehouse
 
 
 @pytest.fixture(scope="module", autouse=True)
-def airflow() -> None:
+def airflow(airflow_database: None) -> None:
     """Airflow's own database, which knows dora_metrics."""
-    subprocess.run(
-        [sys.executable, "-m", "airflow", "db", "migrate"],
-        check=True,
-        capture_output=True,
-        timeout=600,
-        env=os.environ,
-    )
     from airflow.dag_processing.bundles.manager import DagBundlesManager
     from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
 
@@ -56,12 +42,6 @@ def secret(monkeypatch: pytest.MonkeyPatch) -> str:
     value = {"conn_type": "generic", "password": SECRET}
     monkeypatch.setenv("AIRFLOW_CONN_DEPLOYMENTS_WEBHOOK", json.dumps(value))
     return SECRET
-
-
-@pytest.fixture
-def tables(warehouse: Warehouse) -> Warehouse:
-    upgrade(open_warehouse("postgres_default"))
-    return warehouse
 
 
 @pytest.fixture

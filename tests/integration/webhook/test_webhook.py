@@ -25,13 +25,22 @@ from opsgenie_provider.web import lanes, webhook
 from opsgenie_provider.web import requests as limits
 from opsgenie_provider.web.asset_events import mark_updated
 from sandbox.server import serve
-from sync_harness import Warehouse
-from webhook_harness import SECRET, Post, asset_events, at, made_app, queued, rows, status
-from webhook_senders import BODIES, GENERIC, GITHUB, GITLAB, signed
+from tests.integration.webhook.webhook_harness import (
+    SECRET,
+    Post,
+    asset_events,
+    at,
+    made_app,
+    queued,
+    rows,
+    status,
+)
+from tests.support.postgres import Warehouse
+from tests.support.webhook_senders import BODIES, GENERIC, GITHUB, GITLAB, signed
 
 
 @pytest.mark.parametrize("sender", BODIES)
-def test_a_good_delivery_is_stored_and_dora_metrics_is_told(
+def test_a_good_delivery_is_stored_and_dora_metrics_is_notified(
     sender: str, post: Post, tables: Warehouse
 ) -> None:
     answer = post(sender)
@@ -77,7 +86,7 @@ def test_without_a_secret_the_webhook_is_off(
     assert answer.json()["error"]["code"] == "not_configured"
 
 
-def test_wrong_settings_are_not_told_to_the_world(
+def test_wrong_settings_are_not_shown_to_the_sender(
     client: TestClient, secret: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPSGENIE_PROVIDER__DIRECTION", "sideways")

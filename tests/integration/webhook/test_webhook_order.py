@@ -16,9 +16,9 @@ from opsgenie_provider.operators.deployments import GithubDeploymentsToPostgresO
 from sandbox.github import create_app
 from sandbox.github.store import SYNC_KEY, Store
 from sandbox.server import Slot, serve
-from sync_harness import Warehouse
-from webhook_harness import NOON, SECRET, Post, asset_events, made_app, rows, status
-from webhook_senders import GITHUB, GITLAB, signed
+from tests.integration.webhook.webhook_harness import NOON, SECRET, Post, asset_events, made_app, rows, status
+from tests.support.postgres import Warehouse
+from tests.support.webhook_senders import GITHUB, GITLAB, signed
 
 
 def test_the_same_delivery_twice(post: Post, tables: Warehouse) -> None:
@@ -155,14 +155,14 @@ def test_the_sync_goes_on_where_the_webhook_was(post: Post, tables: Warehouse, s
     assert (sync(), sync()) == (1, 0)
     [read] = rows(tables)
     assert (read["status"], read["finished_at"]) == ("success", start + timedelta(hours=1))
-    # The webhook tells the same, later, and changes nothing.
+    # The webhook reports the same, later, and changes nothing.
     body["deployment_status"] |= {"state": "success", "created_at": done, "log_url": read["url"]}
     assert post("github", body).json()["status"] == "unchanged"
     names = set(read) - {"event_at"}
     assert {name: rows(tables)[0][name] for name in names} == {name: read[name] for name in names}
 
 
-def test_the_sync_adds_the_pull_request_to_what_the_webhook_told(
+def test_the_sync_adds_the_pull_request_to_what_the_webhook_reported(
     post: Post, tables: Warehouse, store: Store
 ) -> None:
     begun = (datetime.now(UTC).replace(microsecond=0) - timedelta(days=5)).isoformat()

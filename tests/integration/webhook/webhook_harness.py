@@ -15,8 +15,8 @@ from fastapi.testclient import TestClient
 from sqlalchemy import delete, select
 
 from opsgenie_provider.web import webhook
-from sync_harness import Warehouse
-from webhook_senders import BODIES, GITHUB, signed
+from tests.support.postgres import Warehouse
+from tests.support.webhook_senders import BODIES, GITHUB, signed
 
 SECRET = "cafebabe-dead-4bee-8fee-000000c0ffee"
 NOON = datetime(2025, 3, 12, 12, tzinfo=UTC)

@@ -12,7 +12,7 @@ from msgspec import Raw
 from opsgenie_provider.api.changes import ChangeReader
 from opsgenie_provider.api.errors import InvalidRequestError, ServerError
 from opsgenie_provider.api.opsgenie import PAGE_SIZE, Page
-from opsgenie_provider.api.windows import Window
+from opsgenie_provider.api.opsgenie_windows import Window
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 SINCE = NOW - timedelta(hours=2)
@@ -150,7 +150,7 @@ def test_lists_longer_than_the_service_reaches_are_not_called_complete() -> None
     assert max(reads_of(account, "feed")) + PAGE_SIZE == 19_900
 
 
-def test_nothing_is_nothing() -> None:
+def test_no_changes_are_an_empty_list() -> None:
     assert changes(Account([])) == (set(), {"open", "resolved"})
 
 

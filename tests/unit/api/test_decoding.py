@@ -17,7 +17,7 @@ TYPES, THREADS = 150, 8
 BODY = b'{"data": {"entries": [1], "nextOffset": "3"}, "took": 1.5, "requestId": "x", "other": [1, 2]}'
 
 
-def test_a_type_that_does_not_fit_is_said_so() -> None:
+def test_a_wrong_type_is_reported() -> None:
     assert decode_into(b"[1]", list[int]) == [1]
     with pytest.raises(msgspec.ValidationError):
         decode_into(b'["a"]', list[int])

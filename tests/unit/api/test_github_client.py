@@ -98,7 +98,7 @@ def test_a_repository_that_moved_is_followed_on_the_same_host(
     # One redirect shows the way for all that follows.
     assert sum(sent.path.startswith("/api/v3/repos/") for sent in requests_mock.request_history) == 1
     is_permanent = status in (301, 308)
-    assert ("to acme/new: write its new name in github_repositories" in caplog.text) == is_permanent
+    assert ("to acme/new: change its name in github_repositories" in caplog.text) == is_permanent
     assert client.renamed == ({"acme/old": "acme/new"} if is_permanent else {})
 
 

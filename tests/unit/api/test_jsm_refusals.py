@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import requests
 import requests_mock as rm
-from jsm_site import API, JIRA, OPERATIONS, SITE, client_of
 
 from opsgenie_provider.api.errors import (
     ApiError,
@@ -26,6 +25,7 @@ from opsgenie_provider.api.errors import (
 )
 from opsgenie_provider.api.jsm import JsmClient
 from opsgenie_provider.api.jsm_transport import BasicAuth, cloud_id_of
+from tests.unit.api.jsm_site import API, JIRA, OPERATIONS, SITE, client_of
 
 ENOUGH = {"json": {"platformTeams": []}}
 
@@ -50,7 +50,7 @@ def client(clock: Any) -> JsmClient:
             401,
             {"code": 401, "message": "API token has expired"},
             AuthenticationError,
-            ["token has expired", "Make another"],
+            ["token has expired", "Create another"],
         ),
         (f"{OPERATIONS}/teams", 402, {"message": "Upgrade"}, PlanError, ["plan does not include Operations"]),
         (
@@ -138,7 +138,9 @@ def test_any_error_body_is_read(client: JsmClient, requests_mock: rm.Mocker, bod
         client.operations.teams()
 
 
-def test_a_burst_is_waited_for_as_told(client: JsmClient, clock: Any, requests_mock: rm.Mocker) -> None:
+def test_a_burst_waits_as_long_as_retry_after_says(
+    client: JsmClient, clock: Any, requests_mock: rm.Mocker
+) -> None:
     refusal = {"status_code": 429, "headers": {"Retry-After": "7", "RateLimit-Reason": "jira-burst-based"}}
     requests_mock.get(f"{OPERATIONS}/teams", [refusal, ENOUGH])
     assert client.operations.teams() == []
@@ -160,7 +162,7 @@ def test_a_quota_is_not_slept_through(
 ) -> None:
     headers = {header: reason, "Retry-After": "1740"}
     requests_mock.get(f"{JIRA}/search/jql", status_code=429, headers=headers, json={})
-    with pytest.raises(QuotaError, match=r"quota of requests is used up; it is renewed in 1740 s") as caught:
+    with pytest.raises(QuotaError, match=r"request quota is used up; it resets in 1740 s") as caught:
         client.jira.search("project = X")
     assert caught.value.retry_after == 1740
     assert clock.slept == []
@@ -240,14 +242,14 @@ def test_a_site_that_does_not_answer_now_is_a_site(clock: Any, requests_mock: rm
 
 
 @pytest.mark.parametrize("token", ["", "a\nb", "tökén"])
-def test_a_token_that_cannot_be_one_is_said(token: str) -> None:
+def test_a_malformed_token_is_reported(token: str) -> None:
     with pytest.raises(ValueError, match="copy it again"):
         BasicAuth("ann@example.com", token)
 
 
 @pytest.mark.parametrize("email", ["", "ann", "ann@example.com:x"])
 def test_a_login_that_is_no_address_is_said(email: str) -> None:
-    with pytest.raises(ValueError, match="login of the connection is no e-mail address"):
+    with pytest.raises(ValueError, match="login of the connection is not an e-mail address"):
         BasicAuth(email, "token")
 
 

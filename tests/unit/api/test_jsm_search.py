@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import requests_mock as rm
-from jsm_site import JIRA, client_of
 from msgspec import Raw
 
 from opsgenie_provider.api.errors import InvalidResponseError, NotFoundError, UnknownShapeError
@@ -16,6 +15,7 @@ from opsgenie_provider.api.jsm import JsmClient, JsmIncidents
 from opsgenie_provider.api.jsm_jira import whole_changelog
 from opsgenie_provider.api.jsm_jql import NoIncidentTypeError, incident_jql, incident_types_jql, without_order
 from opsgenie_provider.rows.jsm_site import UnknownFieldError
+from tests.unit.api.jsm_site import JIRA, client_of
 
 TYPES = [
     {"id": "10010", "name": "[System] Incident"},
@@ -135,7 +135,7 @@ def test_tokens_are_followed_whatever_a_page_holds(client: JsmClient, requests_m
 
 def test_a_token_that_comes_twice_is_an_error(client: JsmClient, requests_mock: rm.Mocker) -> None:
     requests_mock.get(f"{JIRA}/search/jql", json={"issues": [], "nextPageToken": "a"})
-    with pytest.raises(InvalidResponseError, match="gave a token twice"):
+    with pytest.raises(InvalidResponseError, match="repeats a page token"):
         list(client.jira.pages("project = X", fields=["id"]))
     assert requests_mock.call_count == 2
 
@@ -180,7 +180,9 @@ def test_a_jql_of_ones_own_goes_before_the_types(clock: Any, requests_mock: rm.M
 def test_a_field_that_is_not_there_is_said(clock: Any, requests_mock: rm.Mocker) -> None:
     client = client_of(impact_end_field="Impact end")
     look_ups(requests_mock)
-    with pytest.raises(UnknownFieldError, match=r"'Impact end' of the site is not there.* impact_end_field"):
+    with pytest.raises(
+        UnknownFieldError, match=r"'Impact end' of the site does not exist.* impact_end_field"
+    ):
         _ = client.incidents
 
 

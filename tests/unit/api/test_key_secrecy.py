@@ -99,7 +99,7 @@ def test_retries_are_logged_without_query_or_key(
     requests_mock.get(rm.ANY, [{"status_code": 500, "json": ECHO}, {"json": {"data": []}}])
     OpsgenieClient(requests.Session(), BASE, KEY).incidents(query="message: private")
     [record] = [record for record in caplog.records if record.levelno == logging.WARNING]
-    assert "Attempt 1: OpsGenie answered 500 to GET /v1/incidents" in record.getMessage()
+    assert "Attempt 1 failed: OpsGenie answered 500 to GET /v1/incidents" in record.getMessage()
     assert "private" not in record.getMessage()
     assert KEY not in caplog.text
 
@@ -113,7 +113,7 @@ def test_blanks_around_a_pasted_key_do_not_matter(clock: Any, requests_mock: rm.
 
 @pytest.mark.parametrize("key", ["", " ", f"{KEY}\nX-Evil: 1", f"{KEY}\x00", f"{KEY}é", f"…{KEY}"])
 def test_a_key_that_no_header_can_hold_is_refused_unseen(key: str) -> None:
-    with pytest.raises(ValueError, match="copy it once more into the password") as caught:
+    with pytest.raises(ValueError, match="copy it again into the password") as caught:
         HeaderAuth("GenieKey ", key)
     assert KEY not in "".join(traceback.format_exception(caught.value))
 

@@ -89,7 +89,7 @@ def test_a_senseless_limit_does_not_stop_everything(clock: Any, limit: int) -> N
 def test_a_refusal_pauses_its_domain_only(clock: Any) -> None:
     limiter = RateLimiter()
     refused_at = clock.now
-    limiter.refused("incident", wait=10.0)
+    limiter.pause_after_refusal("incident", wait=10.0)
     limiter.acquire("search")
     assert clock.now == refused_at
     limiter.acquire("incident")
@@ -98,8 +98,8 @@ def test_a_refusal_pauses_its_domain_only(clock: Any) -> None:
 
 def test_a_short_refusal_does_not_end_a_long_pause(clock: Any) -> None:
     limiter = RateLimiter()
-    limiter.refused("incident", wait=10.0)
-    limiter.refused("incident", wait=1.0)
+    limiter.pause_after_refusal("incident", wait=10.0)
+    limiter.pause_after_refusal("incident", wait=1.0)
     started = clock.now
     limiter.acquire("incident")
     assert clock.now == started + 10
@@ -108,7 +108,7 @@ def test_a_short_refusal_does_not_end_a_long_pause(clock: Any) -> None:
 def test_learns_the_limit_of_a_second_from_a_refusal(clock: Any) -> None:
     limiter = RateLimiter()
     send(limiter, clock, "incident", 6)
-    limiter.refused("incident", wait=1.0, period=1.0)
+    limiter.pause_after_refusal("incident", wait=1.0, period=1.0)
     assert most_within(send(limiter, clock, "incident", 30), 1.0) == 5
 
 
@@ -125,14 +125,14 @@ def test_learns_nothing_where_nothing_can_be_known(
 ) -> None:
     limiter = RateLimiter()
     send(limiter, clock, "incident", sent_before)
-    limiter.refused("incident", wait=0.5, period=period)
+    limiter.pause_after_refusal("incident", wait=0.5, period=period)
     assert most_within(send(limiter, clock, "incident", 50), 1.0) == 50
 
 
-def test_what_is_known_is_not_learned_anew(clock: Any) -> None:
+def test_known_limits_are_not_learned_again(clock: Any) -> None:
     limiter = RateLimiter({"incident": [(20, 1.0)]})
     send(limiter, clock, "incident", 3)
-    limiter.refused("incident", wait=1.0, period=1.0)
+    limiter.pause_after_refusal("incident", wait=1.0, period=1.0)
     assert most_within(send(limiter, clock, "incident", 60), 1.0) == 20
 
 
@@ -141,5 +141,5 @@ def test_only_what_was_sent_lately_counts_as_accepted(clock: Any) -> None:
     send(limiter, clock, "incident", 50)
     clock.now += 5
     send(limiter, clock, "incident", 4)
-    limiter.refused("incident", wait=1.0, period=1.0)
+    limiter.pause_after_refusal("incident", wait=1.0, period=1.0)
     assert most_within(send(limiter, clock, "incident", 12), 1.0) == 3

@@ -94,7 +94,9 @@ def test_what_passes_is_tried_again(transport: Transport, requests_mock: rm.Mock
 
 
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 405, 409, 410, 422, 501])
-def test_what_does_not_pass_is_not(transport: Transport, requests_mock: rm.Mocker, status: int) -> None:
+def test_permanent_errors_are_not_retried(
+    transport: Transport, requests_mock: rm.Mocker, status: int
+) -> None:
     requests_mock.get(URL, [{"status_code": status}, GOOD])
     with pytest.raises(ApiStatusError) as caught:
         get(transport)
@@ -165,7 +167,9 @@ def test_a_refusal_holds_back_the_other_requests_of_its_domain(
 ) -> None:
     held: list[tuple[str, float, float | None]] = []
     monkeypatch.setattr(
-        transport.limiter, "refused", lambda domain, wait, period: held.append((domain, wait, period))
+        transport.limiter,
+        "pause_after_refusal",
+        lambda domain, wait, period: held.append((domain, wait, period)),
     )
     requests_mock.get(URL, [throttled(X_RateLimit_Period_In_Sec="1"), GOOD])
     get(transport)
@@ -181,7 +185,7 @@ def test_maintenance_that_names_its_end_is_waited_for(
     assert clock.now - started == 120
 
 
-def test_an_error_answer_is_told_in_full(transport: Transport, requests_mock: rm.Mocker) -> None:
+def test_an_error_answer_is_reported_in_full(transport: Transport, requests_mock: rm.Mocker) -> None:
     body = {
         "message": "Request body is not processable. Please check the errors.",
         "errors": {"recipients#type": "Invalid recipient type 'x'"},

@@ -164,7 +164,7 @@ def test_a_test_that_fails_says_what_helps(
     [
         ({"password": ""}, "no password"),
         ({"extra": {"region": "asia"}}, "asia"),
-        ({"password": "not a\nkey"}, "copy it once more"),
+        ({"password": "not a\nkey"}, "copy it again"),
     ],
 )
 def test_a_test_of_a_wrong_connection_says_so(connect: Connect, fields: dict[str, Any], says: str) -> None:

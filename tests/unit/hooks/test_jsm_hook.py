@@ -151,7 +151,7 @@ def test_extras_that_are_lists_and_maps_may_be_texts(
         ({"host": ""}, "'acme' has no host: put the site there"),
         ({"login": ""}, "'acme' has no login: put there the e-mail"),
         ({"password": ""}, "'acme' has no password: put the API token there"),
-        ({"login": "ann"}, "login of the connection is no e-mail address"),
+        ({"login": "ann"}, "login of the connection is not an e-mail address"),
         ({"password": "a\nb"}, "copy it again"),
         ({"extra": {"api_url": "api.atlassian.com"}}, "api_url"),
         ({"extra": {"api_url": "https://ann@evil.example"}}, "api_url"),
@@ -263,7 +263,7 @@ EVERYWHERE = ("myself", "operations", "services", "search", "fields", "statuses"
         ),
         ({"types": {"json": []}}, False, ["no issue type named", "incident_jql", "Services: reached"], []),
         ({"search": {"json": {"issues": []}}}, True, ["Search: reached; it lists no incident"], []),
-        ({"search": {"json": {"values": []}}}, False, ["Search: ", "shape that is not known"], []),
+        ({"search": {"json": {"values": []}}}, False, ["Search: ", "undocumented shape"], []),
         (
             {"tenant": {"status_code": 404}},
             False,

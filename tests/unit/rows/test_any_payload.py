@@ -1,4 +1,4 @@
-"""Whatever the service sends: rows that their tables can hold, or a payload set aside with its reason."""
+"""Whatever the service sends: rows that their tables can hold, or a payload rejected with its reason."""
 
 from __future__ import annotations
 
@@ -10,45 +10,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from jsm_payloads import (
-    DIRECTORY,
-    OPEN,
-    WORK,
-    issue,
-    move,
-    rules,
-)
-from jsm_payloads import (
-    ESCALATION as JSM_ESCALATION,
-)
-from jsm_payloads import (
-    SCHEDULE as JSM_SCHEDULE,
-)
-from jsm_payloads import (
-    SERVICE as JSM_SERVICE,
-)
-from jsm_payloads import (
-    TEAM_PAYLOAD as JSM_TEAM,
-)
-from jsm_payloads import (
-    TIMELINE as JSM_TIMELINE,
-)
-from jsm_payloads import (
-    USER as JSM_USER,
-)
-from payloads import (
-    ESCALATION,
-    INCIDENT,
-    JSON,
-    ON_CALL,
-    SCHEDULE,
-    SERVICE,
-    TEAM,
-    TIMELINE_ENTRY,
-    USER,
-    damaged,
-    raw,
-)
 
 from opsgenie_provider.rows import configuration, jsm_configuration, jsm_on_call
 from opsgenie_provider.rows.fields import UnreadablePayloadError
@@ -70,6 +31,45 @@ from opsgenie_provider.rows.tables import (
     USERS,
     Row,
     Table,
+)
+from tests.unit.rows.jsm_payloads import (
+    DIRECTORY,
+    OPEN,
+    WORK,
+    issue,
+    move,
+    rules,
+)
+from tests.unit.rows.jsm_payloads import (
+    ESCALATION as JSM_ESCALATION,
+)
+from tests.unit.rows.jsm_payloads import (
+    SCHEDULE as JSM_SCHEDULE,
+)
+from tests.unit.rows.jsm_payloads import (
+    SERVICE as JSM_SERVICE,
+)
+from tests.unit.rows.jsm_payloads import (
+    TEAM_PAYLOAD as JSM_TEAM,
+)
+from tests.unit.rows.jsm_payloads import (
+    TIMELINE as JSM_TIMELINE,
+)
+from tests.unit.rows.jsm_payloads import (
+    USER as JSM_USER,
+)
+from tests.unit.rows.payloads import (
+    ESCALATION,
+    INCIDENT,
+    JSON,
+    ON_CALL,
+    SCHEDULE,
+    SERVICE,
+    TEAM,
+    TIMELINE_ENTRY,
+    USER,
+    damaged,
+    raw,
 )
 
 NOT_NULL = {"created_at", "key_reach", "raw", "start_at", "end_at"}

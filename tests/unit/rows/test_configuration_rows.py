@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from payloads import ESCALATION, SCHEDULE, SERVICE, TEAM, USER, raw, without
 
 from opsgenie_provider.rows import configuration as rows
 from opsgenie_provider.rows.fields import UnreadablePayloadError
@@ -20,6 +19,7 @@ from opsgenie_provider.rows.tables import (
     Row,
     Table,
 )
+from tests.unit.rows.payloads import ESCALATION, SCHEDULE, SERVICE, TEAM, USER, raw, without
 
 STARTS = datetime(2026, 1, 5, 6, tzinfo=UTC)
 

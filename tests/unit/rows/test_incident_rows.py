@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from payloads import INCIDENT, TIMELINE_ENTRY, raw, without
 
 from opsgenie_provider.rows.fields import UnreadablePayloadError
 from opsgenie_provider.rows.incidents import IncidentRows, incident_rows, timeline_row
 from opsgenie_provider.rows.tables import INCIDENT_RESPONDERS, INCIDENT_SERVICES, INCIDENT_TIMELINE, INCIDENTS
+from tests.unit.rows.payloads import INCIDENT, TIMELINE_ENTRY, raw, without
 
 
 def read(payload: Any) -> IncidentRows:
@@ -133,7 +133,7 @@ def test_what_cannot_be_read_says_why(change: dict[str, Any], reason: str) -> No
         (
             {"responders": [{"type": "user"}]},
             [{"type": "user"}],
-            "responders: one has neither id nor name",
+            "responders: a responder has neither id nor name",
         ),
     ],
 )

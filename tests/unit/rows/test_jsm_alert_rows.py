@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from jsm_payloads import raw
 
 from opsgenie_provider.rows.fields import UnreadablePayloadError
 from opsgenie_provider.rows.jsm_alerts import alert_values
+from tests.unit.rows.jsm_payloads import raw
 
 ALERT: dict[str, Any] = {
     "id": "5e1f0a7b-0000-4111-8222-333344445555-1785800000123",

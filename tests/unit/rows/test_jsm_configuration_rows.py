@@ -7,7 +7,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from jsm_payloads import (
+
+from opsgenie_provider.rows import jsm_configuration as configuration
+from opsgenie_provider.rows.fields import UnreadablePayloadError
+from opsgenie_provider.rows.jsm_on_call import people_in_timeline, timeline
+from tests.unit.rows.jsm_payloads import (
     ANN,
     BEN,
     DIRECTORY,
@@ -21,10 +25,6 @@ from jsm_payloads import (
     USER,
     raw,
 )
-
-from opsgenie_provider.rows import jsm_configuration as configuration
-from opsgenie_provider.rows.fields import UnreadablePayloadError
-from opsgenie_provider.rows.jsm_on_call import people_in_timeline, timeline
 
 
 def source(payload: Any) -> str:

@@ -7,7 +7,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from jsm_payloads import (
+
+from opsgenie_provider.rows.fields import UnreadablePayloadError
+from opsgenie_provider.rows.jsm_site import SiteSettings, Statuses, UnknownFieldError, issue_fields
+from opsgenie_provider.rows.tables import INCIDENTS
+from tests.unit.rows.jsm_payloads import (
     ANN,
     BEN,
     CANCELED,
@@ -29,10 +33,6 @@ from jsm_payloads import (
     rules,
     status,
 )
-
-from opsgenie_provider.rows.fields import UnreadablePayloadError
-from opsgenie_provider.rows.jsm_site import SiteSettings, Statuses, UnknownFieldError, issue_fields
-from opsgenie_provider.rows.tables import INCIDENTS
 
 
 def incident(payload: Any, histories: Any = (), **settings: Any) -> dict[str, Any]:
@@ -115,7 +115,7 @@ def test_descriptions(description: Any, expected: str | None) -> None:
 
 
 @pytest.mark.parametrize("description", [3, [], {"type": "doc"}, {"type": "doc", "content": [3]}])
-def test_a_description_of_an_unknown_shape_is_set_aside_alone(description: Any) -> None:
+def test_a_description_of_an_unknown_shape_is_rejected_alone(description: Any) -> None:
     found = issue_rows_of(issue(description=description))
     [(part, reason)] = found.rejected
     assert json.loads(part)["fields"] == {"description": description}
@@ -260,7 +260,7 @@ def test_an_issue_may_have_no_service(value: Any) -> None:
 @pytest.mark.parametrize(
     "value", ["checkout", {"id": SERVICE_ARI}, [{"name": "checkout"}], [3], [{"id": "b:%%"}]]
 )
-def test_services_of_an_unknown_shape_are_set_aside_alone(value: Any) -> None:
+def test_services_of_an_unknown_shape_are_rejected_alone(value: Any) -> None:
     found = issue_rows_of(issue(customfield_10040=value))
     assert found.services == []
     [(part, reason)] = found.rejected
@@ -290,7 +290,7 @@ def test_responders_in_every_shape_that_they_may_have(value: Any, expected: set[
 
 
 @pytest.mark.parametrize("value", ["Ann", [{"name": "Ann"}], [{"ari": "Ann"}], ["Ann"], {"users": []}])
-def test_responders_of_an_unknown_shape_are_set_aside_alone(value: Any) -> None:
+def test_responders_of_an_unknown_shape_are_rejected_alone(value: Any) -> None:
     found = issue_rows_of(issue(customfield_10042=value))
     assert found.responders == []
     assert len(found.services) == 1
@@ -328,7 +328,7 @@ def test_an_issue_of_an_unknown_shape_is_refused(payload: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "says"), [("customfield_10070", "is no date-time field"), ("Nowhere", "is not there")]
+    ("field", "says"), [("customfield_10070", "is not a date-time field"), ("Nowhere", "does not exist")]
 )
 def test_a_setting_that_names_no_such_field_is_said(field: str, says: str) -> None:
     with pytest.raises(UnknownFieldError, match=says):

@@ -7,9 +7,21 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from jsm_payloads import ANN, CLOSED, COMPLETED, OPEN, PENDING, WORK, at, instant, issue, issue_rows_of, move
 
 from opsgenie_provider.rows.tables import INCIDENT_TIMELINE
+from tests.unit.rows.jsm_payloads import (
+    ANN,
+    CLOSED,
+    COMPLETED,
+    OPEN,
+    PENDING,
+    WORK,
+    at,
+    instant,
+    issue,
+    issue_rows_of,
+    move,
+)
 
 
 def timeline(histories: Any) -> list[dict[str, Any]]:
@@ -113,7 +125,7 @@ def test_only_the_status_moves(item: dict[str, Any], counted: bool) -> None:
         [],
     ],
 )
-def test_an_entry_of_an_unknown_shape_is_set_aside_alone(history: Any) -> None:
+def test_an_entry_of_an_unknown_shape_is_rejected_alone(history: Any) -> None:
     found = issue_rows_of(issue(), [history, move("2", at(5), OPEN, WORK)])
     assert [row[2] for row in found.timeline] == ["2:0"]
     [(part, reason)] = found.rejected

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from payloads import ON_CALL, raw
 
 from opsgenie_provider.rows.fields import UnreadablePayloadError
 from opsgenie_provider.rows.on_call import Coverage, Period, clipped, continued, joined, timeline_periods
 from opsgenie_provider.rows.tables import ON_CALL_PERIODS
+from tests.unit.rows.payloads import ON_CALL, raw
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 SPAN = 60

@@ -11,7 +11,6 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from webhook_bodies import GENERIC, GITHUB, GITLAB, changed
 
 from opsgenie_provider.rows.deployment_events import Deployment, Event, Known, merged
 from opsgenie_provider.rows.deployments import deployment_row
@@ -24,6 +23,7 @@ from opsgenie_provider.rows.webhook import (
     gitlab_event,
 )
 from opsgenie_provider.settings import Repository
+from tests.unit.web.webhook_bodies import GENERIC, GITHUB, GITLAB, changed
 
 NOON = datetime(2025, 3, 12, 12, tzinfo=UTC)
 FIVE = NOON + timedelta(minutes=5)
@@ -325,7 +325,7 @@ def test_an_older_event_fills_gaps_only() -> None:
     assert both.at == known.at
 
 
-def test_a_row_whose_time_nobody_told_gives_way() -> None:
+def test_a_row_without_a_time_gives_way() -> None:
     known = Known(deployment("failure", 2), None)
     assert merged(known, event("running", 1)).deployment.status == "running"
     known = Known(deployment("success", 2, finished_at=None), None)

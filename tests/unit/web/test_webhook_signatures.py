@@ -9,7 +9,7 @@ import pytest
 from starlette.datastructures import Headers
 
 from opsgenie_provider.web import signatures
-from webhook_senders import signed
+from tests.support.webhook_senders import signed
 
 SECRET = "a secret that nobody guesses"
 BODY = b'{"a": 1}'

@@ -1,0 +1,60 @@
+-- The ids that services of these names have in OpsGenie and PagerDuty: the keys of dora.service_map.
+with
+listed as (
+    select
+        account,
+        service_id,
+        known.name,
+        coalesce(dora.service_key(mapped.service), dora.service_key(known.name)) as service
+    from staging.opsgenie_services as known
+    full outer join dora.service_map as mapped using (account, service_id)
+),
+
+of_pagerduty as (
+    select distinct
+        account,
+        service_id,
+        service_name as name
+    from staging.pagerduty_incidents
+    where service_id is not null
+),
+
+known as (
+    select
+        account,
+        service_id,
+        name,
+        service
+    from listed
+    union
+    select
+        of_pagerduty.account,
+        of_pagerduty.service_id,
+        of_pagerduty.name,
+        coalesce(listed.service, dora.service_key(of_pagerduty.name), of_pagerduty.service_id) as service
+    from of_pagerduty
+    left join listed using (account, service_id)
+),
+
+-- Of a service that is not listed, its id is its name.
+unlisted as (
+    select distinct
+        attribution.account,
+        named.service as service_id,
+        null as name,
+        named.service
+    from unnest(%(services)s::text[]) as named (service)
+    cross join lateral (
+        select account from dora.incident_attribution
+        where service = named.service and source <> 'pagerduty'
+        order by opened_at desc
+        limit 1
+    ) as attribution
+    where named.service not in (select service from known where service is not null)
+)
+
+select * from known
+where service in (select unnest(%(services)s::text[]))
+union all
+select * from unlisted
+order by service, account, service_id

@@ -1,0 +1,126 @@
+"""Reads the deployments of several repositories side by side; plain Python, no task.
+
+A repository that fails stops none of the others. Only what would fail for each of them in the same way ends
+the read at once: a token that is refused or used up, a GitHub or a warehouse that does not answer.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import islice
+
+import psycopg
+
+from opsgenie_provider.api.concurrency import THREADS
+from opsgenie_provider.api.errors import (
+    ApiConnectionError,
+    AuthenticationError,
+    RateLimitError,
+    ServerError,
+)
+from opsgenie_provider.api.github import GithubClient
+from opsgenie_provider.repository_reader import RepositoryReader
+from opsgenie_provider.settings import Repository
+from opsgenie_provider.warehouse.connection import Warehouse, WarehouseUnavailableError
+from opsgenie_provider.warehouse.deployments import stream_of
+
+log = logging.getLogger(__name__)
+
+# How many repositories are read at once, each over a connection to the warehouse of its own.
+SIDE_BY_SIDE = 4
+# A task costs seconds of its own, whatever it does: few tasks, each of this size or more.
+_REPOSITORIES_PER_TASK = 50
+_MOST_TASKS = 4
+# Of a token, all tasks together: GitHub allows 900 points a minute, and a GET costs one (rate limits for the
+# REST API, secondary limits).
+_REQUESTS_PER_MINUTE = 840
+
+# They say nothing about the one repository that met them.
+_FOR_ALL = (AuthenticationError, RateLimitError, WarehouseUnavailableError, psycopg.OperationalError)
+_NO_ANSWER = (ApiConnectionError, ServerError)
+# After so many repositories in a row without an answer, GitHub is taken to be down.
+_MOST_WITHOUT_ANSWER = 2 * SIDE_BY_SIDE
+
+
+@dataclass
+class Report:
+    """What a read did: how many rows changed and payloads were rejected, and the errors by repository."""
+
+    rows_changed: int = 0
+    rejected: int = 0
+    failed: dict[str, Exception] = field(default_factory=dict)
+
+
+def shares(repositories: Sequence[Repository]) -> list[tuple[list[Repository], int]]:
+    """The repositories of each task, and how many requests it may send in a minute.
+
+    Neighbours go to different tasks: those of one team, whose sizes are alike, may be next to each other.
+    """
+    count = min(_MOST_TASKS, -(-len(repositories) // _REPOSITORIES_PER_TASK))
+    return [
+        (list(islice(repositories, first, None, count)), _REQUESTS_PER_MINUTE // count)
+        for first in range(count)
+    ]
+
+
+def read_repositories(
+    store: Warehouse,
+    client: GithubClient,
+    entries: Sequence[Repository],
+    *,
+    account: str,
+    now: datetime,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> Report:
+    """Bring the deployments of the repositories up to date, as ``RepositoryReader.read`` says.
+
+    :raises AuthenticationError: the token is refused; nothing more was asked.
+    :raises RateLimitError: the token's requests are used up; what was read until then is stored.
+    """
+    report = Report()
+    stop = threading.Event()
+    without_answer = 0
+    with (
+        ThreadPoolExecutor(THREADS, thread_name_prefix="github") as requests,
+        ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="repository") as readers,
+    ):
+
+        def read(entry: Repository) -> tuple[int, int]:
+            if stop.is_set():
+                raise CancelledError
+            stream = stream_of(entry)
+            with store.lock(stream) as connection:
+                return RepositoryReader(connection, client, requests, entry, account=account, now=now).read(
+                    since, until
+                )
+
+        reads = {readers.submit(read, entry): entry for entry in entries}
+        try:
+            for done in as_completed(reads):
+                name = stream_of(reads[done])
+                try:
+                    changed, rejected = done.result()
+                except CancelledError:
+                    report.failed.setdefault(name, ApiConnectionError("not tried: GitHub does not answer."))
+                except _FOR_ALL:
+                    raise
+                except Exception as error:
+                    log.warning("%s failed: %s", name, error)
+                    report.failed[name] = error
+                    without_answer = without_answer + 1 if isinstance(error, _NO_ANSWER) else 0
+                    if without_answer >= _MOST_WITHOUT_ANSWER:
+                        stop.set()
+                else:
+                    without_answer = 0
+                    log.info("%s: %d rows changed.", name, changed)
+                    report.rows_changed += changed
+                    report.rejected += rejected
+        finally:
+            stop.set()
+    return report

