@@ -76,12 +76,3 @@ def test_on_call_now(world: Checkout, connection: Connection) -> None:
     on_call(world, "Off", now - HOUR, now + HOUR, schedule="off")
     rows = connection.execute("select * from dora.on_call_now").fetchall()
     assert rows == [("us", "Payments", "Payments rota", "Days", "Ada", now - HOUR, now + HOUR)]
-
-
-def test_every_column_says_what_it_holds(connection: Connection) -> None:
-    without = connection.execute(
-        "select attrelid::regclass, attname from pg_attribute inner join pg_class on pg_class.oid = attrelid "
-        "where relnamespace = 'dora'::regnamespace and relkind in ('r', 'v') and attnum > 0 "
-        "and not attisdropped and coalesce(col_description(attrelid, attnum), '') = ''"
-    ).fetchall()
-    assert without == []

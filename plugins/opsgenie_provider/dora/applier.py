@@ -11,7 +11,6 @@ from psycopg import sql
 from opsgenie_provider.dora.steps import SCOPES, Table
 from opsgenie_provider.warehouse.connection import Connection
 
-
 # From how many rows on an empty table is filled without its indexes, for which its readers have to wait.
 MANY_ROWS = 10_000
 
