@@ -17,8 +17,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from compat_airflow import ROOT, TABLES, InstalledAirflow, requirements, unreachable_index, uv
 from sandbox.stack import connections, wait_for
+from tests.compat.compat_airflow import ROOT, TABLES, InstalledAirflow, requirements, unreachable_index, uv
 
 DAGS = ("opsgenie_sync", "dora_metrics", "pagerduty_migration")
 Counts = dict[str, int]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from compat_airflow import requirements, unreachable_index, uv
+from tests.compat.compat_airflow import requirements, unreachable_index, uv
 
 PROVIDERS = ("amazon", "celery", "cncf-kubernetes", "fab", "google", "slack", "snowflake")
 PUBLISHED = "https://raw.githubusercontent.com/apache/airflow/constraints-{}/constraints-3.12.txt"
