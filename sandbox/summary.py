@@ -66,7 +66,7 @@ def row_counts(warehouse: psycopg.Connection[tuple[Any, ...]]) -> list[tuple[str
     tables = warehouse.execute(
         "select table_schema, table_name from information_schema.tables "
         "where table_schema in ('staging', 'dora', 'migration') and table_type = 'BASE TABLE' "
-        "and table_name not like '%\_queue' "
+        "and table_name not like '%\\_queue' "
         "order by 1 desc, 2"
     ).fetchall()
     counts = []

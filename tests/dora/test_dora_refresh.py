@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from opsgenie_provider.dora import applier
 from opsgenie_provider.dora.checks import DataCheckError
 from opsgenie_provider.dora.refresh import refresh
 from opsgenie_provider.warehouse.connection import Connection, Warehouse
@@ -107,6 +108,31 @@ def test_full_mends_what_someone_broke(world: Checkout, connection: Connection) 
     connection.commit()
     assert world.refresh(full=True).reason == "asked for"
     assert stored(connection) == before
+
+
+def test_a_large_first_load_leaves_the_indexes_as_they_were(
+    world: Checkout, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def indexes() -> list[tuple[object, ...]]:
+        rows = connection.execute(
+            "select tablename, indexname, indexdef, contype from pg_indexes left join pg_constraint "
+            "on conname = indexname and connamespace = schemaname::regnamespace and contype in ('p', 'u') "
+            "where schemaname = 'dora' order by indexname"
+        ).fetchall()
+        connection.commit()
+        return rows
+
+    before = indexes()
+    monkeypatch.setattr(applier, "MANY_ROWS", 1)
+    world.deployment("d", NOON)
+    world.incident()
+    # Compares the rows with the model's.
+    assert world.refresh().full
+    assert indexes() == before
+    # These rows are no longer the first.
+    world.incident("j")
+    assert world.refresh(full=True).full
+    assert indexes() == before
 
 
 def test_a_failed_check_leaves_the_last_good_tables(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -151,3 +152,14 @@ def test_a_dag_file_imports_nothing_heavy(dag_id: str, tmp_path: Path) -> None:
     imported = run(COUNT_IMPORTS, str(ROOT / "dags" / f"{dag_id}.py"), cwd=tmp_path)
     assert f"opsgenie_provider.dags.{dag_id}" in imported
     assert [name for name in imported if any(f"{name}.".startswith(f"{each}.") for each in HEAVY)] == []
+
+
+def test_a_copy_without_its_sql_is_an_import_error_that_names_the_remedy(tmp_path: Path) -> None:
+    ignore = shutil.ignore_patterns("__pycache__")
+    for name in ("plugins", "dags"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=ignore)
+    code = "import runpy, sys; sys.path.insert(0, sys.argv[1]); runpy.run_path(sys.argv[2])"
+    command = [sys.executable, "-c", code, str(tmp_path / "plugins"), str(tmp_path / "dags/dora_metrics.py")]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert "IncompleteInstallationError" in done.stderr
+    assert "Copy the folder include/ next to plugins/" in done.stderr

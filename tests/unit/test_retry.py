@@ -19,6 +19,7 @@ from opsgenie_provider.compat import AirflowFailException
 from opsgenie_provider.hooks.base import ConnectionSettingsError
 from opsgenie_provider.retry import ApiRetryPolicy
 from opsgenie_provider.settings import InvalidSettingsError
+from opsgenie_provider.sync.account import PartsFailedError
 from opsgenie_provider.warehouse.connection import WarehouseUnavailableError
 
 
@@ -32,6 +33,10 @@ def decide(error: BaseException) -> Any:
     return ApiRetryPolicy().evaluate(error, try_number=1, max_tries=3)
 
 
+def parts_failed(**errors: Exception) -> Exception:
+    return PartsFailedError("an account", errors, {})  # type: ignore[typeddict-item]
+
+
 @pytest.mark.parametrize(
     "error",
     [
@@ -43,6 +48,7 @@ def decide(error: BaseException) -> Any:
         ValueError("since"),
         psycopg.errors.InsufficientPrivilege("no"),
         psycopg.errors.UndefinedTable("no"),
+        parts_failed(key=answered(401), incidents=ValueError("since")),
     ],
 )
 def test_permanent_errors_fail_at_once(error: Exception) -> None:
@@ -81,6 +87,14 @@ def test_waits_as_long_as_the_service_says(
     decision = decide(answered(status, retry_after))
     assert (decision.action, decision.retry_delay) == (RetryAction.RETRY, delay)
     assert decision.reason == f"OpsGenie answered {status}"
+
+
+def test_where_parts_failed_another_try_is_made_for_those_that_may_succeed() -> None:
+    """And it waits as long as any of them was asked to."""
+    failed = parts_failed(on_call=answered(403), incidents=answered(500), catalogue=answered(429, 40))
+    decision = decide(failed)
+    assert decision.action is RetryAction.RETRY
+    assert decision.retry_delay == timedelta(seconds=40)
 
 
 def test_without_retry_policies_permanent_errors_fail_and_requested_waits_are_kept(

@@ -85,14 +85,15 @@ counts_by_day as (
     select
         '' as service,
         day,
-        deployments,
-        change_failures,
+        sum(deployments) as deployments,
+        sum(change_failures) as change_failures,
         0 as incidents,
         0 as open_incidents,
         0 as matched_following,
         0 as matched_preceding,
         0 as unmatched
     from deployed
+    group by day
     union all
     select
         service,

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from psycopg import sql
 
 from opsgenie_provider.dora.steps import SCOPES, Table
 from opsgenie_provider.warehouse.connection import Connection
+
+# From how many rows on an empty table is filled without its indexes, for which its readers have to wait.
+MANY_ROWS = 10_000
 
 
 class ColumnsDifferError(Exception):
@@ -46,7 +51,7 @@ def apply(connection: Connection, table: Table, select: str, *, is_full: bool) -
     def execute(statement: str) -> int:
         return connection.execute(sql.SQL(statement).format(**names)).rowcount
 
-    execute("create temporary table {computed} on commit drop as\n{select}")
+    computed = execute("create temporary table {computed} on commit drop as\n{select}")
     execute("analyze {computed}")
     if differing := set(columns) ^ set(_columns(connection, "pg_temp", f"computed_{table.name}")):
         raise ColumnsDifferError(
@@ -57,17 +62,43 @@ def apply(connection: Connection, table: Table, select: str, *, is_full: bool) -
         "delete from {target} as stored where {in_scope} "
         "and not exists (select from {computed} as computed where {same_key})"
     )
-    written = execute(
-        "insert into {target} ({columns}) select {computed_row} from {computed} as computed "
-        "where not exists (select from {target} as stored where {same_key} "
-        "and ({stored_row}) is not distinct from ({computed_row})) "
-        "order by {order} {on_conflict}"
-    )
+    if is_full and computed >= MANY_ROWS and not execute("select from {target} limit 1"):
+        with _indexes_built_afterwards(connection, f"dora.{table.name}"):
+            written = execute(
+                "insert into {target} ({columns}) select {columns} from {computed} order by {order}"
+            )
+    else:
+        written = execute(
+            "insert into {target} ({columns}) select {computed_row} from {computed} as computed "
+            "where not exists (select from {target} as stored where {same_key} "
+            "and ({stored_row}) is not distinct from ({computed_row})) "
+            "order by {order} {on_conflict}"
+        )
     if is_full:
         execute("analyze {target}")
-    row = connection.execute(sql.SQL("select count(*) from {computed}").format(**names)).fetchone()
-    assert row is not None
-    return Applied(row[0], deleted, written)
+    return Applied(computed, deleted, written)
+
+
+@contextmanager
+def _indexes_built_afterwards(connection: Connection, table: str) -> Iterator[None]:
+    """Drop the indexes of a table that is filled, and create them again.
+
+    To create an index takes a fifth of the time that it takes to add as many rows to it.
+    """
+    indexes = connection.execute(
+        "select format('drop index %%s', indexrelid::regclass), pg_get_indexdef(indexrelid) "
+        "from pg_index where indrelid = %(table)s::regclass and not indisprimary "
+        "union all "
+        "select format('alter table %%s drop constraint %%I', %(table)s, conname), "
+        "format('alter table %%s add constraint %%I %%s', %(table)s, conname, pg_get_constraintdef(oid)) "
+        "from pg_constraint where conrelid = %(table)s::regclass and contype = 'p'",
+        {"table": table},
+    ).fetchall()
+    for drop, _ in indexes:
+        connection.execute(drop)
+    yield
+    for _, create in indexes:
+        connection.execute(create)
 
 
 def _columns(connection: Connection, schema: str, table: str) -> list[str]:

@@ -48,6 +48,13 @@ class ApiHook(HttpHook):
                 f"{self.conn_type!r} and the {self.credential} as its password (or set AIRFLOW_CONN_"
                 f"{self.http_conn_id.upper()}), or name another one in the settings."
             ) from None
+        # A credential goes to the service that it is of, and to no other.
+        type_ = connection.conn_type or ""
+        if type_.endswith("_api") and type_ != self.conn_type:
+            raise ConnectionSettingsError(
+                f"The connection {self.http_conn_id!r} has the type {type_!r}; here it must be "
+                f"{self.conn_type!r}. Correct its type, or name another connection in the settings."
+            )
         if not connection.password:
             raise ConnectionSettingsError(
                 f"The connection {self.http_conn_id!r} has no password: put the {self.credential} there."

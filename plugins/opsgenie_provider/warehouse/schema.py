@@ -10,7 +10,16 @@ from opsgenie_provider.warehouse.connection import Warehouse
 log = logging.getLogger(__name__)
 
 # Each of these needs the ones before it.
-_ORDER = ("staging_opsgenie", "staging_deployments", "dora", "migration")
+_ORDER = (
+    "staging_opsgenie",
+    "staging_deployments",
+    "dora_functions",
+    "dora",
+    "dora_refresh",
+    "dora_views",
+    "dora_what_if",
+    "migration",
+)
 
 
 def upgrade(warehouse: Warehouse) -> list[str]:

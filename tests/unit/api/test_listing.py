@@ -77,6 +77,34 @@ def test_a_list_that_never_holds_still_is_not_called_whole(
     assert "changed during each of 4 reads" in caplog.text
 
 
+@pytest.mark.parametrize("removed", ["", "id-000", "id-009", "id-024"])
+def test_pages_that_overlap_show_by_one_read_that_a_list_held_still(removed: str) -> None:
+    """The last item of a page is the first of the next, unless something before it came or went."""
+    ids = [f"id-{number:03}" for number in range(25)]
+    read: list[int] = []
+
+    def pages() -> Iterator[Page]:
+        offset = 0
+        while True:
+            if len(read) == 1 and removed:
+                ids.remove(removed)
+            read.append(offset)
+            page = ids[offset : offset + 10]
+            last = offset + 10 >= len(ids)
+            items = [Raw(msgspec.json.encode({"id": each})) for each in page]
+            yield Page(items, total=None, last=last)
+            if last:
+                return
+            offset += len(page) - 1
+
+    listing = read_whole(pages, "services", overlapping=True)
+
+    assert listing.complete
+    found = {msgspec.json.decode(item)["id"] for item in listing.items}
+    assert found >= set(ids)
+    assert len(read) == (6 if removed in ("id-000", "id-009") else 3)
+
+
 def test_a_count_without_items_is_not_believed() -> None:
     listing = read_whole(lambda: [Page([], total=3, last=True)], "users")
     assert not listing.complete

@@ -74,6 +74,13 @@ def test_an_unknown_region_is_said(connect: Connect) -> None:
         _ = OpsgenieHook(opsgenie_conn_id="acme").client
 
 
+@pytest.mark.parametrize(("conn_type", "hook"), [("jsm_api", OpsgenieHook), ("opsgenie_api", PagerdutyHook)])
+def test_a_credential_of_another_service_is_not_sent(connect: Connect, conn_type: str, hook: Any) -> None:
+    connect(conn_type, host="https://acme.atlassian.net")
+    with pytest.raises(ConnectionSettingsError, match=f"has the type '{conn_type}'"):
+        hook(**{hook.conn_name_attr: "acme"}).client  # noqa: B018
+
+
 @pytest.mark.parametrize("password", [None, ""])
 def test_a_missing_password_is_said(connect: Connect, password: str | None) -> None:
     connect(password=password)
