@@ -88,7 +88,7 @@ def test_no_key_is_kept_or_said(
 
     states = {dag_id: run_dag(dag_id).state for dag_id in DAGS}
 
-    asks_nobody = {"dora_metrics"}
+    asks_nobody = {"dora_metrics", "dora_report"}
     good = asks_nobody if fails else set(DAGS)
     assert {dag_id for dag_id, state in states.items() if state == "success"} == good
     output = capfd.readouterr()

@@ -41,6 +41,11 @@ def reasons(warehouse: Warehouse, stream: str | None = None) -> list[str]:
     return found
 
 
+def whole(found: list[str]) -> list[str]:
+    """Those of the reasons for which a payload was rejected as a whole, and not only a part of it."""
+    return [reason for reason in found if not reason.endswith("only this part is left out")]
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_opsgenie(seed: int, account: Account, sync: Sync, warehouse: Warehouse) -> None:
     lists = {path: ("data", "entries") if "timelines" in path else ("data",) for path in OPSGENIE}
@@ -50,7 +55,7 @@ def test_opsgenie(seed: int, account: Account, sync: Sync, warehouse: Warehouse)
     def nothing_is_lost() -> None:
         for path, table in OPSGENIE.items():
             stored = [str(row["raw"]["id"]) for row in warehouse.table(table)]
-            assert len(stored) + len(reasons(warehouse, table)) == len(vandal.listed[path]), table
+            assert len(stored) + len(whole(reasons(warehouse, table))) == len(vandal.listed[path]), table
             assert set(stored) <= vandal.listed[path]
 
     run = sync()
@@ -88,8 +93,8 @@ def test_pagerduty(
     assert vandal.damaged > 10
     for name in ("incidents", "services", "teams", "priorities"):
         stored = {row["raw"]["id"] for row in warehouse.table(f"pagerduty_{name}")}
-        aside = reasons(warehouse, f"pagerduty_{name}")
-        assert len(stored) + len(aside) == len(vandal.listed[f"/{name}"]), name
+        rejected = whole(reasons(warehouse, f"pagerduty_{name}"))
+        assert len(stored) + len(rejected) == len(vandal.listed[f"/{name}"]), name
     # Of the incidents that are stored, every entry; an entry that was rejected may be of any.
     entries = {row["raw"]["id"] for row in warehouse.table("pagerduty_log_entries")}
     assert entries <= vandal.listed[r"(/incidents/[^/]+)?/log_entries"]

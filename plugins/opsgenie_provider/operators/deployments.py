@@ -39,7 +39,8 @@ class PrepareDeploymentsOperator(PrepareWarehouseOperator):
 
         settings = super().perform(context)
         for name, value in settings.items():
-            context["ti"].xcom_push(key=name, value=value)
+            # A value that is None would not be found further down.
+            context["ti"].xcom_push(key=name, value="" if value is None else value)
         repositories = [Repository.model_validate(each) for each in settings["github_repositories"]]
         return [
             {
