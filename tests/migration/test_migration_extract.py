@@ -9,7 +9,6 @@ import pytest
 
 from opsgenie_provider.api.errors import CrowdedSecondError
 from opsgenie_provider.operators.migration_keys import ValidateMigrationKeysOperator
-from opsgenie_provider.operators.pagerduty import PagerdutyToPostgresOperator
 from sandbox import pagerduty
 from sandbox.instants import HOUR, to_datetime
 from sandbox.pagerduty.bulk import bulk
@@ -123,7 +122,6 @@ def test_a_429_without_headers_is_survived(migration: Migration, source: pagerdu
 
 
 def test_operators_have_an_account_each() -> None:
-    assert PagerdutyToPostgresOperator(task_id="a", pagerduty_conn_id="pd_eu").account == "pd_eu"
     assert (
         ValidateMigrationKeysOperator(task_id="b", options={}, pagerduty_conn_id="pd_eu").account == "pd_eu"
     )
