@@ -138,7 +138,9 @@ def store(slots: list[tuple[Slot, str]], monkeypatch: pytest.MonkeyPatch) -> Sto
 
 
 def sync() -> int:
-    operator = GithubDeploymentsToPostgresOperator(task_id="github", repository="acme/checkout-app")
+    operator = GithubDeploymentsToPostgresOperator(
+        task_id="github", repositories=[{"repository": "acme/checkout-app"}]
+    )
     return int(str(operator.execute({})["rows_changed"]))
 
 
