@@ -109,7 +109,7 @@ def override_events(site: Any) -> int:
     with site.airflow_database() as database:
         row = database.execute(
             "select count(*) from asset_event join asset on asset.id = asset_event.asset_id "
-            "where asset.name = 'dora.attribution_overrides' and (extra ->> 'override') = 'incident-2'"
+            "where asset.name = 'dora.attribution_overrides' and (asset_event.extra ->> 'override') = 'incident-2'"
         ).fetchone()
     return int(row[0])
 
@@ -138,7 +138,8 @@ def test_an_override_is_saved_with_its_author_and_dora_metrics_is_notified(site:
     assert stored == [("github", "1005", "a flag was <b>left</b> on", "user")]
     with site.airflow_database() as database:
         queued = database.execute(
-            "select count(*) from asset_dag_run_queue where target_dag_id = 'dora_metrics'"
+            "select count(*) from asset_dag_run_queue as queue join asset on asset.id = queue.asset_id "
+            "where target_dag_id = 'dora_metrics' and asset.name = 'dora.attribution_overrides'"
         ).fetchone()
     assert queued == (1,)
     assert override_events(site) == before + 1
