@@ -109,7 +109,8 @@ def override_events(site: Any) -> int:
     with site.airflow_database() as database:
         row = database.execute(
             "select count(*) from asset_event join asset on asset.id = asset_event.asset_id "
-            "where asset.name = 'dora.attribution_overrides' and (asset_event.extra ->> 'override') = 'incident-2'"
+            "where asset.name = 'dora.attribution_overrides' "
+            "and (asset_event.extra ->> 'override') = 'incident-2'"
         ).fetchone()
     return int(row[0])
 
