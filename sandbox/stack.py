@@ -61,7 +61,7 @@ class Airflow:
     def is_up(self) -> bool:
         """Whether the API server answers."""
         try:
-            return self._session.get(f"{self.url}/api/v2/version", timeout=5).ok
+            return self._session.get(f"{self.url}/api/v2/version", timeout=60).ok
         except requests.ConnectionError:
             return False
 

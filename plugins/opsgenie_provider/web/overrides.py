@@ -74,7 +74,7 @@ def form(request: Request, user: GetUserDep, incident: Annotated[Incident, Query
 @router.post("/override")
 @PAGES.handler
 def save(request: Request, user: GetUserDep, decision: Annotated[Decision, Form()]) -> Response:
-    """Store or remove the override; dora_metrics is told, and counts anew."""
+    """Store or remove the override, and notify dora_metrics, which computes again what it touches."""
     check_token(decision.token, decision.about, user.get_id())
     found = _found(decision)
     if decision.deployment == "other":
