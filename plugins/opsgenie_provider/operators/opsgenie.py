@@ -8,34 +8,27 @@ from typing import Any
 from airflow.sdk import Context
 
 from opsgenie_provider.operators.provider import ProviderOperator
+from opsgenie_provider.operators.warehouse import PrepareWarehouseOperator
 
 
-class PrepareSyncOperator(ProviderOperator):
-    """Checks the settings, creates or upgrades the tables, and applies the settings of GitHub to them.
+class PrepareSyncOperator(PrepareWarehouseOperator):
+    """What ``PrepareWarehouseOperator`` does.
 
     :returns: arguments for ``SyncAccountOperator``, one dict an account.
     """
 
-    ui_color = "#e2f0d9"
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"multiple_outputs": False, **kwargs})
 
-    def perform(self, context: Context) -> list[dict[str, Any]]:
-        from opsgenie_provider.hooks.warehouse import warehouse
-        from opsgenie_provider.settings import load_settings
-        from opsgenie_provider.warehouse.deployments import apply_repositories
-        from opsgenie_provider.warehouse.schema import upgrade
-
-        settings = load_settings()
-        store = warehouse(settings.postgres_conn_id)
-        upgrade(store)
-        with store.connection() as connection:
-            apply_repositories(connection, settings.github_conn_id, settings.github_repositories)
+    def perform(self, context: Context) -> Any:
+        settings = super().perform(context)
         return [
             {
                 "account": account,
-                "postgres_conn_id": settings.postgres_conn_id,
-                "max_requests_per_minute": settings.max_requests_per_minute,
+                "postgres_conn_id": settings["postgres_conn_id"],
+                "max_requests_per_minute": settings["max_requests_per_minute"],
             }
-            for account in settings.accounts
+            for account in settings["accounts"]
         ]
 
 
