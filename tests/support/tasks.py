@@ -14,8 +14,7 @@ from collections.abc import Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any
 
-from airflow.providers.standard.operators.branch import BranchMixIn
-from airflow.providers.standard.operators.python import ShortCircuitOperator
+from airflow.providers.standard.operators.python import BranchPythonOperator, ShortCircuitOperator
 from airflow.sdk import TriggerRule
 from airflow.sdk.definitions import xcom_arg
 from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
@@ -126,7 +125,7 @@ def due(dag_id: str, outputs: Outputs) -> Iterator[str]:
             continue
         yield task.task_id
         output = outputs[task.task_id]
-        if isinstance(task, BranchMixIn):
+        if isinstance(task, BranchPythonOperator):
             skipped |= task.downstream_task_ids - {output}
         elif isinstance(task, ShortCircuitOperator) and not output:
             skipped |= task.downstream_task_ids
