@@ -16,8 +16,8 @@ from opsgenie_provider.operators.deployments import (
     GithubDeploymentsToPostgresOperator,
     RepositoriesFailedError,
 )
-from opsgenie_provider.repositories import shares
 from opsgenie_provider.settings import Repository
+from opsgenie_provider.sync.repositories import shares
 from opsgenie_provider.warehouse.schema import upgrade
 from sandbox.gateway import Gateway
 from sandbox.github.store import Store

@@ -24,8 +24,8 @@ from opsgenie_provider.api.errors import (
     ServerError,
 )
 from opsgenie_provider.api.github import GithubClient
-from opsgenie_provider.repository_reader import RepositoryReader
 from opsgenie_provider.settings import Repository
+from opsgenie_provider.sync.repository import RepositoryReader
 from opsgenie_provider.warehouse.connection import Warehouse, WarehouseUnavailableError
 from opsgenie_provider.warehouse.deployments import stream_of
 
