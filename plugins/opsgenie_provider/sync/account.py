@@ -13,6 +13,8 @@ from typing import TypedDict
 import psycopg
 
 from opsgenie_provider.api.errors import ApiError
+from opsgenie_provider.end_of_life import StoredHistory, notice
+from opsgenie_provider.resources import sql_directory
 from opsgenie_provider.sync.catalogue import sync_lists
 from opsgenie_provider.sync.incidents import IncidentSync
 from opsgenie_provider.sync.key import Key
@@ -104,6 +106,8 @@ class _AccountSync:
     def perform(self) -> Outcome:
         run = self._run
         if self._attempt("key", lambda result: run.key.begin()):
+            # Once a day, and where the key is another one.
+            says_what_ends = run.key.is_validated
             note_backend(run.connection, run.account, run.reader.backend, run.now)
             for name, part in self._begin().items():
                 denied = run.reader.requests_denied
@@ -112,6 +116,8 @@ class _AccountSync:
                 is_in_doubt = run.reader.requests_denied > denied and not run.key.is_validated
                 if is_in_doubt and not self._attempt("key", lambda result: run.key.validate()):
                     break
+            if says_what_ends:
+                self._say_what_ends()
         outcome = self._outcome()
         if self._errors:
             raise PartsFailedError(run.account, self._errors, outcome)
@@ -165,6 +171,13 @@ class _AccountSync:
             counts = ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in result.counts.items())
             log.info("%s: %s: %s.", account, name, counts)
         return True
+
+    def _say_what_ends(self) -> None:
+        query = (sql_directory("web") / "opsgenie_history.sql").read_text(encoding="utf-8")
+        for row in self._run.connection.execute(query):
+            stored = StoredHistory(*row)
+            if stored.account == self._run.account:
+                log.warning("%s: %s", stored.account, notice(stored, self._run.now.date()))
 
     def _outcome(self) -> Outcome:
         run = self._run
