@@ -11,8 +11,8 @@ OPSGENIE_ENDS = date(2027, 4, 5)
 _WHOLE_HISTORY_DAYS = 5500
 READ_ALL = f'{{"full_refresh": true, "history_days": {_WHOLE_HISTORY_DAYS}}}'
 MIGRATION_NOTICE = (
-    f"OpsGenie's API ends on {OPSGENIE_ENDS}, and with it what is imported into the account. The metrics need "
-    "no import: PagerDuty's history is in the warehouse and stays in them, with or without it."
+    f"OpsGenie's API ends on {OPSGENIE_ENDS}, and with it what is imported into the account. The metrics "
+    "need no import: PagerDuty's history is in the warehouse and stays in them, with or without it."
 )
 
 
@@ -34,8 +34,8 @@ def notice(stored: StoredHistory, today: date) -> str:
         parts.append(f"who was on call{_since(stored.on_call_since)}")
     return (
         f"OpsGenie's API {when}; an account that moves to Jira Service Management is switched off 120 days "
-        f"after its move. Stored of this account: {' and '.join(parts)}. To read the whole history while that "
-        f"is possible, run opsgenie_sync once with the params {READ_ALL}. docs/jsm.md describes the move."
+        f"after its move. Stored of this account: {' and '.join(parts)}. To read the whole history while "
+        f"that is possible, run opsgenie_sync with the params {READ_ALL}. docs/jsm.md describes the move."
     )
 
 
