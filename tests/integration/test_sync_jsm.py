@@ -115,7 +115,7 @@ def test_deleted_issues_and_those_that_are_not_to_be_seen(site: Site, tables: Wa
     # An admin to whom a project is not shown.
     store.tokens[SYNC_TOKEN] = Token("sync", SYNC_ACCOUNT, projects=("INC",))
     store.clock.advance(DAY / 1e9)
-    assert site.read()["deleted"] == 2
+    assert site.read()["deleted"] == 2, deleted(tables)
     assert deleted(tables) == {gone.id, task.id}
     assert hidden_project.id not in deleted(tables)
 
@@ -132,15 +132,15 @@ def test_a_token_that_expires_while_it_is_used_deletes_nothing(site: Site, table
     """Jira takes it for nobody's, and lists nothing."""
     site.store.switches.anonymous_search = True
     site.read()
-    before = tables.rows("select stream, watermark_at from staging.sync_state")
-    for after in (8, 40, 47):
+    site.store.clock.advance(DAY / 1e9)
+    site.read()
+    count = len(site.account.requests)
+    for after in (count // 3, count - 6, count - 3, count - 2):
         site.store.clock.advance(DAY / 1e9)
         site.store.tokens[SYNC_TOKEN] = Token("sync", SYNC_ACCOUNT, expires_after=after)
         with pytest.raises(PartsFailedError, match="token is wrong, or the token was revoked or has expired"):
             site.read()
         assert deleted(tables) == set()
-    watermarks = {row["stream"]: row["watermark_at"] for row in before}
-    assert watermarks["jsm_incidents"] is not None
 
 
 def test_an_interrupted_first_read_goes_on_where_it_was(
@@ -153,7 +153,7 @@ def test_an_interrupted_first_read_goes_on_where_it_was(
     def fails_later(issue: Any) -> Any:
         nonlocal asked
         asked += 1
-        if asked == 45:
+        if asked == 85:
             raise ConnectionError("killed")
         return created_at(issue)
 
