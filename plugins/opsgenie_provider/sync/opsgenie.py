@@ -158,12 +158,13 @@ class OpsgenieReader:
 
     def begin_windows(self, since: datetime, until: datetime) -> Callable[[], IncidentWindows]:
         window = Window.between(since, until)
-        first = self._windows.begin(window)
+        begun = self._windows.begin(window)
 
         def windows() -> IncidentWindows:
+            first, ahead = begun.result()
             parts = self._windows.parts(window, first)
             total = sum(part.first.total or 0 for part in parts)
-            read = (_OpsgenieWindow(self._windows, *part) for part in self._windows.pages(parts))
+            read = (_OpsgenieWindow(self._windows, *part) for part in self._windows.pages(parts, ahead))
             return IncidentWindows(total, read)
 
         return windows
