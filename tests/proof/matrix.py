@@ -50,7 +50,7 @@ TASKS = {
 CLOCK_OF = {
     "opsgenie_sync.sync": "sync.account",
     "deployments_sync.github": "operators.deployments",
-    "pagerduty_migration.extract": "pagerduty_reader",
+    "pagerduty_migration.extract": "sync.pagerduty",
     "pagerduty_migration.canary": "migration.search",
     "pagerduty_migration.import": "migration.search",
     "pagerduty_migration.verify": "migration.search",

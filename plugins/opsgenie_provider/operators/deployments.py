@@ -34,8 +34,8 @@ class PrepareDeploymentsOperator(PrepareWarehouseOperator):
         super().__init__(**{"multiple_outputs": False, **kwargs})
 
     def perform(self, context: Context) -> Any:
-        from opsgenie_provider.repositories import shares
         from opsgenie_provider.settings import Repository
+        from opsgenie_provider.sync.repositories import shares
 
         settings = super().perform(context)
         for name, value in settings.items():
@@ -96,8 +96,8 @@ class GithubDeploymentsToPostgresOperator(ProviderOperator):
         from opsgenie_provider.hooks.warehouse import warehouse
         from opsgenie_provider.operators.base import Outcome
         from opsgenie_provider.planning import parse_instant
-        from opsgenie_provider.repositories import read_repositories
         from opsgenie_provider.settings import Repository
+        from opsgenie_provider.sync.repositories import read_repositories
         from opsgenie_provider.warehouse.deployments import STREAM
 
         client = GithubHook(

@@ -51,7 +51,7 @@ class PagerdutyToPostgresOperator(ProviderOperator):
     def perform(self, context: Context) -> Outcome:
         from opsgenie_provider.hooks.pagerduty import PagerdutyHook
         from opsgenie_provider.hooks.warehouse import warehouse
-        from opsgenie_provider.pagerduty_reader import PagerdutyReader
+        from opsgenie_provider.sync.pagerduty import PagerdutyReader
 
         client = PagerdutyHook(pagerduty_conn_id=self.pagerduty_conn_id).client
         reader = PagerdutyReader(

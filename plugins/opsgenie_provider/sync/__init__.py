@@ -1,1 +1,1 @@
-"""One account into staging: what is read, in which order, and what comes of each part. No Airflow."""
+"""The sources into staging: an OpsGenie or PagerDuty account, the repositories at GitHub. No Airflow."""

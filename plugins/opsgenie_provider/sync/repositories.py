@@ -24,8 +24,8 @@ from opsgenie_provider.api.errors import (
     ServerError,
 )
 from opsgenie_provider.api.github import GithubClient
-from opsgenie_provider.repository_reader import RepositoryReader
 from opsgenie_provider.settings import Repository
+from opsgenie_provider.sync.repository import RepositoryReader
 from opsgenie_provider.warehouse.connection import Warehouse, WarehouseUnavailableError
 from opsgenie_provider.warehouse.deployments import stream_of
 
@@ -43,7 +43,7 @@ _REQUESTS_PER_MINUTE = 840
 # They say nothing about the one repository that met them.
 _FOR_ALL = (AuthenticationError, RateLimitError, WarehouseUnavailableError, psycopg.OperationalError)
 _NO_ANSWER = (ApiConnectionError, ServerError)
-# After so many repositories in a row without an answer, GitHub is taken to be down.
+# After this many repositories in a row without an answer, GitHub is taken to be down.
 _MOST_WITHOUT_ANSWER = 2 * SIDE_BY_SIDE
 
 
