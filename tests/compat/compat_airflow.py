@@ -112,7 +112,7 @@ class InstalledAirflow:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=300,
+            timeout=900,
             check=False,
         )
         assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout[-6000:]}"
