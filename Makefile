@@ -37,7 +37,7 @@ test-at: install ## the tests with the clock at AT=2028-02-29T12:00Z, by Debian'
 		$(BIN)/pytest $(PARALLEL) $(ARGS)
 
 compat: install ## other Airflows, each in an environment of its own from the package index (ARGS="-k 'not fab'")
-	COMPAT=1 $(BIN)/pytest --numprocesses 2 --dist loadgroup tests/compat $(ARGS)
+	COMPAT=1 $(BIN)/pytest --numprocesses 0 --durations=4 tests/compat $(ARGS)
 
 lint: install ## linters and type check
 	$(BIN)/ruff check .

@@ -64,7 +64,6 @@ def user_fields(name: str) -> list[str]:
     return [part for field, value in fields.items() for part in (f"--{field}", value)]
 
 
-@pytest.mark.xdist_group("metrics")
 def test_the_wheel_alone_on_the_lowest_airflow(wheel: Path, directory: Path, run_dags: RunDags) -> None:
     """With SQLAlchemy 1.4, the oldest FastAPI and the oldest providers."""
     airflow = InstalledAirflow(directory / "lowest", ["apache-airflow==3.1.8", str(wheel)], "airflow-3.1.txt")
@@ -84,7 +83,6 @@ def test_the_wheel_alone_on_the_lowest_airflow(wheel: Path, directory: Path, run
         assert (status, "Change failure rate" in text) == (200, True)
 
 
-@pytest.mark.xdist_group("metrics")
 def test_a_checkout_on_the_next_airflow_with_fab(
     package_index: None, directory: Path, run_dags: RunDags
 ) -> None:
