@@ -68,8 +68,8 @@ lock: install ## resolve the dependencies again
 	$(BIN)/uv pip compile --quiet --no-header --universal --python-version 3.11 --generate-hashes pyproject.toml --group dev -c requirements-lock.txt -o requirements-dev.txt
 	$(BIN)/uv pip compile --quiet --no-header --universal --python-version 3.11 --generate-hashes --group build -o requirements-build.txt
 
-tables: install ## docs/tables.md, from the schema's comments
-	$(BIN)/python -m sandbox.tables > docs/tables.md
+tables: install ## docs/tables.md and integrations/dbt/sources.yml, from the schema's comments
+	$(BIN)/python -m sandbox.tables
 
 clean: ## remove what make made
 	rm -rf $(VENV) .run .mypy_cache .ruff_cache .coverage
