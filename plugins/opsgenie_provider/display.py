@@ -13,7 +13,7 @@ UNKNOWN = "–"
 MATCH_STATUS = {
     "matched": "Matched: the nearest eligible deployment of its service within the window",
     "no_deployment_in_window": "No eligible deployment within the window",
-    "service_unmapped": "No deployment bears the service's name; map it in dora.service_map",
+    "service_unmapped": "No deployment has the service's name; map it in dora.service_map",
     "no_service": "The incident names no service",
     "overridden": "Decided by a person",
 }

@@ -39,7 +39,7 @@ class OpsgenieProviderPlugin(AirflowPlugin):
             try:
                 from opsgenie_provider.web.app import PREFIX, app
             except ImportError as error:
-                # Airflow's API server is not to stay down for want of this page.
+                # Airflow's API server must start even where this page cannot.
                 log.error(
                     "There is no page and no webhook: %s. Install requirements.txt for the API server, too.",
                     error,

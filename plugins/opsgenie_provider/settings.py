@@ -124,7 +124,7 @@ class Settings(BaseSettings):
     @field_validator("github_repositories", mode="before")
     @classmethod
     def _named(cls, repositories: Any) -> Any:
-        """A bare "owner/name" stands for {repository: "owner/name"}."""
+        """A bare "owner/name" is short for {repository: "owner/name"}."""
         if not isinstance(repositories, list):
             return repositories
         return [{"repository": each} if isinstance(each, str) else each for each in repositories]

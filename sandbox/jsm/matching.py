@@ -59,7 +59,7 @@ class Matcher:
         self.exists = exists
 
     def test(self, query: jql.Query) -> Test:
-        """A function that tells whether an issue matches.
+        """A function that says whether an issue matches.
 
         :raises ApiError: 400; a field or value does not exist, or a date is invalid.
         """

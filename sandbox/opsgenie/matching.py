@@ -46,7 +46,7 @@ class Names:
 
 
 def matcher(node: Node, names: Names) -> Test:
-    """A function that tells whether an incident matches the query."""
+    """A function that says whether an incident matches the query."""
     if isinstance(node, And):
         parts = [matcher(part, names) for part in node.parts]
         return lambda incident: all(part(incident) for part in parts)

@@ -1,4 +1,4 @@
-"""Tables compared row for row; a difference is told in words."""
+"""Tables compared row for row; a difference is described in words."""
 
 from __future__ import annotations
 

@@ -186,7 +186,7 @@ def test_before_only_does_not_look_ahead(world: Checkout) -> None:
 
 def test_an_incident_of_several_services_counts_for_each_and_once_overall(world: Checkout) -> None:
     world.put("staging.opsgenie_services", account="us", service_id="other", name="search")
-    # The same service under a second id, one that is not listed, and one that no deployment bears.
+    # The same service under a second id, one that is not listed, and one that no deployment has.
     world.put("staging.opsgenie_services", account="us", service_id="twin", name="CHECKOUT")
     world.put("staging.opsgenie_services", account="us", service_id="idle", name="idle")
     world.incident(

@@ -1,4 +1,4 @@
-"""How a refresh goes about it: what it notices, what it undoes, and whom it does not stand in the way of."""
+"""A refresh: what it notices, what it takes back, and that it blocks nobody."""
 
 from __future__ import annotations
 

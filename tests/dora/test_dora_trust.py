@@ -18,7 +18,7 @@ from tests.dora.dora_world import Rules
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 DAYS = 40
-# Of each kind so many services: the share of those whose interval holds the truth is then known to 3 % or so.
+# Services of each kind: enough to know the share of intervals that hold the truth to about 3 %.
 HISTORIES = 100
 MATCHES = 30
 CAUSED = (0.0, 0.3, 0.8)

@@ -187,7 +187,7 @@ def test_a_success_that_the_webhook_stores_meanwhile_stays(
     read(service="old")
     github.add_status(made.id, "in_progress", ago(hours=2))
 
-    def tell(path: str, count: int) -> None:
+    def store_success(path: str, count: int) -> None:
         # The statuses are read without the success, which is stored before they are.
         if "/statuses" in path:
             warehouse.execute(
@@ -196,7 +196,7 @@ def test_a_success_that_the_webhook_stores_meanwhile_stays(
                 NOW, NOW, '{"deployment": {}}',
             )  # fmt: skip
 
-    meddler.hook = tell
+    meddler.hook = store_success
     read(service="new")
     row = stored(warehouse)[str(made.id)]
     assert (row["status"], row["finished_at"], row["service"]) == ("success", NOW, "new")

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from opsgenie_provider import repositories
 from opsgenie_provider.api import transport
 from opsgenie_provider.api.errors import AuthenticationError
 from opsgenie_provider.compat import AirflowFailException
@@ -17,6 +16,7 @@ from opsgenie_provider.operators.deployments import (
     RepositoriesFailedError,
 )
 from opsgenie_provider.settings import Repository
+from opsgenie_provider.sync import repositories
 from opsgenie_provider.sync.repositories import shares
 from opsgenie_provider.warehouse.schema import upgrade
 from sandbox.gateway import Gateway

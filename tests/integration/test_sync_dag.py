@@ -31,21 +31,21 @@ def live(world: World, accounts: Accounts) -> Account:
     return accounts.add("opsgenie_default", store)
 
 
-def test_first_and_second_run(live: Account, warehouse: Warehouse) -> None:
+def test_first_and_second_run(live: Account, empty_warehouse: Warehouse) -> None:
     run = run_dag("opsgenie_sync")
 
     assert run.succeeded
     assert {task.state for task in run.tasks} == {"success"}
     expected = incident_tables(live.history()) | catalogue_tables(live.store)
-    assert differences(warehouse, expected) == []
-    assert warehouse.value("select count(*) from staging.opsgenie_on_call_periods") > 100
-    before = warehouse.versions()
+    assert differences(empty_warehouse, expected) == []
+    assert empty_warehouse.value("select count(*) from staging.opsgenie_on_call_periods") > 100
+    before = empty_warehouse.versions()
     live.app.log.clear()
 
     run = run_dag("opsgenie_sync", at=datetime.now(UTC))
 
     assert run.succeeded
-    after = warehouse.versions()
+    after = empty_warehouse.versions()
     assert {name for name in KEYS if after[name] != before[name]} <= {"opsgenie_on_call_periods"}
     assert len(live.requests) <= len(live.store.schedules) + 8
     assert {request.method for request in live.requests} == {"GET"}

@@ -75,7 +75,7 @@ class Case:
         )
 
     def may_be_tried_again(self, error: BaseException) -> bool:
-        """Whether Airflow would, of its own accord, as long as the task has retries left."""
+        """Whether Airflow would, as long as the task has retries left."""
         if isinstance(error, AirflowFailException):
             return False
         policy = dag(self.step.dag_id).get_task(self.step.task_id).retry_policy

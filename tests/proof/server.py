@@ -49,7 +49,7 @@ class Server:
 
     def connect(self, name: str = "postgres") -> psycopg.Connection[Any]:
         connection = psycopg.connect(host=self.host, user="postgres", dbname=name, autocommit=True)
-        # Not as an option of the connection, which PGTZ goes before.
+        # Not as an option of the connection, over which PGTZ takes precedence.
         connection.execute("set time zone 'UTC'")
         return connection
 

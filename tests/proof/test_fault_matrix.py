@@ -140,7 +140,7 @@ def test_a_disk_that_fills_up(
 ) -> None:
     """A real one where this user may mount: from the first COPY on, the database's file system is full.
 
-    Elsewhere triggers stand for it, which raise the same error (53100) in the merge after the COPY.
+    Elsewhere triggers take its place, which raise the same error (53100) in the merge after the COPY.
     """
     case = make_case(task, small_disk and small_disk.tablespace)
     if small_disk is None and not server.pretend_full(case.database, is_full=True):

@@ -29,7 +29,7 @@ from tests.proof.scale_stack import ROOT, WORKERS, Stack, running, wait_for
 
 DAG = "opsgenie_sync"
 ACCOUNTS = 20
-# So many of a run's tasks are timed: half of the accounts, and what comes before them.
+# How many of a run's tasks are timed: half of the accounts, and what comes before them.
 TIMED = 11
 # Long for a request: then waiting takes most of the time, as it does with the real service.
 LATENCY_MS = 250
@@ -67,7 +67,7 @@ class Run:
         self.id = self.stack.trigger(DAG, self.conf)
 
     def seconds(self) -> float:
-        """Wait until so many tasks are done; returns how long they took, from the first on."""
+        """Wait until ``count`` tasks are done; returns how long they took, from the first on."""
         wait_for(lambda: self.stack.done(DAG, self.id) > 0, "the first task", 60)
         began = time.monotonic()
         wait_for(lambda: self.stack.done(DAG, self.id) >= TIMED, "the tasks that are timed", 90)

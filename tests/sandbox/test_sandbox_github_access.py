@@ -25,7 +25,7 @@ def test_bearer_and_token_are_both_accepted(gh: Gh) -> None:
 
 
 def test_a_repository_out_of_sight_is_a_404(gh: Gh) -> None:
-    """GitHub does not tell a private repository from none; without a token every private one is hidden."""
+    """GitHub answers for a private repository as for none; without a token every private one is hidden."""
     gh.store.tokens["t"] = Token("t", frozenset({"acme/other"}))
     assert gh.call("GET", PATH, "token t").status_code == 404
     gh.authorization = None

@@ -185,7 +185,7 @@ def test_timeline_filters_by_group_and_hidden(api: Api) -> None:
 
 
 def test_the_last_timeline_page_can_be_made_to_carry_a_cursor(api: Api) -> None:
-    """The facts do not settle whether it does, so a client has to stand both."""
+    """The facts do not settle whether it does, so a client has to handle both."""
     made = api.store.incidents.add("one")
     api.store.trailing_offset = True
     path = f"/v2/incident-timelines/{made.id}/entries"

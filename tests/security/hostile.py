@@ -31,7 +31,7 @@ TEXTS = (
     "9999-12-31T23:59:59.999999999-14:00", "2026-03-02T15:37:31.123456789+05:30",
     "2026-03-02T15:37:31+23:59:59",
 )  # fmt: skip
-# JSON as it stands, which Python's own encoder would not write.
+# JSON written by hand, which Python's own encoder would not write.
 FRAGMENTS = (
     *(json.dumps(text).encode() for text in TEXTS),
     b"null", b"true", b"false", b"[]", b"{}", b"-1", b"0", b"-0.0", b"1.5", b"1e5", b"2147483648",

@@ -36,7 +36,7 @@ TEXTS = (
     "WyIyMDI2LTAxLTAxVDAwOjAwOjAwWiIsIlx1ZDgwMCIsIiIsIiIsIiJd",
     "WyIyMDI2LTAxLTAxVDAwOjAwOjAwWiIsIlx1MDAwMCIsIiIsIiIsIiJd",
 )  # fmt: skip
-# As they may stand in an address or a form: not UTF-8, halves of pairs, escapes that end too soon.
+# What an address or a form may hold: not UTF-8, halves of pairs, escapes that end too soon.
 _ENCODED = ("%FF%FE", "%ED%A0%80", "%C0%80", "%", "%0", "%zz", "%00", "%u0041", "+", "a=b", ";", "%26%3D")
 # One of each kind, for every parameter there is.
 SHARP = (

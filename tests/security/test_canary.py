@@ -1,4 +1,4 @@
-"""Keys and passwords stand in their connections and nowhere else: canaries, and a search for them everywhere.
+"""Keys and passwords are in their connections and nowhere else: canaries, and a search for them everywhere.
 
 Every DAG runs as it should and then against services that refuse it and repeat its key; afterwards the
 whole metadata database (XCom, rendered templates, audit log), the whole warehouse, all files of Airflow's

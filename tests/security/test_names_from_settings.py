@@ -1,4 +1,4 @@
-"""Names and values of the settings stand in SQL as names and values, whatever they look like."""
+"""Names and values of the settings are names and values in SQL, whatever they look like."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stands between a service and us, and damages every fourth object that it lists."""
+"""A proxy before a service that damages every fourth object in its lists."""
 
 from __future__ import annotations
 

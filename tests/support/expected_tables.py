@@ -26,7 +26,7 @@ KEYS = {
     "opsgenie_escalations": ("account", "escalation_id"),
     "opsgenie_escalation_rules": ("account", "escalation_id", "step"),
 }
-# Not of the contract, or not known beforehand.
+# Not of the contract, or not known in advance.
 UNCOMPARED = {"synced_at", "key_reach"}
 
 
@@ -48,7 +48,7 @@ def differences(
         for item in wanted.keys() & stored.keys():
             columns = stored[item].keys() - UNCOMPARED
             if table == "opsgenie_on_call_periods":
-                # A row may stand for several periods of the source.
+                # A row may cover several periods of the source.
                 columns -= {"raw"}
             found += [
                 f"{table}: nothing expected for column {name}" for name in columns - wanted[item].keys()

@@ -62,11 +62,11 @@ def warehouse_of(host: str, database: str) -> package.Warehouse:
 
 
 @contextmanager
-def temporary_database(host: str) -> Iterator[str]:
-    """The name of an empty database that is dropped afterwards."""
+def temporary_database(host: str, template: str = "template1") -> Iterator[str]:
+    """The name of a copy of a database (of an empty one by default) that is dropped afterwards."""
     name = f"test_{uuid.uuid4().hex}"
     with psycopg.connect(host=host, user="postgres", dbname="postgres", autocommit=True) as admin:
-        admin.execute(f"create database {name}")
+        admin.execute(f"create database {name} template {template}")
         try:
             yield name
         finally:
@@ -130,9 +130,25 @@ def postgres() -> Iterator[str]:
         yield socket_directory(server)
 
 
+@pytest.fixture(scope="session")
+def template(postgres: str) -> Iterator[str]:
+    """The name of a database with the package's tables: to copy it is quicker than to make them again."""
+    with temporary_database(postgres) as name:
+        upgrade(warehouse_of(postgres, name))
+        yield name
+
+
 @pytest.fixture
-def warehouse(postgres: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Warehouse]:
-    """An empty database, and the connection ``postgres_default`` to it."""
+def warehouse(postgres: str, template: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Warehouse]:
+    """A database with the package's tables, and the connection ``postgres_default`` to it."""
+    with temporary_database(postgres, template) as name, Warehouse(postgres, name) as opened:
+        monkeypatch.setenv("AIRFLOW_CONN_POSTGRES_DEFAULT", json.dumps(opened.connection))
+        yield opened
+
+
+@pytest.fixture
+def empty_warehouse(postgres: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Warehouse]:
+    """The same before the first run: without the tables."""
     with temporary_database(postgres) as name, Warehouse(postgres, name) as opened:
         monkeypatch.setenv("AIRFLOW_CONN_POSTGRES_DEFAULT", json.dumps(opened.connection))
         yield opened
@@ -140,7 +156,4 @@ def warehouse(postgres: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wareho
 
 @pytest.fixture
 def tables(warehouse: Warehouse) -> Warehouse:
-    """The same with the tables in it."""
-    host, name = warehouse.connection["host"], warehouse.connection["schema"]
-    upgrade(warehouse_of(host, name))
     return warehouse

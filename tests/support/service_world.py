@@ -106,7 +106,7 @@ class World:
             connection.execute(_OWN.format(noon=NOON))  # type: ignore[arg-type]
 
     def _add_what_is_new(self, minutes: int) -> None:
-        """An incident and deployments so many minutes after noon, of which a late clock does not know yet."""
+        """An incident and deployments some minutes after noon, which a late clock does not know yet."""
         at = NOON + minutes * MINUTE
         store = self.stores["opsgenie"]
         made = store.incidents.add(f"At {minutes}", at, services=[next(iter(store.services))])

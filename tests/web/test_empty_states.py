@@ -66,7 +66,7 @@ def test_without_rows_each_part_says_what_to_do_next(client: TestClient, host: s
     assert "the key needs Configuration Access" in words(client, "on-call")
     assert "the key needs Configuration Access" in words(client, "escalations")
     assert "its first task says in words what is wrong with a key" in words(client, "sync")
-    assert "it is a dry run unless told otherwise" in words(client, "migration")
+    assert "it is a dry run by default" in words(client, "migration")
     assert words(client, "incidents.csv").startswith("source,account,incident_id")
 
 

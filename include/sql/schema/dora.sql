@@ -73,7 +73,7 @@ comment on column dora.attribution_overrides.reason is 'Why.';
 comment on column dora.attribution_overrides.decided_by is 'Who decided it.';
 comment on column dora.attribution_overrides.decided_at is 'When.';
 
--- Computed by the refresh. In the keys of the large tables ids come first: they tell rows apart; and where updates
+-- Computed by the refresh. In the keys of the large tables ids come first, since they are selective; and where updates
 -- leave the indexed columns alone, room in each page spares the indexes a write.
 
 create table dora.incidents (
@@ -268,8 +268,8 @@ comment on column dora.metrics.mttr_all_mean_seconds is
 comment on column dora.metrics.mttr_all_median_seconds is 'Their median.';
 comment on column dora.metrics.matched_following is
 'Of the incidents that opened in the period, those matched to a deployment that came before them.';
-comment on column dora.metrics.matched_preceding is 'Likewise, those matched to a deployment that came after them.';
-comment on column dora.metrics.unmatched is 'Likewise, those with no deployment in the window.';
+comment on column dora.metrics.matched_preceding is 'Of these, those matched to a deployment that came after them.';
+comment on column dora.metrics.unmatched is 'Of these, those with no deployment in the window.';
 
 create table dora.deployment_coverage (
     service text primary key,

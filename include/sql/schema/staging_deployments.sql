@@ -56,7 +56,7 @@ comment on column staging.deployments.synced_from is
 comment on column staging.deployments.event_at is
 'Time of the newest event in the row, from the webhook or GitHub; an older event does not overwrite a newer one.';
 
--- GitHub does not tell Acme/Shop from acme/shop.
+-- To GitHub Acme/Shop and acme/shop are the same.
 create index on staging.deployments (lower(repository)) where repository is not null;
 
 create table staging.github_renames (

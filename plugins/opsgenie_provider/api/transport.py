@@ -44,7 +44,7 @@ READ_TIMEOUT = 30.0
 MAX_ATTEMPTS = 8
 # A 429 is not counted as a failed attempt: it is retried until this many seconds have passed.
 MAX_SECONDS_OF_429 = 900.0
-# What a key is told that may not do something: what was known of its rights may hold no longer.
+# Answers to a key without the right: what was known of its rights may no longer hold.
 DENIED = (401, 402, 403)
 _REDIRECT_STATUSES = (301, 302, 307, 308)
 _backoff = wait_random_exponential(multiplier=0.3, max=20)

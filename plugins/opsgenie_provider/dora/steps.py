@@ -37,7 +37,7 @@ class Scope:
 class Table:
     """A table of dora: include/sql/transform has the SELECT of the same name that says what it is.
 
-    :param key: the columns that tell its rows apart.
+    :param key: the columns that identify a row.
     :param order: the order in which a first load writes the rows, so that those that are read together are
         next to each other.
     :param scope: which of ``SCOPES`` restricts an incremental refresh; None where it computes all rows.

@@ -105,7 +105,7 @@ def lines(
 
 
 class _Frame:
-    """Where things are in a chart of so many columns."""
+    """The positions in a chart with a number of columns."""
 
     width, height = 640.0, 220.0
     left, right, top, bottom = 52.0, 608.0, 12.0, 190.0

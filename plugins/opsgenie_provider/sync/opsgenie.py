@@ -73,7 +73,7 @@ class OpsgenieReader:
         self._account = account
         self._executor = executor
         self._windows = WindowReader(client, executor)
-        # Names that tell two keys apart and give neither away.
+        # Names that distinguish two keys without revealing them.
         self._key_name = f"key {_hash(key)}"
         self.key_hash = _hash(f"{client.transport.base_url} {key}")
 

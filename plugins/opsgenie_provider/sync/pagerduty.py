@@ -55,7 +55,7 @@ _FOUNDED = datetime(2009, 1, 1, tzinfo=UTC)
 _BATCH = 500
 # A key may see some of the teams only, and no request says which: what it does not list stays.
 _REACH = "what the key sees"
-# Of the incidents without a note in their log, so many are asked for notes all the same.
+# How many of the incidents without a note in their log are asked for notes all the same.
 _ASKED_FIRST, _ASKED_LATER, _ASKED_SHARE, _ASKED_AT_MOST = 20, 5, 0.1, 60
 
 
@@ -261,7 +261,7 @@ class PagerdutyReader:
     ) -> tuple[dict[str, list[Raw]], Rejected]:
         """The log entries of incidents: the account's in bulk, or each incident's where that is cheaper.
 
-        Also entries of the account that do not tell of which incident they are.
+        Also entries of the account that do not name their incident.
         """
         soon = group[-1].created_at + _LONG
         together = [one for one in group if one.changed_at <= soon]
@@ -328,7 +328,7 @@ class PagerdutyReader:
         count = min(_ASKED_AT_MOST, max(at_least, int(len(quiet) * _ASKED_SHARE)))
         some = quiet[:: max(1, len(quiet) // count)][:count]
         if any(notes for _, notes in in_parallel(executor, self._notes, some)):
-            self.log.info("The log does not tell of every note: each incident is asked for its notes.")
+            self.log.info("The log does not list every note: the notes of each incident are requested.")
             return False
         return True
 
@@ -351,7 +351,7 @@ def _entry(raw: Raw) -> _Entry | None:
 
 
 def _tells_of_a_note(log: Iterable[Raw]) -> bool:
-    """Whether a note was written; what cannot be read may tell of one."""
+    """Whether a note was written; what cannot be read may be one."""
     entries = map(_entry, log)
     return any(entry is None or entry.type.startswith("annotate") for entry in entries)
 

@@ -43,7 +43,7 @@ _REQUESTS_PER_MINUTE = 840
 # They say nothing about the one repository that met them.
 _FOR_ALL = (AuthenticationError, RateLimitError, WarehouseUnavailableError, psycopg.OperationalError)
 _NO_ANSWER = (ApiConnectionError, ServerError)
-# After so many repositories in a row without an answer, GitHub is taken to be down.
+# After this many repositories in a row without an answer, GitHub is taken to be down.
 _MOST_WITHOUT_ANSWER = 2 * SIDE_BY_SIDE
 
 

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from opsgenie_provider.web.reader import Reader, Row
 
 PAGE = 50
-# Counting further costs more than it tells.
+# Counting further costs more than the number is worth.
 COUNTED = 10_000
 _ORDER = ("opened_at", "incident_id", "account", "source", "service")
 _COLUMNS = (

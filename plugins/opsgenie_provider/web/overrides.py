@@ -99,8 +99,8 @@ def save(request: Request, user: GetUserDep, decision: Annotated[Decision, Form(
         writer.execute("remove_override", values)
         if decision.deployment != "remove":
             writer.execute("save_override", values)
-    told = mark_updated(ATTRIBUTION_OVERRIDES, {"override": decision.incident_id, "by": user.get_name()})
-    return RedirectResponse(f"incidents?saved={'yes' if told else 'later'}", status_code=303)
+    notified = mark_updated(ATTRIBUTION_OVERRIDES, {"override": decision.incident_id, "by": user.get_name()})
+    return RedirectResponse(f"incidents?saved={'yes' if notified else 'later'}", status_code=303)
 
 
 def _found(incident: Incident) -> Row:

@@ -30,7 +30,7 @@ class Reader:
     def rows(self, name: str, parts: dict[str, sql.Composable] | None = None, **values: Any) -> list[Row]:
         """The rows of a query.
 
-        :param parts: what stands for ``{name}`` in the file; values never do.
+        :param parts: what replaces ``{name}`` in the file; never values, which are parameters.
         """
         with self._connection.cursor(row_factory=dict_row) as cursor:
             return cursor.execute(self._query(name, parts), values).fetchall()

@@ -1,7 +1,7 @@
 """The deployment webhook: POST /webhook/github, /webhook/gitlab, /webhook/generic.
 
 Who knows the secret may send; nobody logs in. A delivery is taken once, older events do not
-overwrite newer ones, and dora_metrics is told when a row changed. An answer other than 2xx is
+overwrite newer ones, and dora_metrics is notified when a row changed. An answer other than 2xx is
 ``{"error": {"code", "message", "fields"}}``, and nothing was stored.
 """
 
@@ -123,9 +123,13 @@ def _receive(sender: str, headers: Mapping[str, str], body: bytes) -> dict[str, 
     log.info("Webhook of %s: deployment %r %s.", sender, key["deployment_id"], result)
     if result != "stored":
         return {"status": result, **key}
-    told = mark_updated(DEPLOYMENTS_STAGING, {"webhook": sender, **key})
-    follow = "dora_metrics was told" if told else "dora_metrics was not told: it follows with the next sync"
-    return {"status": result, **key, "asset_event": told, "message": follow}
+    notified = mark_updated(DEPLOYMENTS_STAGING, {"webhook": sender, **key})
+    follow = (
+        "dora_metrics was notified"
+        if notified
+        else "dora_metrics was not notified: it follows with the next sync"
+    )
+    return {"status": result, **key, "asset_event": notified, "message": follow}
 
 
 def _read(sender: str, headers: Mapping[str, str], body: bytes, settings: Settings) -> Event | dict[str, Any]:

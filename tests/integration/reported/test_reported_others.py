@@ -116,7 +116,7 @@ def test_notes_of_any_kind_are_planned_and_those_without_content_are_not(
 def test_deployment_events_of_gitlab_from_an_older_server(tables: Warehouse) -> None:
     """xanzy/go-gitlab#1685: times with a blank and an offset; a deployment made by API has no job."""
 
-    def tell(number: int, status: str, at: str, job: str | None = JOB) -> None:
+    def send(number: int, status: str, at: str, job: str | None = JOB) -> None:
         body: dict[str, Any] = {
             "object_kind": "deployment", "status": status, "status_changed_at": at, "deployment_id": number,
             "deployable_id": job and 9001, "deployable_url": job, "environment": "production",
@@ -128,10 +128,10 @@ def test_deployment_events_of_gitlab_from_an_older_server(tables: Warehouse) -> 
         with open_warehouse("postgres_default").connection() as connection:
             record(connection, event, sender="gitlab", delivery_id=uuid.uuid4().hex)
 
-    tell(512, "success", "2026-03-09 14:20:05 +0200")
-    tell(513, "success", "2026-03-09 12:21:00 UTC", job=None)
-    tell(514, "running", "2026-03-09 14:20:05 +0200")
-    tell(514, "failed", "2026-03-09 14:26:00 +0200")
+    send(512, "success", "2026-03-09 14:20:05 +0200")
+    send(513, "success", "2026-03-09 12:21:00 UTC", job=None)
+    send(514, "running", "2026-03-09 14:20:05 +0200")
+    send(514, "failed", "2026-03-09 14:26:00 +0200")
 
     at = datetime(2026, 3, 9, 12, 20, 5, tzinfo=UTC)
     later = at.replace(minute=21, second=0)
@@ -147,7 +147,7 @@ def test_deployment_events_of_gitlab_from_an_older_server(tables: Warehouse) -> 
 
 
 def fill(tables: Warehouse, service: str, incidents: dict[str, float]) -> None:
-    """A service of OpsGenie's, and incidents of it so many hours ago."""
+    """A service of OpsGenie's, and its incidents, each some hours ago."""
     tables.execute(
         "insert into staging.opsgenie_services (account, service_id, name, raw, synced_at) "
         "values ('opsgenie_default', 's1', %s, '{}', now())",

@@ -157,13 +157,15 @@ def test_ping_and_events_of_other_things(post: Post, tables: Warehouse) -> None:
     assert rows(tables) == []
 
 
-def test_the_tables_are_for_a_dag_to_make(client: TestClient, warehouse: Warehouse, secret: str) -> None:
+def test_the_tables_are_for_a_dag_to_make(
+    client: TestClient, empty_warehouse: Warehouse, secret: str
+) -> None:
     answer = client.post("/webhook/gitlab", json=GITLAB, headers={"X-Gitlab-Token": SECRET})
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "60")
     assert answer.json()["error"]["code"] == "no_tables"
     assert "deployments_sync" in answer.json()["error"]["message"]
     made = "select count(*) from pg_namespace where nspname in ('staging', 'dora', 'schema_history')"
-    assert warehouse.value(made) == 0
+    assert empty_warehouse.value(made) == 0
 
 
 def test_old_deliveries_are_forgotten(post: Post, tables: Warehouse) -> None:

@@ -28,7 +28,7 @@ def test_first_uses_of_types_from_many_threads() -> None:
     done = subprocess.run(
         [sys.executable, __file__, str(Path(decode_into.__code__.co_filename).parents[2])],
         timeout=600,
-        # libfaketime (tests/at) makes so many turns so slow that they would not end.
+        # libfaketime (tests/at) makes that many turns too slow to end.
         env={name: value for name, value in os.environ.items() if name != "LD_PRELOAD"},
         capture_output=True,
         text=True,

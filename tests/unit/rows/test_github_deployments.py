@@ -38,10 +38,10 @@ def column_of(column: str, *states: tuple[int, str, str]) -> list[Any]:
     [
         ((), "pending"),
         (((1, "in_progress", "10:00:01"), (2, "failure", "10:05:00")), "failure"),
-        # Whole seconds: the id tells which came later.
+        # Whole seconds: the id says which came later.
         (((1, "in_progress", "10:00:01"), (2, "failure", "10:00:01")), "failure"),
         (((1, "failure", "10:00:01"), (2, "in_progress", "10:00:01")), "running"),
-        # Only a failure tells how it went: what is put out of use later failed all the same.
+        # What is inactive after a failure has failed all the same.
         (((1, "failure", "10:00:01"), (2, "inactive", "10:05:00")), "failure"),
         (((1, "error", "10:00:01"), (2, "inactive", "10:05:00"), (3, "inactive", "10:06:00")), "failure"),
         (((1, "in_progress", "10:00:01"), (2, "inactive", "10:05:00")), "cancelled"),

@@ -135,7 +135,7 @@ def test_a_description_of_an_unknown_shape_is_rejected_alone(description: Any) -
         ("Blocker", {}, None),
         ("P0", {}, None),
         ("Blocker", {"priority_map": {"blocker": "P1"}}, "P1"),
-        # The map goes before the names that need none.
+        # The map takes precedence over the names that need none.
         ("High", {"priority_map": {"High": "P1"}}, "P1"),
         ("P4", {"priority_map": {"P4": "P2"}}, "P2"),
         (None, {}, None),
@@ -205,7 +205,7 @@ def test_when_an_incident_was_resolved(fields: Any, settings: Any, resolved: int
 
 
 def test_what_is_open_has_not_ended_whatever_else_is_set() -> None:
-    """Reopened: the changelog still tells of the end before, and a field may be left over."""
+    """Reopened: the changelog still has the earlier end, and a field may be left over."""
     fields = {"resolutiondate": at(5), "customfield_10068": at(5), "customfield_10071": at(2)}
     settings = {"impact_end_field": "Impact end", "impact_start_field": "Impact start"}
     found = incident(issue(**fields), [*ENDED, move("4", at(8), CLOSED, WORK)], **settings)

@@ -43,7 +43,7 @@ def timeline(histories: Any) -> list[dict[str, Any]]:
         (CLOSED, COMPLETED, "IncidentStatusChanged"),
         (COMPLETED, WORK, "IncidentReopened"),
         (CLOSED, OPEN, "IncidentReopened"),
-        # The name goes before the id, which a migration may have left wrong; case does not matter.
+        # The name takes precedence over the id, which a migration may have left wrong; case does not matter.
         (("open", "6"), ("WORK IN PROGRESS", "6"), "IncidentAcknowledged"),
         # A status that was renamed since is found by its id, and is what it is called now.
         (("To do", "1"), ("In progress", "3"), "IncidentAcknowledged"),

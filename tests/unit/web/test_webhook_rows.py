@@ -237,7 +237,7 @@ def test_each_entry_of_a_repository_has_its_environments() -> None:
 
 
 def github_story(*events: tuple[str, int]) -> Deployment:
-    """What is known of a deployment that GitHub told these states of, each at a minute."""
+    """What is known of a deployment after these states, each at its minute."""
     known: Known | None = None
     for state, minute in events:
         body = changed(
@@ -275,7 +275,7 @@ def event(status: str, minute: int, **more: Any) -> Event:
     return Event(deployment(status, minute, **more), NOON + timedelta(minutes=minute), starts_here=True)
 
 
-def told(events: Any) -> Known:
+def known_after(events: Any) -> Known:
     first, *rest = events
     known = Known(first.deployment, first.at)
     for each in rest:
@@ -295,9 +295,9 @@ def told(events: Any) -> Known:
     )
 )
 def test_the_order_and_repeats_do_not_matter(events: list[Event]) -> None:
-    expected = told(sorted(events, key=lambda each: each.at))
+    expected = known_after(sorted(events, key=lambda each: each.at))
     for order in permutations(events):
-        found = told([*order, *order])
+        found = known_after([*order, *order])
         assert not found.deployment.differs(expected.deployment)
         assert found.at == expected.at
     successes = [each for each in events if each.deployment.status == "success"]
