@@ -165,7 +165,7 @@ def take_lock(connection: Connection, name: str, *, wait: str = LOCK_WAIT) -> No
     :param wait: how long to wait for it, as PostgreSQL's lock_timeout, unless the user has set that.
     :raises LockWaitError: another session holds it for longer.
     """
-    key = f"opsgenie_provider:{name}"
+    key = _lock_key(name)
     row = connection.execute("select pg_try_advisory_lock(hashtextextended(%s, 0))", (key,)).fetchone()
     if row == (True,):
         return
@@ -180,6 +180,26 @@ def take_lock(connection: Connection, name: str, *, wait: str = LOCK_WAIT) -> No
             f"longer runs, end its session with select pg_terminate_backend({pid})."
         ) from None
     connection.execute(_CONFIGURE, (["lock_timeout"], [SESSION_SETTINGS["lock_timeout"]]))
+
+
+@contextmanager
+def hold_lock(connection: Connection, name: str) -> Iterator[None]:
+    """Hold an advisory lock during the block, on a connection that goes on to be used after it.
+
+    :param connection: in autocommit mode.
+    :raises LockWaitError: another session holds it for longer than ``LOCK_WAIT``.
+    """
+    take_lock(connection, name)
+    try:
+        yield
+    finally:
+        # A connection that broke has released it.
+        if not connection.broken:
+            connection.execute("select pg_advisory_unlock(hashtextextended(%s, 0))", (_lock_key(name),))
+
+
+def _lock_key(name: str) -> str:
+    return f"opsgenie_provider:{name}"
 
 
 def _holder(connection: Connection, key: str) -> tuple[int | str, str]:
