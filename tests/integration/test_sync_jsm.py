@@ -269,3 +269,12 @@ def test_an_answer_of_another_shape_is_kept_and_no_empty_list(site: Site, tables
     after = tables.versions()
     changed = {name for name in before if after[name] != before[name]}
     assert changed == {"rejected_payloads", "sync_progress"}, changed
+
+
+@pytest.mark.usefixtures("impatient")
+def test_all_faults_at_once(site: Site, tables: Warehouse) -> None:
+    faults = dict.fromkeys(("429", "500", "503", "drop", "cut_json", "cut_body", "html"), 0.03)
+    site.account.app.faults.configure(probabilities=faults, seed=3)
+    site.read()
+    assert sum(site.account.app.log.counts[f"fault:{fault}"] for fault in faults) > 3
+    assert site.differences(site.tables()) == []
