@@ -39,6 +39,9 @@ test-at: install ## the tests with the clock at AT=2028-02-29T12:00Z, by Debian'
 	tests/at "$(or $(AT),$(error say AT=, an instant as 'tests/at' prints them))" \
 		$(BIN)/pytest $(PARALLEL) $(ARGS)
 
+compat: install ## other Airflows, each in an environment of its own from the package index (ARGS="-k 'not fab'")
+	COMPAT=1 $(BIN)/pytest --numprocesses 0 --durations=4 tests/compat $(ARGS)
+
 lint: install ## linters and type check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -69,8 +72,8 @@ lock: install ## resolve the dependencies again
 	$(BIN)/uv pip compile --quiet --no-header --universal --python-version 3.11 --generate-hashes pyproject.toml --group dev -c requirements-lock.txt -o requirements-dev.txt
 	$(BIN)/uv pip compile --quiet --no-header --universal --python-version 3.11 --generate-hashes --group build -o requirements-build.txt
 
-tables: install ## docs/tables.md, from the schema's comments
-	$(BIN)/python -m sandbox.tables > docs/tables.md
+tables: install ## docs/tables.md and integrations/dbt/sources.yml, from the schema's comments
+	$(BIN)/python -m sandbox.tables
 
 clean: ## remove what make made
 	rm -rf $(VENV) .run .mypy_cache .ruff_cache .coverage

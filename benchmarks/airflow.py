@@ -27,13 +27,12 @@ import requests
 from benchmarks.environments import NoEnvironmentError, python_of
 from benchmarks.processes import cpu_of, own_cpu_of
 from benchmarks.sync import ROOT, Api
+from sandbox.connections import WEBHOOK_SECRET, connections
 from sandbox.opsgenie.store import SYNC_KEY
 from sandbox.stack import (
-    WEBHOOK_SECRET,
     Airflow,
     StackError,
     component,
-    connections,
     environment,
     free_port,
     migrate,

@@ -24,7 +24,7 @@ from benchmarks.airflow import DLT, OURS, SYNCS, Cost, Stack, in_temporary_direc
 from benchmarks.environments import NoEnvironmentError, python_of
 from benchmarks.sync import Api
 from sandbox.company import OWNER
-from sandbox.stack import repositories as company_repositories
+from sandbox.connections import repositories as company_repositories
 from sandbox.summary import print_table
 
 # What happens in an hour.

@@ -15,12 +15,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import chain, groupby, islice, pairwise
 from operator import itemgetter
-from typing import NamedTuple, Protocol
-
-from msgspec import Raw
+from typing import NamedTuple
 
 from opsgenie_provider.api.concurrency import LOOK_AHEAD, in_parallel
 from opsgenie_provider.api.errors import CrowdedSecondError
+from opsgenie_provider.api.listing import Sink
 from opsgenie_provider.api.opsgenie import REACHABLE, OpsgenieClient, Page
 
 log = logging.getLogger(__name__)
@@ -57,16 +56,6 @@ class Window:
 
     def __str__(self) -> str:
         return f"{_instant(self.since)} to {_instant(self.until)}"
-
-
-class Sink(Protocol):
-    """Receives the incidents of a window."""
-
-    def add(self, items: list[Raw]) -> int:
-        """Add a page; returns how many of its incidents were not added before, since ``restart``."""
-
-    def restart(self) -> None:
-        """Discard what was added: the window is read again from the start."""
 
 
 class Part(NamedTuple):

@@ -16,6 +16,14 @@ class ConnectionSettingsError(ValueError):
     """An Airflow connection is missing, or lacks what the service needs."""
 
 
+def connection_type(conn_id: str) -> str:
+    """The type of an Airflow connection; '' where there is none."""
+    try:
+        return BaseHook.get_connection(conn_id).conn_type or ""
+    except AirflowNotFoundException:
+        return ""
+
+
 class ApiHook(BaseHook):
     """A hook that makes its sessions itself.
 
