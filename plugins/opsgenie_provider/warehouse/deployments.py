@@ -164,8 +164,8 @@ def apply_repositories(connection: Connection, account: str, entries: Sequence[R
         (account, f"{STREAM} ", [stream_of(entry) for entry in entries]),
     )
     entries_of: dict[str, list[Repository]] = {}
-    for entry in entries:
-        entries_of.setdefault(entry.repository.lower(), []).append(entry)
+    for each in entries:
+        entries_of.setdefault(each.repository.lower(), []).append(each)
     places = connection.execute(
         sql.SQL(
             "select distinct repository, environment, service from staging.deployments "
