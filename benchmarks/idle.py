@@ -8,12 +8,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.airflow import OURS, dags_folder
+import psycopg
+
+from benchmarks.airflow import OURS, START_SECONDS, dags_folder
 from benchmarks.processes import cpu_of
-from sandbox.stack import component, environment, migrate, postgres
+from sandbox.stack import component, environment, migrate, postgres, wait_for
 
 _ALL = (*OURS, "dora_report", "pagerduty_migration")
-_START_SECONDS = 20.0
+_STARTED = """
+select exists (select from job where job_type = 'DagProcessorJob' and state = 'running')
+    and (select count(*) from dag) = %s
+"""
 
 
 def table(minutes: float) -> tuple[str, list[str], list[list[Any]]]:
@@ -39,9 +44,17 @@ def _measure(dags: Sequence[str], seconds: float) -> float:
             env["AIRFLOW__CORE__DAGS_FOLDER"] = str(dags_folder(directory, dags))
             env.pop("PYTHONDONTWRITEBYTECODE", None)
             migrate(env, directory)
-            with component("dag-processor", env, directory) as processor:
-                # Its own start is not what is measured.
-                time.sleep(min(_START_SECONDS, seconds))
+            metadata = f"host={socket_dir} user=postgres dbname=airflow"
+            with (
+                component("dag-processor", env, directory) as processor,
+                psycopg.connect(metadata, autocommit=True) as database,
+            ):
+                # Its own start, and the first reading of the files, are not what is measured.
+                wait_for(lambda: _has_started(database, len(dags)), "the DAG processor", START_SECONDS)
                 before = cpu_of(processor.pid)
                 time.sleep(seconds)
                 return cpu_of(processor.pid) - before
+
+
+def _has_started(database: psycopg.Connection[Any], dags: int) -> bool:
+    return database.execute(_STARTED, (dags,)).fetchone() == (True,)
