@@ -47,6 +47,7 @@ pytest_plugins = (
     "tests.support.accounts",
     "tests.support.dag_runs",
     "tests.support.faults",
+    "tests.support.jsm",
     "tests.support.processes",
     "tests.support.sync",
 )

@@ -13,14 +13,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from itertools import groupby, pairwise
+from itertools import chain, groupby, islice, pairwise
 from operator import itemgetter
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
-from msgspec import Raw
-
-from opsgenie_provider.api.concurrency import in_parallel
+from opsgenie_provider.api.concurrency import LOOK_AHEAD, in_parallel
 from opsgenie_provider.api.errors import CrowdedSecondError
+from opsgenie_provider.api.listing import Sink
 from opsgenie_provider.api.opsgenie import REACHABLE, OpsgenieClient, Page
 
 log = logging.getLogger(__name__)
@@ -59,21 +58,18 @@ class Window:
         return f"{_instant(self.since)} to {_instant(self.until)}"
 
 
-class Sink(Protocol):
-    """Receives the incidents of a window."""
-
-    def add(self, items: list[Raw]) -> int:
-        """Add a page; returns how many of its incidents were not added before, since ``restart``."""
-
-    def restart(self) -> None:
-        """Discard what was added: the window is read again from the start."""
-
-
 class Part(NamedTuple):
     """A window that paging can reach completely, with its first page."""
 
     window: Window
     first: Page
+
+
+class Begun(NamedTuple):
+    """The first page of a window, and those behind it that were asked for as soon as it was there."""
+
+    first: Page
+    ahead: Sequence[Future[tuple[Part, Page]]] = ()
 
 
 class WindowReader:
@@ -86,18 +82,24 @@ class WindowReader:
         self._client = client
         self._executor = executor
 
-    def begin(self, window: Window) -> Future[Page]:
-        """Ask for a window's first page, for ``parts``."""
-        return self._executor.submit(self._page, window, 0)
+    def begin(self, window: Window) -> Future[Begun]:
+        """Ask for a window's pages; where paging cannot reach them all, only for the first."""
+        return self._executor.submit(self._begin, window)
 
-    def parts(self, window: Window, first: Future[Page] | None = None) -> list[Part]:
+    def _begin(self, window: Window) -> Begun:
+        first = self._page(window, 0)
+        if (first.total or 0) > REACHABLE:
+            return Begun(first)
+        requests = ((Part(window, first), offset) for offset in offsets(first)[1:LOOK_AHEAD])
+        return Begun(first, [self._executor.submit(self._request, request) for request in requests])
+
+    def parts(self, window: Window, first: Page | None = None) -> list[Part]:
         """The window, or the windows it must be cut into to be reachable, ascending.
 
-        :param first: what ``begin`` returned for the window.
+        :param first: its first page, where that was read already.
         :raises CrowdedSecondError: one second holds more than paging can reach.
         """
-        first = first or self.begin(window)
-        return self._reachable([Part(window, first.result())])
+        return self._reachable([Part(window, first or self._page(window, 0))])
 
     def _reachable(self, found: Iterable[Part]) -> list[Part]:
         parts: list[Part] = []
@@ -118,11 +120,17 @@ class WindowReader:
             )
         return parts
 
-    def pages(self, parts: Sequence[Part]) -> Iterator[tuple[Part, Iterator[Page]]]:
-        """Each part with its pages; pages of the next parts are requested ahead."""
+    def pages(
+        self, parts: Sequence[Part], ahead: Sequence[Future[tuple[Part, Page]]] = ()
+    ) -> Iterator[tuple[Part, Iterator[Page]]]:
+        """Each part with its pages; pages of the next parts are requested ahead.
+
+        :param ahead: pages of the first part that were asked for already.
+        """
         requests = ((part, offset) for part in parts for offset in offsets(part.first))
-        answers = in_parallel(self._executor, lambda request: (request[0], self._answer(*request)), requests)
-        for part, group in groupby(answers, key=itemgetter(0)):
+        unasked = islice(requests, 1 + len(ahead), None)
+        others = in_parallel(self._executor, self._request, unasked, begun=ahead)
+        for part, group in groupby(chain([(parts[0], parts[0].first)], others), key=itemgetter(0)):
             pages = map(itemgetter(1), group)
             yield part, pages if part.first.total is not None else self._sequentially(part)
 
@@ -151,8 +159,9 @@ class WindowReader:
     def _page(self, window: Window, offset: int) -> Page:
         return self._client.incidents(query=window.query, offset=offset)
 
-    def _answer(self, part: Part, offset: int) -> Page:
-        return self._page(part.window, offset) if offset else part.first
+    def _request(self, request: tuple[Part, int]) -> tuple[Part, Page]:
+        part, offset = request
+        return part, self._page(part.window, offset) if offset else part.first
 
     def _sequentially(self, part: Part) -> Iterator[Page]:
         page, offset = part.first, 0

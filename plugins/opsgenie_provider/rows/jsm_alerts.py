@@ -21,7 +21,8 @@ from opsgenie_provider.rows.fields import (
     text,
     texts,
 )
-from opsgenie_provider.rows.jsm_fields import BACKEND, instant
+from opsgenie_provider.rows.jsm_fields import instant
+from opsgenie_provider.rows.tables import JSM
 
 
 def alert_values(raw: Raw) -> dict[str, Any]:
@@ -54,7 +55,7 @@ def alert_values(raw: Raw) -> dict[str, Any]:
         "last_occurred_at": instant(payload, "lastOccuredAt") or instant(payload, "lastOccurredAt"),
         "acknowledged_at": _instant_or_elapsed(payload, "ackTime", created_at),
         "closed_at": _instant_or_elapsed(payload, "closeTime", created_at) if status == "closed" else None,
-        "backend": BACKEND,
+        "backend": JSM,
         "raw": raw_text(raw),
     }
 

@@ -6,20 +6,18 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
-from msgspec import Raw
-
 from opsgenie_provider.api.concurrency import in_parallel
 from opsgenie_provider.api.errors import NotFoundError, PermissionDeniedError
 from opsgenie_provider.planning import Plan
 from opsgenie_provider.progress import Progress
-from opsgenie_provider.sync.plan import FULL_READ, INCIDENTS
-from opsgenie_provider.sync.reader import Changes, IncidentWindow, IncidentWindows
+from opsgenie_provider.sync.plan import full_read_stream, incident_stream
+from opsgenie_provider.sync.reader import Changes, Incident, IncidentWindow, IncidentWindows, Sweeper
 from opsgenie_provider.sync.run import AccountRun, Result
-from opsgenie_provider.warehouse.incidents import IncidentBatch
+from opsgenie_provider.warehouse.incidents import IncidentBatch, deleted_by_id, payloads
 from opsgenie_provider.warehouse.state import keep_rejected, record_success
 
 log = logging.getLogger(__name__)
-_CHANGES = "changes"
+_CHANGES, _SWEEP = "changes", "sweep"
 
 
 class IncidentSync:
@@ -27,15 +25,18 @@ class IncidentSync:
 
     Its first requests leave when it is made. Each 20,000 incidents or fewer are one transaction together
     with the watermark. Incidents that are stored, lie in the window and are gone at the source are marked
-    deleted, only after a complete read with a key that sees the whole account.
+    deleted, only after a complete read with a key that sees the whole account. Those that the account's
+    connection was another backend's for stay as they are.
     """
 
     def __init__(self, run: AccountRun, plan: Plan) -> None:
         self._run = run
         self._plan = plan
+        self._stream = incident_stream(run.reader.backend)
         self._changes: Changes | None = None
         if plan.changed_from and plan.changed_since and _CHANGES not in run.progress.steps_done:
             self._changes = run.reader.begin_changes(plan.changed_from, plan.since, plan.changed_since)
+        # An empty window holds nothing: the changes are all that is read then.
         self._windows: list[Callable[[], IncidentWindows]] = [
             run.reader.begin_windows(since, until)
             for since, until in run.progress.incidents_left(plan.since, plan.until)
@@ -47,31 +48,53 @@ class IncidentSync:
         result.counts.update(incidents=0, rows_changed=0, rejected=0, deleted=0)
         # First, so that the watermark covers both.
         if self._changes is not None:
-            with run.transaction(), self._batch() as batch:
-                self._read_changes(self._changes, batch)
-                stored = self._write(batch)
-                run.progress.step_done(_CHANGES, stored["rows_changed"])
-            result.counts.update(stored)
+            result.counts.update(self._read_changes(self._changes))
         for begun in self._windows:
             windows = begun()
             progress = Progress(log, "incidents", total=windows.total)
             for window in windows.windows:
                 result.counts.update(self._read_window(window, progress))
-        if plan.whole_history and not run.progress.incidents_left(plan.since, plan.until):
-            record_success(run.connection, run.account, FULL_READ, rows_changed=0)
+        if not plan.whole_history or run.progress.incidents_left(plan.since, plan.until):
+            return
+        if run.reader.sweeper and plan.since == plan.until and _SWEEP not in run.progress.steps_done:
+            result.counts.update(self._sweep(run.reader.sweeper))
+        record_success(run.connection, run.account, full_read_stream(run.reader.backend), rows_changed=0)
+
+    def _read_changes(self, changes: Changes) -> dict[str, int]:
+        """What is not closed, or changed lately, among the incidents before the window."""
+        run, plan = self._run, self._plan
+        with run.transaction() as connection, self._batch() as batch:
+            for page in changes.pages():
+                batch.add(page)
+            left = batch.left_status(changes.listed, before=plan.since)
+            for _, found in self._look_up(left):
+                batch.add(found or ())
+            stored = self._write(batch)
+            if plan.since == plan.until and plan.changed_since:
+                # No window follows that would move the watermark.
+                record_success(
+                    connection,
+                    run.account,
+                    self._stream,
+                    rows_changed=stored["rows_changed"],
+                    read=(plan.changed_since, plan.until),
+                )
+            run.progress.step_done(_CHANGES, stored["rows_changed"])
+        return stored
 
     def _read_window(self, window: IncidentWindow, progress: Progress) -> dict[str, int]:
         run, plan = self._run, self._plan
         with run.transaction() as connection, self._batch() as batch:
             complete = window.read(batch, progress.watch)
-            deleted = self._mark_deleted(batch, window, complete)
+            missing = batch.missing(window.since, window.until)
+            deleted = self._mark_deleted(batch, missing, complete=complete)
             stored = self._write(batch) | {"deleted": deleted}
             # A part of the history moves no watermark: nobody has read what changed before it.
             moves_watermark = plan.whole_history or plan.changed_since is not None
             record_success(
                 connection,
                 run.account,
-                INCIDENTS,
+                self._stream,
                 rows_changed=stored["rows_changed"],
                 # What may lack something is read again by the next run.
                 read=(window.since, window.until) if complete and moves_watermark else None,
@@ -81,29 +104,44 @@ class IncidentSync:
             run.progress.stored(stored["rows_changed"] + deleted)
         return stored
 
+    def _sweep(self, sweeper: Sweeper) -> dict[str, int]:
+        """Compare the ids of all incidents with what is stored: find those that are gone, and those that no
+        change announced, because they came into sight."""
+        run, plan = self._run, self._plan
+        since, until = plan.changed_from or plan.since, plan.until
+        listed = sweeper.ids(since, until)
+        with run.transaction() as connection, self._batch() as batch:
+            stored = deleted_by_id(connection, run.account, run.reader.backend, since, until)
+            for page in sweeper.incidents(
+                sorted(id_ for id_ in listed if stored.get(id_, True)), since, until
+            ):
+                batch.add(page)
+            missing = [id_ for id_, is_deleted in stored.items() if not is_deleted and id_ not in listed]
+            deleted = self._mark_deleted(batch, missing, complete=True)
+            counts = self._write(batch) | {"deleted": deleted}
+            run.progress.step_done(_SWEEP, counts["rows_changed"] + deleted)
+        return counts
+
     def _batch(self) -> IncidentBatch:
         run, reach = self._run, self._run.key.access.reach
         return IncidentBatch(
-            run.connection, run.account, reach, partial(run.reader.incident_rows, key_reach=reach)
+            run.connection,
+            run.account,
+            run.reader.backend,
+            reach,
+            partial(run.reader.incident_rows, key_reach=reach),
+            with_timelines=not run.reader.separate_timelines,
         )
 
     def _write(self, batch: IncidentBatch) -> dict[str, int]:
         changed = batch.merge()
-        keep_rejected(self._run.connection, self._run.account, INCIDENTS, batch.rejected.items())
+        keep_rejected(self._run.connection, self._run.account, self._stream, batch.rejected.items())
         return {"incidents": len(batch.ids), "rows_changed": changed, "rejected": len(batch.rejected)}
 
-    def _read_changes(self, changes: Changes, batch: IncidentBatch) -> None:
-        """What is not closed, or changed lately, among the incidents before the window."""
-        for page in changes.pages():
-            batch.add(page)
-        left = batch.left_status(changes.listed, before=self._plan.since)
-        for _, found in self._look_up(left):
-            batch.add(found or ())
-
-    def _mark_deleted(self, batch: IncidentBatch, window: IncidentWindow, complete: bool) -> int:
+    def _mark_deleted(self, batch: IncidentBatch, missing: list[str], *, complete: bool) -> int:
         """Mark what is missing from a complete read, once the service confirms that it is gone."""
-        missing = batch.missing(window.since, window.until)
-        if not missing or not self._run.key.absence_is_fact(complete=complete):
+        run = self._run
+        if not missing or not run.key.absence_is_fact(complete=complete):
             return 0
         gone = []
         for incident_id, found in self._look_up(missing):
@@ -111,17 +149,26 @@ class IncidentSync:
                 gone.append(incident_id)
             else:
                 batch.add(found)
-        return batch.mark_deleted(gone)
+        unseen = run.reader.unseen(payloads(run.connection, run.account, gone)) if gone else set()
+        if unseen:
+            log.warning(
+                "%s: %d incidents are not listed any more, but lie in a place that is not for this key to "
+                "see. What is stored of them stays.",
+                run.account,
+                len(unseen),
+            )
+        return batch.mark_deleted([incident_id for incident_id in gone if incident_id not in unseen])
 
-    def _look_up(self, incident_ids: Iterable[str]) -> Iterator[tuple[str, list[Raw] | None]]:
-        """Each id with the incident in a list: an empty one for a 403, None for a 404."""
+    def _look_up(self, incident_ids: Iterable[str]) -> Iterator[tuple[str, list[Incident] | None]]:
+        """Each id with the incident in a list: an empty one for a 403, None where it is gone."""
 
-        def look_up(incident_id: str) -> tuple[str, list[Raw] | None]:
+        def look_up(incident_id: str) -> tuple[str, list[Incident] | None]:
             try:
-                return incident_id, [self._run.reader.incident(incident_id)]
+                found = self._run.reader.incident(incident_id)
             except NotFoundError:
                 return incident_id, None
             except PermissionDeniedError:
                 return incident_id, []
+            return incident_id, None if found is None else [found]
 
         return in_parallel(self._run.executor, look_up, incident_ids)

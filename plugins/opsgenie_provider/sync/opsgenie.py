@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -21,23 +21,25 @@ from opsgenie_provider.api.errors import (
     PermissionDeniedError,
     PlanError,
 )
-from opsgenie_provider.api.listing import Listing
+from opsgenie_provider.api.listing import Listing, Sink
 from opsgenie_provider.api.opsgenie import OpsgenieClient, Page
-from opsgenie_provider.api.opsgenie_windows import Part, Sink, Window, WindowReader
+from opsgenie_provider.api.opsgenie_windows import Part, Window, WindowReader
+from opsgenie_provider.progress import Watch
 from opsgenie_provider.rows import configuration as rows
 from opsgenie_provider.rows.incidents import IncidentRows, incident_rows
-from opsgenie_provider.rows.on_call import Period, timeline_periods
+from opsgenie_provider.rows.on_call import Timeline, timeline_periods
 from opsgenie_provider.rows.parts import Rejected
 from opsgenie_provider.rows.tables import (
     ESCALATION_RULES,
     ESCALATIONS,
+    OPSGENIE,
     ROTATIONS,
     SCHEDULES,
     SERVICES,
     TEAMS,
     USERS,
 )
-from opsgenie_provider.sync.reader import IncidentWindows, TableRows
+from opsgenie_provider.sync.reader import IncidentWindows, ReadTimeline, Sweeper, TableRows
 from opsgenie_provider.warehouse.keys import Access, StoredLimits
 
 log = logging.getLogger(__name__)
@@ -64,7 +66,11 @@ class OpsgenieReader:
     :param executor: runs the requests; its size bounds how many are under way.
     """
 
+    backend = OPSGENIE
     lists = _LISTS
+    separate_timelines = True
+    looks_up_users = False
+    sweeper: Sweeper | None = None
 
     def __init__(
         self, client: OpsgenieClient, *, account: str, key: str, executor: ThreadPoolExecutor
@@ -152,12 +158,13 @@ class OpsgenieReader:
 
     def begin_windows(self, since: datetime, until: datetime) -> Callable[[], IncidentWindows]:
         window = Window.between(since, until)
-        first = self._windows.begin(window)
+        begun = self._windows.begin(window)
 
         def windows() -> IncidentWindows:
+            first, ahead = begun.result()
             parts = self._windows.parts(window, first)
             total = sum(part.first.total or 0 for part in parts)
-            read = (_OpsgenieWindow(self._windows, *part) for part in self._windows.pages(parts))
+            read = (_OpsgenieWindow(self._windows, *part) for part in self._windows.pages(parts, ahead))
             return IncidentWindows(total, read)
 
         return windows
@@ -173,6 +180,12 @@ class OpsgenieReader:
 
     def incident_rows(self, raw: Raw, *, key_reach: str) -> IncidentRows:
         return incident_rows(raw, account=self._account, key_reach=key_reach)
+
+    def unseen(self, incidents: Mapping[str, Raw]) -> set[str]:
+        return set()
+
+    def users(self, ids: Iterable[str]) -> Listing:
+        return self.listing("users")
 
     def timeline(self, incident_id: str) -> list[Raw]:
         return self._client.timeline_entries(incident_id)
@@ -193,8 +206,11 @@ class OpsgenieReader:
         weeks = math.ceil((until - since) / _WEEK)
         return self._client.schedule_timeline(schedule_id, start=since, weeks=weeks)
 
-    def periods(self, timeline: Raw, *, rejected: Rejected) -> list[Period]:
-        return timeline_periods(timeline, rejected=rejected)
+    def with_names(self, timelines: Iterable[ReadTimeline]) -> Iterable[ReadTimeline]:
+        return timelines
+
+    def on_call(self, timeline: Raw, /, *, rejected: Rejected) -> Timeline:
+        return Timeline(timeline_periods(timeline, rejected=rejected))
 
 
 class _OpsgenieWindow:
@@ -204,7 +220,7 @@ class _OpsgenieWindow:
         self._reader, self._part, self._pages = reader, part, pages
         self.since, self.until = _instant(part.window.since), _instant(part.window.until)
 
-    def read(self, sink: Sink, watch: Callable[[Iterator[Page]], Iterator[Page]]) -> bool:
+    def read(self, sink: Sink, watch: Watch) -> bool:
         return self._reader.read(self._part, watch(self._pages), sink)
 
 

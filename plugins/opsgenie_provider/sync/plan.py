@@ -8,8 +8,15 @@ from opsgenie_provider.warehouse.connection import Connection
 from opsgenie_provider.warehouse.state import begin_stream, oldest_incident, stream_state
 from opsgenie_provider.warehouse.timelines import forget_refusals, forget_timelines
 
-INCIDENTS = "opsgenie_incidents"
-FULL_READ = f"{INCIDENTS}_full_read"
+
+def incident_stream(backend: str) -> str:
+    """The stream of an account's incidents: each backend that it is read from has its own."""
+    return f"{backend}_incidents"
+
+
+def full_read_stream(backend: str) -> str:
+    """The stream of the reads of all incidents."""
+    return f"{backend}_incidents_full_read"
 
 
 def plan_account(run: AccountRun) -> Plan:
@@ -22,15 +29,16 @@ def plan_account(run: AccountRun) -> Plan:
     params, account = run.params, run.account
     with run.transaction() as connection:
         plan = plan_reads(
-            _known(connection, account),
+            _known(connection, account, run.reader.backend),
             now=run.now,
             since=parse_instant(params.since, "since"),
             until=parse_instant(params.until, "until"),
             full_refresh=params.full_refresh,
             history_days=params.history_days,
+            lists_changes=run.reader.sweeper is not None,
         )
-        if plan.whole_history:
-            begin_stream(connection, account, INCIDENTS, plan.since)
+        if plan.whole_history and plan.since < plan.until:
+            begin_stream(connection, account, incident_stream(run.reader.backend), plan.since)
             forget_refusals(connection, account)
         if params.full_refresh:
             forget_timelines(connection, account)
@@ -38,9 +46,9 @@ def plan_account(run: AccountRun) -> Plan:
     return plan
 
 
-def _known(connection: Connection, account: str) -> Known:
+def _known(connection: Connection, account: str, backend: str) -> Known:
     return Known(
-        watermark=stream_state(connection, account, INCIDENTS).watermark_at,
-        oldest=oldest_incident(connection, account),
-        full_read_at=stream_state(connection, account, FULL_READ).last_success_at,
+        watermark=stream_state(connection, account, incident_stream(backend)).watermark_at,
+        oldest=oldest_incident(connection, account, backend),
+        full_read_at=stream_state(connection, account, full_read_stream(backend)).last_success_at,
     )

@@ -41,6 +41,9 @@ SESSION_SETTINGS: Mapping[str, str] = {
 # How long a task waits for one of another run: the first read of an account may take a while.
 LOCK_WAIT = "1h"
 
+# How often a pooler is tried, since another client may get the session in question in between.
+_POOLER_PROBES = 5
+
 # Settings of the connection's own "options", the role or the database take precedence.
 _CONFIGURE = """
 select set_config(wanted.name, wanted.value, false)
@@ -65,6 +68,10 @@ class WarehouseUnavailableError(Exception):
 
 class LockWaitError(Exception):
     """Another session held a lock for longer than this one waits."""
+
+
+class PoolerError(ValueError):
+    """A pooler in front of the warehouse gives each transaction another session: locks would be lost."""
 
 
 class Warehouse:
@@ -112,10 +119,34 @@ class Warehouse:
         Yields that connection: whatever is written through it is written while the lock is held.
 
         :raises LockWaitError: another session holds it for longer than ``LOCK_WAIT``.
+        :raises PoolerError: there would be no session to hold it.
         """
         with self.connection(autocommit=True) as connection:
+            self._require_session(connection)
             take_lock(connection, name)
             yield connection
+
+    def _require_session(self, connection: Connection) -> None:
+        """Refuse a pooler in transaction mode, which gives an idle connection's session to the next one."""
+        for _ in range(_POOLER_PROBES):
+            backend = _backend(connection)
+            # A pooler makes up the number that a client gets when it logs in.
+            if backend == connection.info.backend_pid:
+                return
+            with self.connection() as other:
+                if backend == _backend(other):
+                    raise PoolerError(
+                        f"The warehouse of connection {self._name!r} is behind a connection pooler in "
+                        "transaction mode, where locks, settings and prepared statements are lost between "
+                        "transactions. Connect to PostgreSQL itself, or to a pool in session mode."
+                    )
+
+
+def _backend(connection: Connection) -> int:
+    """The process that executes this connection's statements now."""
+    row = connection.execute("select pg_backend_pid()").fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def configure_session(connection: Connection, settings: Mapping[str, str] = SESSION_SETTINGS) -> None:

@@ -57,10 +57,11 @@ def stream_state(connection: Connection, account: str, stream: str) -> StreamSta
     return StreamState(*row) if row else StreamState()
 
 
-def oldest_incident(connection: Connection, account: str) -> datetime | None:
-    """When the oldest stored incident of an account was created."""
+def oldest_incident(connection: Connection, account: str, backend: str) -> datetime | None:
+    """When the oldest stored incident of an account that a backend gave was created."""
     row = connection.execute(
-        "select min(created_at) from staging.opsgenie_incidents where account = %s", (account,)
+        "select min(created_at) from staging.opsgenie_incidents where account = %s and backend = %s",
+        (account, backend),
     ).fetchone()
     return row[0] if row else None
 
