@@ -1,15 +1,15 @@
-"""Finds changes to older OpsGenie incidents without reading them all.
+"""Finds changes to older OpsGenie incidents or alerts without reading them all.
 
-The service documents no search by updatedAt. Newer documentation lists it as a sort order, so a
-feed of the latest changes is tried first and believed only while it comes in that order. Besides,
-what is open is listed, and without such a feed also what is resolved.
+The service documents no search by updatedAt. It is a sort order of alerts, and newer documentation lists it
+for incidents, too, so a feed of the latest changes is tried first and believed only while it comes in that
+order. Besides, what is open is listed, and without such a feed also what is resolved.
 """
 
 from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -20,7 +20,7 @@ from msgspec import Raw
 from opsgenie_provider.api.concurrency import THREADS, in_parallel
 from opsgenie_provider.api.decoding import decode_into
 from opsgenie_provider.api.errors import InvalidRequestError
-from opsgenie_provider.api.opsgenie import REACHABLE, OpsgenieClient, Page
+from opsgenie_provider.api.opsgenie import REACHABLE, Page
 from opsgenie_provider.api.opsgenie_windows import Window, offsets
 
 log = logging.getLogger(__name__)
@@ -38,31 +38,40 @@ class _Updated(msgspec.Struct):
 
 
 class ChangeReader:
-    """Lists the incidents of a window that are not closed, or changed since an instant.
+    """Lists what a window holds that is not closed, or changed since an instant.
 
     Its first requests leave when it is made.
 
+    :param list_page: a page of the list, by its ``query``, ``offset``, ``sort`` and ``order``.
     :param executor: runs the requests.
+    :param statuses: those that are listed in full where there is no feed.
     :ivar listed: after reading, the statuses of which every incident was listed. A stored incident with
         such a status that was not listed has changed status since.
     """
 
     def __init__(
-        self, client: OpsgenieClient, executor: ThreadPoolExecutor, *, among: Window, since: datetime
+        self,
+        list_page: Callable[..., Page],
+        executor: ThreadPoolExecutor,
+        *,
+        among: Window,
+        since: datetime,
+        statuses: Sequence[str] = LISTED_STATUSES,
     ) -> None:
-        self._client = client
+        self._list_page = list_page
         self._executor = executor
+        self._statuses = statuses
         self._among = among.query
         self._since = since
         self._latest = executor.submit(self._feed_page, 0)
-        self._open = executor.submit(self._client.incidents, query=self._query_of("open"))
+        self._open = executor.submit(self._list_page, query=self._query_of("open"))
         self.listed: set[str] = set()
 
     def pages(self) -> Generator[list[Raw]]:
         """Pages of incidents; an incident may be listed more than once."""
         fed = yield from self._feed()
         # Whatever happened to a resolved incident is in the feed.
-        for status in LISTED_STATUSES[:1] if fed else LISTED_STATUSES:
+        for status in self._statuses[:1] if fed else self._statuses:
             first = self._open.result() if status == "open" else None
             if (yield from self._list(self._query_of(status), first)):
                 self.listed.add(status)
@@ -71,7 +80,7 @@ class ChangeReader:
         return f"status: {status} AND {self._among}"
 
     def _feed_page(self, offset: int) -> Page:
-        return self._client.incidents(query=self._among, offset=offset, sort="updatedAt", order="desc")
+        return self._list_page(query=self._among, offset=offset, sort="updatedAt", order="desc")
 
     def _feed(self) -> Generator[list[Raw], None, bool]:
         """The latest changes, newest first; returns whether nothing since ``since`` can be missing."""
@@ -103,9 +112,7 @@ class ChangeReader:
                 starts = range(offset, min(REACHABLE, page.total or REACHABLE), size)[:ahead]
                 pages = in_parallel(self._executor, self._feed_page, starts)
         except (InvalidRequestError, msgspec.DecodeError, ValueError) as error:
-            log.info(
-                "OpsGenie does not list the latest changes (%s): listing all incidents not closed.", error
-            )
+            log.info("OpsGenie does not list the latest changes (%s): listing all that is not closed.", error)
         return False
 
     def _pages_ahead(self, changed: list[datetime]) -> int:
@@ -115,14 +122,14 @@ class ChangeReader:
 
     def _list(self, query: str, first: Page | None) -> Generator[list[Raw], None, bool]:
         """The incidents of a query; returns whether that was all of them."""
-        first = first or self._client.incidents(query=query)
+        first = first or self._list_page(query=query)
         yield first.items
         if first.total is not None:
             if first.total > REACHABLE:
                 return False
             for page in in_parallel(
                 self._executor,
-                lambda offset: self._client.incidents(query=query, offset=offset),
+                lambda offset: self._list_page(query=query, offset=offset),
                 offsets(first)[1:],
             ):
                 yield page.items
@@ -131,7 +138,7 @@ class ChangeReader:
         while not page.last:
             if offset >= REACHABLE:
                 return False
-            page = self._client.incidents(query=query, offset=offset)
+            page = self._list_page(query=query, offset=offset)
             offset += len(page.items)
             yield page.items
         return True

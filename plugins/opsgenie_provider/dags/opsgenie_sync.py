@@ -9,6 +9,8 @@ Each account of `include/settings.yaml` is read side by side with the others:
    ahead. **incidents**: the first run and one run a day read the whole history (90 days or more) and find
    deletions; the others read what is new, a trailing window, and what is open or changed lately before
    it. **timelines** of incidents that changed say when they were acknowledged, resolved and closed.
+   Accounts whose alerts are the incidents (`alert_accounts`) have **alerts** and their **details** in place
+   of both.
 3. **publish** sums up and starts `dora_metrics`, also where some of the accounts failed.
 
 A part that fails does not keep the others from being read: the task fails at its end and names each of

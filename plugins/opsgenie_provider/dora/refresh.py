@@ -29,7 +29,13 @@ log = logging.getLogger(__name__)
 
 _LOCK = "opsgenie_provider:dora"
 # May have been loaded a moment ago, before autovacuum saw them.
-_STAGING = ("opsgenie_incidents", "opsgenie_incident_services", "pagerduty_incidents", "deployments")
+_STAGING = (
+    "opsgenie_incidents",
+    "opsgenie_incident_services",
+    "opsgenie_alerts",
+    "pagerduty_incidents",
+    "deployments",
+)
 # From how many touched keys on, and from what share of all rows on, a full refresh is the shorter way.
 _MANY_KEYS = 1_000
 _MANY_SHARE = 0.25

@@ -27,6 +27,12 @@ class PrepareSyncOperator(PrepareWarehouseOperator):
                 "account": account,
                 "postgres_conn_id": settings["postgres_conn_id"],
                 "max_requests_per_minute": settings["max_requests_per_minute"],
+                "alerts": {
+                    "priorities": settings["alert_priorities"],
+                    "service_from": settings["alert_service_from"],
+                }
+                if account in settings["alert_accounts"]
+                else None,
             }
             for account in settings["accounts"]
         ]
@@ -41,10 +47,11 @@ class SyncAccountOperator(ProviderOperator):
     :param account: the account's connection.
     :param postgres_conn_id: the warehouse.
     :param max_requests_per_minute: a limit of your own, for all requests of the account.
+    :param alerts: which alerts are the account's incidents, as ``AlertRules`` has it; None: incidents are.
     :returns: a ``sync.account.Outcome``; it is pushed, too, where parts failed.
     """
 
-    template_fields: Sequence[str] = ("account", "postgres_conn_id", "max_requests_per_minute")
+    template_fields: Sequence[str] = ("account", "postgres_conn_id", "max_requests_per_minute", "alerts")
     ui_color = "#dbe7ff"
 
     def __init__(
@@ -53,12 +60,14 @@ class SyncAccountOperator(ProviderOperator):
         account: str = "opsgenie_default",
         postgres_conn_id: str = "postgres_default",
         max_requests_per_minute: int | None = None,
+        alerts: dict[str, list[str]] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.account = account
         self.postgres_conn_id = postgres_conn_id
         self.max_requests_per_minute = max_requests_per_minute
+        self.alerts = alerts
 
     def perform(self, context: Context) -> Any:
         from concurrent.futures import ThreadPoolExecutor
@@ -66,6 +75,7 @@ class SyncAccountOperator(ProviderOperator):
         from opsgenie_provider.api.concurrency import THREADS
         from opsgenie_provider.hooks.opsgenie import OpsgenieHook
         from opsgenie_provider.hooks.warehouse import warehouse
+        from opsgenie_provider.rows.alerts import AlertRules
         from opsgenie_provider.sync.account import PartsFailedError, sync_account
         from opsgenie_provider.sync.opsgenie import OpsgenieReader
         from opsgenie_provider.sync.run import Params
@@ -75,16 +85,18 @@ class SyncAccountOperator(ProviderOperator):
         hook = OpsgenieHook(
             opsgenie_conn_id=self.account, max_requests_per_minute=self.max_requests_per_minute
         )
+        rules = AlertRules(**self.alerts) if self.alerts else None
         client, key = hook.client, hook.settings().password or ""
         self.log.info("%s at %s.", self.account, hook.base_url)
         with ThreadPoolExecutor(THREADS, thread_name_prefix="opsgenie") as executor:
             try:
                 return sync_account(
                     self.account,
-                    OpsgenieReader(client, account=self.account, key=key, executor=executor),
+                    OpsgenieReader(client, account=self.account, key=key, executor=executor, alerts=rules),
                     warehouse(self.postgres_conn_id),
                     params,
                     executor,
+                    alerts=rules,
                     run_id=context.get("run_id", ""),
                 )
             except PartsFailedError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -36,6 +37,16 @@ class IncidentRows(NamedTuple):
     services: list[Row]
     responders: list[Row]
     rejected: Rejected
+
+    @property
+    def identity(self) -> str:
+        """The incident's id."""
+        return self.incident_id
+
+    @property
+    def by_table(self) -> Sequence[Sequence[Row]]:
+        """The rows of each table."""
+        return [self.incident], self.services, self.responders
 
 
 def incident_rows(raw: Raw, *, account: str, key_reach: str) -> IncidentRows:

@@ -1,20 +1,23 @@
-"""Decides which incidents a run reads of an account."""
+"""Decides which incidents, or alerts, a run reads of an account."""
 
 from __future__ import annotations
 
 from opsgenie_provider.planning import Known, Plan, parse_instant, plan_reads
 from opsgenie_provider.sync.run import AccountRun
 from opsgenie_provider.warehouse.connection import Connection
-from opsgenie_provider.warehouse.state import begin_stream, oldest_incident, stream_state
+from opsgenie_provider.warehouse.state import begin_stream, oldest_created, stream_state
 from opsgenie_provider.warehouse.timelines import forget_refusals, forget_timelines
 
-INCIDENTS = "opsgenie_incidents"
-FULL_READ = f"{INCIDENTS}_full_read"
+
+def full_read(stream: str) -> str:
+    """The stream that says when the whole history of a stream was last read."""
+    return f"{stream}_full_read"
 
 
-def plan_account(run: AccountRun) -> Plan:
+def plan_account(run: AccountRun, stream: str) -> Plan:
     """What this run reads; another try of it reads the same.
 
+    :param stream: the staging table that is filled.
     :raises ValueError: ``since``, ``until`` or ``history_days`` cannot be; the message says why.
     """
     if run.progress.plan is not None:
@@ -22,7 +25,7 @@ def plan_account(run: AccountRun) -> Plan:
     params, account = run.params, run.account
     with run.transaction() as connection:
         plan = plan_reads(
-            _known(connection, account),
+            _known(connection, account, stream),
             now=run.now,
             since=parse_instant(params.since, "since"),
             until=parse_instant(params.until, "until"),
@@ -30,7 +33,7 @@ def plan_account(run: AccountRun) -> Plan:
             history_days=params.history_days,
         )
         if plan.whole_history:
-            begin_stream(connection, account, INCIDENTS, plan.since)
+            begin_stream(connection, account, stream, plan.since)
             forget_refusals(connection, account)
         if params.full_refresh:
             forget_timelines(connection, account)
@@ -38,9 +41,9 @@ def plan_account(run: AccountRun) -> Plan:
     return plan
 
 
-def _known(connection: Connection, account: str) -> Known:
+def _known(connection: Connection, account: str, stream: str) -> Known:
     return Known(
-        watermark=stream_state(connection, account, INCIDENTS).watermark_at,
-        oldest=oldest_incident(connection, account),
-        full_read_at=stream_state(connection, account, FULL_READ).last_success_at,
+        watermark=stream_state(connection, account, stream).watermark_at,
+        oldest=oldest_created(connection, account, stream),
+        full_read_at=stream_state(connection, account, full_read(stream)).last_success_at,
     )

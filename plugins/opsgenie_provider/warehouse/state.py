@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
+from psycopg import sql
 from psycopg.types.range import Range
 
 from opsgenie_provider.rows.fields import exceeds_numeric_scale
@@ -57,11 +58,10 @@ def stream_state(connection: Connection, account: str, stream: str) -> StreamSta
     return StreamState(*row) if row else StreamState()
 
 
-def oldest_incident(connection: Connection, account: str) -> datetime | None:
-    """When the oldest stored incident of an account was created."""
-    row = connection.execute(
-        "select min(created_at) from staging.opsgenie_incidents where account = %s", (account,)
-    ).fetchone()
+def oldest_created(connection: Connection, account: str, table: str) -> datetime | None:
+    """When the oldest row that a staging table has of an account was created at the source."""
+    query = sql.SQL("select min(created_at) from {} where account = %s")
+    row = connection.execute(query.format(sql.Identifier("staging", table)), (account,)).fetchone()
     return row[0] if row else None
 
 

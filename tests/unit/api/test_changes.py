@@ -59,7 +59,7 @@ class Account:
 def changes(account: Account) -> tuple[set[str], set[str]]:
     """The ids that were listed, and the statuses that were listed in full."""
     with ThreadPoolExecutor(4) as executor:
-        reader = ChangeReader(account, executor, among=AMONG, since=SINCE)  # type: ignore[arg-type]
+        reader = ChangeReader(account.incidents, executor, among=AMONG, since=SINCE)
         found = {msgspec.json.decode(item)["id"] for page in reader.pages() for item in page}
     return found, reader.listed
 

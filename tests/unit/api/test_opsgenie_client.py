@@ -41,6 +41,27 @@ READS: dict[str, tuple[Any, str, dict[str, list[str]], str, Any]] = {
         [],
     ),
     "incident": (lambda c: c.incident(ID), f"/v1/incidents/{ID}", {"identifiertype": ["id"]}, "incident", {}),
+    "alerts": (
+        lambda c: c.alerts(query="status: open", sort="updatedAt", order="desc"),
+        "/v2/alerts",
+        {
+            "query": ["status: open"],
+            "offset": ["0"],
+            "limit": ["100"],
+            "sort": ["updatedat"],
+            "order": ["desc"],
+        },
+        "search",
+        [],
+    ),
+    "alert_count": (
+        lambda c: c.alert_count("status: open"),
+        "/v2/alerts/count",
+        {"query": ["status: open"]},
+        "search",
+        {"count": 3},
+    ),
+    "alert": (lambda c: c.alert(ID), f"/v2/alerts/{ID}", {"identifiertype": ["id"]}, "alert", {}),
     "timeline_entries": (
         lambda c: c.timeline_entries(ID),
         f"/v2/incident-timelines/{ID}/entries",
