@@ -22,7 +22,7 @@ from tests.support.sync import outcomes
 
 
 def test_a_run_moves_each_incident_once_and_a_rerun_none(migration: Migration) -> None:
-    run = migration()
+    run = migration.by_airflow()
 
     migration.assert_complete()
     migration.only_get()

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, FrameLocator, Page, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Browser, FrameLocator, Page, expect, sync_playwright
 
 from tests.support.page_world import follow
 
@@ -41,6 +41,9 @@ PATHS = (
     "migration",
 )
 Open = Callable[..., Page]
+# A busy machine may need minutes for what takes a second.
+PATIENCE_MS = 180_000
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +62,7 @@ def open_page(site: Any, browser: Browser) -> Iterator[Open]:
 
     def opened(path: str, user: str = "user", **options: Any) -> Page:
         context = browser.new_context(**{"viewport": {"width": 1400, "height": 900}, **options})
+        context.set_default_timeout(PATIENCE_MS)
         contexts.append(context)
         for cookie in site.session(user).cookies:
             context.add_cookies([{"name": cookie.name, "value": cookie.value or "", "url": site.url}])
@@ -87,6 +91,7 @@ def picture(page: Page, name: str) -> None:
 
 def test_from_the_login_to_an_override_and_its_effect(site: Any, browser: Browser) -> None:
     context = browser.new_context(viewport={"width": 1400, "height": 1000})
+    context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
     page.goto(site.url)
     page.fill("input[name=username]", "user")
@@ -155,15 +160,24 @@ def test_hostile_titles_stay_titles(open_page: Open) -> None:
     expect(page).to_have_title("Incidents – Incidents & DORA")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("path", PATHS)
-def test_no_serious_accessibility_violation(open_page: Open, path: str, scheme: str) -> None:
-    page = open_page(path, color_scheme=scheme)
+def test_every_page_is_accessible_in_both_schemes_and_fits_a_phone(open_page: Open, path: str) -> None:
+    page = open_page(path, color_scheme="light")
+    assert serious_violations(page, "light") == []
+
+    page.emulate_media(color_scheme="dark")
+    page.set_viewport_size({"width": 375, "height": 700})
+    page.reload()
+    assert serious_violations(page, "dark") == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= 375, "it scrolls sideways"
+
+
+def serious_violations(page: Page, scheme: str) -> list[tuple[str, list[str]]]:
     page.wait_for_load_state("networkidle")
     expect(page.locator("html")).to_have_attribute("data-theme", scheme)
     found = Axe().run(page).response["violations"]
     serious = [each for each in found if each["impact"] in ("serious", "critical")]
-    assert [(each["id"], [node["html"] for node in each["nodes"]][:3]) for each in serious] == []
+    return [(each["id"], [node["html"] for node in each["nodes"]][:3]) for each in serious]
 
 
 def test_airflows_own_dark_mode_is_followed(open_page: Open) -> None:
@@ -172,13 +186,6 @@ def test_airflows_own_dark_mode_is_followed(open_page: Open) -> None:
     page.reload()
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(16, 19, 24)"
-
-
-@pytest.mark.parametrize("path", PATHS)
-def test_a_phone_needs_no_sideways_scrolling(open_page: Open, path: str) -> None:
-    page = open_page(path, viewport=ViewportSize(width=375, height=700))
-    page.wait_for_load_state("networkidle")
-    assert page.evaluate("document.documentElement.scrollWidth") <= 375
 
 
 def test_local_time_on_hover(open_page: Open) -> None:
