@@ -1,8 +1,9 @@
-"""`python -m sandbox --ports-file F --seed 7`: the demo's OpsGenie, PagerDuty and GitHub on 127.0.0.1.
+"""`python -m sandbox --ports-file F --seed 7`: the demo's OpsGenie, JSM, PagerDuty and GitHub on 127.0.0.1.
 
 They share the data of one generated world, `--days` long up to `--end`; PagerDuty has the months before it.
-The keys are constants: `SYNC_KEY` and `IMPORT_KEY` in sandbox.opsgenie.store, `READ_KEY`, `FULL_KEY` and
-`USER_KEY` in sandbox.pagerduty.store, `SYNC_KEY` in sandbox.github.store.
+The keys are constants: `SYNC_KEY` and `IMPORT_KEY` in sandbox.opsgenie.store, `SYNC_EMAIL` and `SYNC_TOKEN`
+in sandbox.jsm.store, `READ_KEY`, `FULL_KEY` and `USER_KEY` in sandbox.pagerduty.store, `SYNC_KEY` in
+sandbox.github.store.
 """
 
 from __future__ import annotations
@@ -11,16 +12,17 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from sandbox import github, opsgenie, pagerduty
+from sandbox import github, jsm, opsgenie, pagerduty
 from sandbox.gateway import Gateway
 from sandbox.github.seed import bulk as github_bulk
 from sandbox.instants import to_nanos
+from sandbox.jsm.seed import bulk as jsm_bulk
 from sandbox.opsgenie.seed import bulk as opsgenie_bulk
 from sandbox.pagerduty.bulk import bulk as pagerduty_bulk
 from sandbox.server import run_all
 from sandbox.world import World, build_world
 
-NAMES = ("opsgenie", "pagerduty", "github")
+NAMES = ("opsgenie", "jsm", "pagerduty", "github")
 
 
 def _port(text: str) -> tuple[str, int]:
@@ -33,6 +35,7 @@ def _port(text: str) -> tuple[str, int]:
 def _demo_apps(world: World) -> dict[str, Callable[[], Gateway]]:
     return {
         "opsgenie": lambda: opsgenie.create_app(opsgenie.load(world)),
+        "jsm": lambda: jsm.create_app(jsm.load(world)),
         "pagerduty": lambda: pagerduty.create_app(pagerduty.load(world)),
         "github": lambda: github.create_app(github.load(world)),
     }
@@ -42,6 +45,7 @@ def _bulk_apps(options: argparse.Namespace) -> dict[str, Callable[[], Gateway]]:
     count, days, seed, end = options.bulk, options.days, options.seed, options.end
     return {
         "opsgenie": lambda: opsgenie.create_app(opsgenie_bulk(count, days, seed=seed, end=end)),
+        "jsm": lambda: jsm.create_app(jsm_bulk(count, days, seed=seed, end=end)),
         "pagerduty": lambda: pagerduty.create_app(pagerduty_bulk(count, days, seed=seed, end=end)),
         "github": lambda: github.create_app(github_bulk(count, days, end=end)),
     }
@@ -65,7 +69,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--end", type=to_nanos, help="last instant of the data, ISO 8601 (default: now)")
     parser.add_argument("--days", type=int, default=100, help="days of data")
     parser.add_argument("--latency-ms", type=float, default=0, help="added to every answer")
-    parser.add_argument("--unlimited", action="store_true", help="no rate limits in PagerDuty and GitHub")
+    parser.add_argument(
+        "--unlimited", action="store_true", help="no rate limits, but for those that OpsGenie announces"
+    )
     parser.add_argument(
         "--bulk", type=int, metavar="N", help="N incidents (deployments) for a benchmark instead of the demo"
     )

@@ -2,7 +2,8 @@
 
 Everything is started by this process, listens on loopback only, keeps its files in `.run`, and is
 stopped by its process id at the end. With OPSGENIE_API_KEY (and OPSGENIE_REGION, PAGERDUTY_API_KEY,
-WAREHOUSE_URL) set, the real services are used in place of the stand-ins.
+WAREHOUSE_URL), or JSM_SITE, JSM_EMAIL and JSM_API_TOKEN set, the real services are used in place of the
+stand-ins.
 """
 
 from __future__ import annotations
@@ -29,15 +30,10 @@ import psycopg
 import requests
 from psycopg import sql
 
-from sandbox.company import OWNER, REPOSITORIES, SERVICES
-from sandbox.github.store import SYNC_KEY as GITHUB_KEY
-from sandbox.opsgenie.store import IMPORT_KEY, SYNC_KEY
-from sandbox.pagerduty.store import READ_KEY
+from sandbox.connections import connections, settings
 from sandbox.summary import print_summary
 
 ROOT = Path(__file__).resolve().parents[1]
-# Of the demo's webhook, which listens on loopback only.
-WEBHOOK_SECRET = "sandbox-webhook-secret"  # noqa: S105
 RUN = ROOT / ".run"
 COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 DAGS = ("opsgenie_sync", "deployments_sync", "dora_metrics", "dora_report", "pagerduty_migration")
@@ -168,38 +164,6 @@ def postgres() -> Iterator[Path]:
         yield Path(str(psycopg.conninfo.conninfo_to_dict(uri)["host"]))
 
 
-def connections(socket_dir: Path, stand_ins: dict[str, str]) -> dict[str, str]:
-    """AIRFLOW_CONN_* of the stand-ins, or of the real services where OPSGENIE_API_KEY is set."""
-    env = os.environ
-    warehouse = {"conn_type": "postgres", "host": str(socket_dir), "login": "postgres", "schema": "warehouse"}
-    found = {"postgres_default": env.get("WAREHOUSE_URL") or json.dumps(warehouse)}
-
-    def add(conn_id: str, conn_type: str, key: str | None, **fields: Any) -> None:
-        if key:
-            found[conn_id] = json.dumps({"conn_type": conn_type, "password": key, **fields})
-
-    if opsgenie_key := env.get("OPSGENIE_API_KEY"):
-        region = {"extra": {"region": env.get("OPSGENIE_REGION", "us")}}
-        add("opsgenie_default", "opsgenie_api", opsgenie_key, **region)
-        add("pagerduty_default", "pagerduty_api", env.get("PAGERDUTY_API_KEY"))
-    else:
-        add("opsgenie_default", "opsgenie_api", SYNC_KEY, host=stand_ins["opsgenie"])
-        add("opsgenie_import", "opsgenie_api", IMPORT_KEY, host=stand_ins["opsgenie"])
-        add("pagerduty_default", "pagerduty_api", READ_KEY, host=stand_ins["pagerduty"])
-        add("github_default", "http", GITHUB_KEY, host=stand_ins["github"])
-        add("deployments_webhook", "generic", WEBHOOK_SECRET)
-    return {f"AIRFLOW_CONN_{conn_id.upper()}": connection for conn_id, connection in found.items()}
-
-
-def repositories() -> list[dict[str, str]]:
-    """The setting github_repositories for the fictional company: one entry per service."""
-    services = [service for team in SERVICES.values() for service in team]
-    return [
-        {"repository": f"{OWNER}/{REPOSITORIES.get(service, service)}", "service": service}
-        for service in services
-    ]
-
-
 def environment(socket_dir: Path, port: int, password: str) -> dict[str, str]:
     """The environment variables of all Airflow components."""
     home = RUN / "airflow"
@@ -248,9 +212,9 @@ def start(stack: ExitStack) -> tuple[Airflow, dict[str, str]]:
     password = "admin"  # noqa: S105  # of a demo that listens on loopback only
     airflow = Airflow(f"http://127.0.0.1:{free_port(8080)}", password)
     env = environment(socket_dir, urlsplit(airflow.url).port or 0, password)
-    env |= connections(socket_dir, json.loads(ports.read_text()))
-    if "OPSGENIE_API_KEY" not in os.environ:
-        env.setdefault("OPSGENIE_PROVIDER__GITHUB_REPOSITORIES", json.dumps(repositories()))
+    found = connections(socket_dir, json.loads(ports.read_text()))
+    # A setting of the user's takes precedence.
+    env = settings(found) | env | found
     env.setdefault("OPSGENIE_PROVIDER__REPORT_PATH", (RUN / "reports").as_uri())
     executable = shutil.which("airflow", path=env["PATH"]) or "airflow"
     report("Airflow's own database ...")

@@ -48,6 +48,7 @@ pytest_plugins = (
     "tests.support.account_reads",
     "tests.support.dag_runs",
     "tests.support.faults",
+    "tests.support.jsm",
     "tests.support.processes",
     "tests.support.sync",
 )

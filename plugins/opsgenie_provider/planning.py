@@ -11,6 +11,8 @@ from typing import Any
 TRAILING = timedelta(hours=48)
 # How far the service's clock and ours may differ when asking for changes since our last read.
 CLOCK_MARGIN = timedelta(hours=1)
+# The same with the delay of an index, where the changes are all that a run reads.
+CHANGES_OVERLAP = timedelta(hours=2)
 FULL_READ_EVERY = timedelta(hours=23, minutes=30)
 # The search counts in Unix milliseconds, and nothing is older.
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -34,7 +36,8 @@ class Known:
 class Plan:
     """What to read of an account: the incidents created in [since, until).
 
-    :param whole_history: whether they are all that the account has, as far as this warehouse goes.
+    :param whole_history: whether this run learns of every incident that the account has, as far as this
+        warehouse goes: by reading them all or, where that window is empty, by their ids.
     :param changed_since: also read what changed since then among the incidents created from
         ``changed_from`` up to ``since``.
     """
@@ -87,12 +90,15 @@ def plan_reads(
     until: datetime | None = None,
     full_refresh: bool = False,
     history_days: int = 90,
+    lists_changes: bool = False,
 ) -> Plan:
     """What a run reads.
 
     The first run, and one run a day, reads the whole history. A run with ``since`` or ``until`` reads
     only that range. Any other run reads new incidents, a trailing window, and changes to older incidents.
 
+    :param lists_changes: whether the service lists whatever changed, new incidents included. Then later
+        runs read only that, and the daily one lists the ids of the whole history.
     :raises ValueError: ``since`` is not before ``until``, or ``history_days`` goes back before the year 1.
     """
     # Not after the watermark: a read that begins behind it could never move it on.
@@ -106,9 +112,12 @@ def plan_reads(
             )
         return Plan(since, until)
     due = known.full_read_at is None or now - known.full_read_at >= FULL_READ_EVERY
-    if full_refresh or due or known.watermark is None:
+    if full_refresh or known.watermark is None or (due and not lists_changes):
         return Plan(beginning, now, whole_history=True)
     last_read = min(known.watermark, now)
+    if lists_changes:
+        changed_since = last_read - CHANGES_OVERLAP
+        return Plan(now, now, whole_history=due, changed_from=beginning, changed_since=changed_since)
     return Plan(
         max(beginning, last_read - TRAILING),
         now,

@@ -7,12 +7,21 @@ from collections.abc import Iterable, Iterator, Sized
 from typing import Any, Protocol, TypeVar
 
 
-class _Page(Protocol):
+class CountedPage(Protocol):
+    """A page of any service."""
+
     @property
-    def items(self) -> Sized: ...
+    def items(self) -> Sized:
+        """What it lists."""
 
 
-P = TypeVar("P", bound=_Page)
+P = TypeVar("P", bound=CountedPage)
+
+
+class Watch(Protocol):
+    """Passes pages on and counts them."""
+
+    def __call__(self, pages: Iterable[P], /) -> Iterator[P]: ...
 
 
 class Progress:

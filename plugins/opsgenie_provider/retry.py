@@ -28,12 +28,24 @@ def is_permanent(error: BaseException) -> bool:
     """
     import psycopg
 
-    from opsgenie_provider.api.errors import ApiStatusError, CrowdedSecondError, ForeignHostError
+    from opsgenie_provider.api.errors import (
+        ApiStatusError,
+        CrowdedSecondError,
+        ForeignHostError,
+        UnknownSiteError,
+    )
     from opsgenie_provider.sync.account import PartsFailedError
 
     if isinstance(error, PartsFailedError):
         return all(map(is_permanent, error.errors.values()))
-    permanent = (ApiStatusError, ForeignHostError, CrowdedSecondError, ValueError, psycopg.DatabaseError)
+    permanent = (
+        ApiStatusError,
+        CrowdedSecondError,
+        ForeignHostError,
+        UnknownSiteError,
+        ValueError,
+        psycopg.DatabaseError,
+    )
     if _asks_for_patience(error) or isinstance(error, psycopg.OperationalError):
         return False
     return isinstance(error, permanent)

@@ -17,7 +17,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from sandbox.stack import connections, wait_for
+from sandbox.connections import connections
+from sandbox.stack import wait_for
 from tests.compat.compat_airflow import ROOT, TABLES, InstalledAirflow, requirements, unreachable_index, uv
 
 DAGS = ("opsgenie_sync", "dora_metrics", "pagerduty_migration")

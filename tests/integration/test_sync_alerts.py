@@ -13,14 +13,16 @@ import pytest
 from opsgenie_provider.rows.alerts import AlertRules
 from opsgenie_provider.sync import alerts as alert_sync
 from opsgenie_provider.sync.account import PartsFailedError
-from sandbox.instants import DAY, HOUR, MINUTE, Clock, Nanos
+from sandbox.instants import DAY, HOUR, MINUTE, Clock, Nanos, to_datetime
 from sandbox.opsgenie import Store
 from sandbox.opsgenie.alerts import Alert
 from sandbox.opsgenie.store import CONFIG, READ, SYNC_KEY, Key
 from sandbox.world import World
 from tests.support.account_reads import DEFAULT_RULES, AccountReads
 from tests.support.accounts import Account, advance
+from tests.support.clocks import set_clocks
 from tests.support.expected_alerts import PRIORITIES, alert_differences, service_of
+from tests.support.jsm import JsmAccount
 from tests.support.postgres import Warehouse
 from tests.support.readers import refresh_metrics
 
@@ -254,3 +256,47 @@ def test_the_tasks_read_what_the_settings_say(
     SyncAccountOperator(task_id="sync", **arguments).execute({})
     [row] = warehouse.table("opsgenie_alerts")
     assert (row["alert_id"], row["service"]) == (alert.id, "shop")
+
+
+@pytest.mark.parametrize("has_details", [True, False], ids=["lists have details", "lists have none"])
+def test_alerts_of_jira_service_management(
+    site: JsmAccount, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, has_details: bool
+) -> None:
+    from opsgenie_provider.operators.opsgenie import SyncAccountOperator
+
+    alerts, now = site.store.alerts, site.store.clock()
+    site.store.switches.alert_list_details = has_details
+    set_clocks(monkeypatch.setattr, lambda: to_datetime(site.store.clock()))
+    for alert in alerts.all():
+        alerts.delete(alert.id)
+    old = {"at": now - OLD, "priority": "P1"}
+    late, leaves = alerts.add("late", **old, details={"service": "shop"}), alerts.add("leaves", **old)
+    edited = alerts.add("edited", **old, tags=["service:a"])
+    alerts.close(edited.id, now - OLD + HOUR)
+    alerts.add("low", **old | {"priority": "P4"})
+
+    def read() -> dict[str, dict[str, Any]]:
+        site.app.log.clear()
+        SyncAccountOperator(task_id="sync", account=site.name, alerts=DEFAULT_RULES._asdict()).execute({})
+        assert not any("search/jql" in request.path for request in site.requests)
+        rows = warehouse.rows("select * from staging.opsgenie_alerts where deleted_at is null")
+        return {row["message"]: row for row in rows}
+
+    found = read()
+    assert {name: row["service"] for name, row in found.items()} == {
+        "late": "shop",
+        "leaves": None,
+        "edited": "a",
+    }
+    assert found["edited"]["closed_at"] == to_datetime(now - OLD + HOUR)
+    assert {row["backend"] for row in found.values()} == {"jsm"}
+    singles = sum(bool(re.search(r"/alerts/.+-\d+$", request.path)) for request in site.requests)
+    assert singles == (0 if has_details else 3)
+
+    site.store.clock.advance(3600)
+    alerts.close(late.id)
+    alerts.edit(leaves.id, priority="P3")
+    alerts.reopen(edited.id)
+    found = read()
+    assert {name: row["status"] for name, row in found.items()} == {"late": "closed", "edited": "open"}
+    assert found["late"]["closed_at"] == to_datetime(site.store.clock() // 10**6 * 10**6)

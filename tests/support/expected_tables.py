@@ -151,6 +151,7 @@ def incident_row(incident: Incident, account: str, timelines: bool = True) -> Ro
         "details": dict(incident.details),
         "web_url": f"https://acme.app.opsgenie.com/incident/detail/{incident.id}",
         "deleted_at": None,
+        "backend": "opsgenie",
         "raw": incident.payload(),
     }
 
@@ -257,7 +258,10 @@ def catalogue_tables(store: Store, *, account: str = "opsgenie_default") -> dict
             for step, rule in enumerate(escalation.rules, start=1)
         ],
     }
-    return {name: [{"account": account, **row} for row in rows] for name, rows in tables.items()}
+    return {
+        name: [{"account": account, "backend": "opsgenie", **row} for row in rows]
+        for name, rows in tables.items()
+    }
 
 
 def on_call_rows(
@@ -301,6 +305,7 @@ def on_call_rows(
                 "recipient_name": who.name,
                 "end_at": _at(span.end),
                 "period_type": type_,
+                "backend": "opsgenie",
             }
         )
     return rows

@@ -23,7 +23,13 @@ from opsgenie_provider.warehouse import connection as package
 from opsgenie_provider.warehouse.schema import upgrade
 
 # Bookkeeping that every run writes.
-STATE = {"sync_state", "opsgenie_keys", "opsgenie_on_call_reads", "opsgenie_timeline_reads"}
+STATE = {
+    "sync_state",
+    "opsgenie_backends",
+    "opsgenie_keys",
+    "opsgenie_on_call_reads",
+    "opsgenie_timeline_reads",
+}
 Row = dict[str, Any]
 
 

@@ -113,6 +113,14 @@ left join lateral (
         and schedule.enabled is not false
         and period.start_at <= incident.opened_at
         and period.end_at > incident.opened_at
+        -- Not what another backend says of the same time.
+        and not exists (
+            select from staging.opsgenie_backend_spans as said
+            where
+                said.account = period.account
+                and said.backend = period.backend
+                and not said.span @> incident.opened_at
+        )
 ) as team on true;
 
 comment on view dora.incident_history is
@@ -139,7 +147,8 @@ comment on column dora.incident_history.commit_sha is 'As in staging.deployments
 comment on column dora.incident_history.pr_number is 'As in staging.deployments.';
 comment on column dora.incident_history.pr_url is 'As in staging.deployments.';
 comment on column dora.incident_history.pr_title is 'As in staging.deployments.';
-comment on column dora.incident_history.on_call is 'Names of those on call for the service''s team when it opened.';
+comment on column dora.incident_history.on_call is
+'Names of those on call for the service''s team when it opened, as the backend says that was read at the time.';
 
 create view dora.on_call_now as
 select
@@ -157,10 +166,16 @@ left join staging.opsgenie_teams as team on period.account = team.account and sc
 where
     period.start_at <= now()
     and period.end_at > now()
-    and schedule.enabled is not false;
+    and schedule.enabled is not false
+    -- Not of a backend that the account is not read from any more.
+    and not exists (
+        select from staging.opsgenie_backend_spans as said
+        where said.account = period.account and said.backend = period.backend and not upper_inf(said.span)
+    );
 
 comment on view dora.on_call_now is
-'One row per rotation and recipient on call at this moment, of schedules that are enabled.';
+'One row per rotation and recipient on call at this moment, of schedules that are enabled, as the backend says that '
+'the account was read from last.';
 comment on column dora.on_call_now.account is 'The account''s connection id.';
 comment on column dora.on_call_now.team is 'Name of the schedule''s team.';
 comment on column dora.on_call_now.schedule is 'Name of the schedule.';

@@ -1,5 +1,5 @@
--- What OpsGenie says, one table per kind of object, and how far each account was read. Times are timestamptz in UTC,
--- durations seconds; what is not known is null.
+-- What OpsGenie or Jira Service Management (JSM) says, one table per kind of object, and how far each account was read.
+-- Times are timestamptz in UTC, durations seconds; what is not known is null.
 
 create schema if not exists staging;
 
@@ -18,20 +18,22 @@ create table staging.opsgenie_incidents (
     acknowledged_at timestamptz,
     resolved_at timestamptz,
     closed_at timestamptz,
-    resolved_at_source text check (resolved_at_source in ('impact_end', 'timeline')),
+    resolved_at_source text check (resolved_at_source in ('impact_end', 'resolution', 'timeline')),
     tags text[],
     details jsonb,
     web_url text,
     deleted_at timestamptz,
     key_reach text,
+    backend text not null default 'opsgenie' check (backend in ('opsgenie', 'jsm')),
     raw jsonb not null,
     synced_at timestamptz not null,
     primary key (account, incident_id)
 );
 
-comment on table staging.opsgenie_incidents is 'One row per incident, as OpsGenie has it.';
-comment on column staging.opsgenie_incidents.incident_id is 'OpsGenie''s id.';
-comment on column staging.opsgenie_incidents.tiny_id is 'The number that people see.';
+comment on table staging.opsgenie_incidents is
+'One row per incident, as OpsGenie or Jira Service Management (JSM) has it.';
+comment on column staging.opsgenie_incidents.incident_id is 'OpsGenie''s id, or that of the issue.';
+comment on column staging.opsgenie_incidents.tiny_id is 'The number, or the issue''s key, that people see.';
 comment on column staging.opsgenie_incidents.message is 'The title.';
 comment on column staging.opsgenie_incidents.description is 'The text below the title.';
 comment on column staging.opsgenie_incidents.status is 'open, resolved, closed, or as received.';
@@ -40,17 +42,20 @@ comment on column staging.opsgenie_incidents.created_at is 'When it was created.
 comment on column staging.opsgenie_incidents.updated_at is 'When anything of it was last changed; not an end.';
 comment on column staging.opsgenie_incidents.impact_start_at is 'When the impact began, as people entered it.';
 comment on column staging.opsgenie_incidents.impact_end_at is 'When the impact ended, as people entered it.';
-comment on column staging.opsgenie_incidents.acknowledged_at is 'The first ResponderAlertAcked of the timeline.';
+comment on column staging.opsgenie_incidents.acknowledged_at is
+'The first ResponderAlertAcked of the timeline; of JSM the first move out of a status of category new.';
 comment on column staging.opsgenie_incidents.resolved_at is
-'impact_end_at, else the timeline''s last IncidentResolved; null while it is open.';
+'impact_end_at, else (JSM) the resolution date, else the timeline''s last IncidentResolved, of JSM its last move into '
+'category done; null while it is open.';
 comment on column staging.opsgenie_incidents.closed_at is
 'The timeline''s last IncidentClosed; null unless it is closed.';
 comment on column staging.opsgenie_incidents.resolved_at_source is
-'Where resolved_at comes from: impact_end or timeline.';
+'Where resolved_at comes from: impact_end, resolution or timeline.';
 comment on column staging.opsgenie_incidents.tags is 'Its tags.';
 comment on column staging.opsgenie_incidents.details is 'Its key-value pairs.';
 comment on column staging.opsgenie_incidents.web_url is 'Its page.';
 comment on column staging.opsgenie_incidents.deleted_at is 'When it was found to be gone at the source.';
+comment on column staging.opsgenie_incidents.backend is 'opsgenie or jsm: what it was read from last.';
 comment on column staging.opsgenie_incidents.key_reach is
 'What the key that last read the row can see; a row that another key no longer lists is not deleted.';
 
@@ -100,9 +105,10 @@ create table staging.opsgenie_incident_timeline (
 
 comment on table staging.opsgenie_incident_timeline is 'One row per entry of an incident''s timeline.';
 comment on column staging.opsgenie_incident_timeline.incident_id is 'The incident.';
-comment on column staging.opsgenie_incident_timeline.entry_id is 'OpsGenie''s id of the entry.';
+comment on column staging.opsgenie_incident_timeline.entry_id is
+'OpsGenie''s id of the entry; of JSM the changelog entry''s id and the place of the item in it.';
 comment on column staging.opsgenie_incident_timeline.entry_type is
-'IncidentResolved, IncidentClosed, ..., as received.';
+'IncidentResolved, IncidentClosed, ..., as received; of JSM by the categories of the statuses.';
 comment on column staging.opsgenie_incident_timeline.event_at is 'When it happened.';
 comment on column staging.opsgenie_incident_timeline.actor_name is 'Who did it.';
 comment on column staging.opsgenie_incident_timeline.actor_type is 'What that is: user, integration, ...';
@@ -199,20 +205,23 @@ create table staging.opsgenie_services (
     service_id text not null,
     name text,
     team_id text,
+    backend text not null default 'opsgenie' check (backend in ('opsgenie', 'jsm')),
     raw jsonb not null,
     synced_at timestamptz not null,
     primary key (account, service_id)
 );
 
 comment on table staging.opsgenie_services is 'One row per service.';
-comment on column staging.opsgenie_services.service_id is 'OpsGenie''s id.';
+comment on column staging.opsgenie_services.service_id is 'OpsGenie''s id, or the service''s ARI in JSM.';
 comment on column staging.opsgenie_services.name is 'Its name.';
 comment on column staging.opsgenie_services.team_id is 'The team that owns it.';
+comment on column staging.opsgenie_services.backend is 'opsgenie or jsm: what it was read from last.';
 
 create table staging.opsgenie_teams (
     account text not null,
     team_id text not null,
     name text,
+    backend text not null default 'opsgenie' check (backend in ('opsgenie', 'jsm')),
     raw jsonb not null,
     synced_at timestamptz not null,
     primary key (account, team_id)
@@ -221,21 +230,25 @@ create table staging.opsgenie_teams (
 comment on table staging.opsgenie_teams is 'One row per team.';
 comment on column staging.opsgenie_teams.team_id is 'OpsGenie''s id.';
 comment on column staging.opsgenie_teams.name is 'Its name.';
+comment on column staging.opsgenie_teams.backend is 'opsgenie or jsm: what it was read from last.';
 
 create table staging.opsgenie_users (
     account text not null,
     user_id text not null,
     username text,
     full_name text,
+    backend text not null default 'opsgenie' check (backend in ('opsgenie', 'jsm')),
     raw jsonb not null,
     synced_at timestamptz not null,
     primary key (account, user_id)
 );
 
-comment on table staging.opsgenie_users is 'One row per user.';
-comment on column staging.opsgenie_users.user_id is 'OpsGenie''s id.';
-comment on column staging.opsgenie_users.username is 'The e-mail address.';
+comment on table staging.opsgenie_users is
+'One row per user; of JSM those met in schedules, escalations, on-call periods and incidents.';
+comment on column staging.opsgenie_users.user_id is 'OpsGenie''s id, or the Atlassian account id.';
+comment on column staging.opsgenie_users.username is 'The e-mail address; null where its owner hides it.';
 comment on column staging.opsgenie_users.full_name is 'The name.';
+comment on column staging.opsgenie_users.backend is 'opsgenie or jsm: what it was read from last.';
 
 create table staging.opsgenie_schedules (
     account text not null,
@@ -244,6 +257,7 @@ create table staging.opsgenie_schedules (
     timezone text,
     enabled boolean,
     team_id text,
+    backend text not null default 'opsgenie' check (backend in ('opsgenie', 'jsm')),
     raw jsonb not null,
     synced_at timestamptz not null,
     primary key (account, schedule_id)
@@ -255,6 +269,7 @@ comment on column staging.opsgenie_schedules.name is 'Its name.';
 comment on column staging.opsgenie_schedules.timezone is 'Its IANA time zone.';
 comment on column staging.opsgenie_schedules.enabled is 'Whether it is switched on.';
 comment on column staging.opsgenie_schedules.team_id is 'The team that owns it.';
+comment on column staging.opsgenie_schedules.backend is 'opsgenie or jsm: what it was read from last.';
 
 create table staging.opsgenie_rotations (
     account text not null,
@@ -267,6 +282,7 @@ create table staging.opsgenie_rotations (
     end_at timestamptz,
     participants jsonb,
     time_restriction jsonb,
+    backend text not null default 'opsgenie' check (backend in ('opsgenie', 'jsm')),
     raw jsonb not null,
     synced_at timestamptz not null,
     primary key (account, schedule_id, rotation_id)
@@ -282,6 +298,7 @@ comment on column staging.opsgenie_rotations.start_at is 'When it begins.';
 comment on column staging.opsgenie_rotations.end_at is 'When it ends; null: never.';
 comment on column staging.opsgenie_rotations.participants is 'Who takes turns, as received.';
 comment on column staging.opsgenie_rotations.time_restriction is 'The hours at which it holds, as received.';
+comment on column staging.opsgenie_rotations.backend is 'opsgenie or jsm: what it was read from last.';
 
 create table staging.opsgenie_on_call_periods (
     account text not null,
@@ -293,6 +310,7 @@ create table staging.opsgenie_on_call_periods (
     recipient_name text,
     end_at timestamptz not null,
     period_type text,
+    backend text not null default 'opsgenie' check (backend in ('opsgenie', 'jsm')),
     raw jsonb not null,
     synced_at timestamptz not null,
     primary key (account, schedule_id, rotation_id, start_at, recipient_id),
@@ -310,6 +328,7 @@ comment on column staging.opsgenie_on_call_periods.recipient_type is 'user, team
 comment on column staging.opsgenie_on_call_periods.recipient_name is 'Name of who is on call.';
 comment on column staging.opsgenie_on_call_periods.end_at is 'End of the period.';
 comment on column staging.opsgenie_on_call_periods.period_type is 'default, override, ..., as received.';
+comment on column staging.opsgenie_on_call_periods.backend is 'opsgenie or jsm: what it was read from last.';
 
 create table staging.opsgenie_on_call_reads (
     account text not null,
@@ -331,6 +350,7 @@ create table staging.opsgenie_escalations (
     team_id text,
     repeat_count integer,
     repeat_wait_seconds integer,
+    backend text not null default 'opsgenie' check (backend in ('opsgenie', 'jsm')),
     raw jsonb not null,
     synced_at timestamptz not null,
     primary key (account, escalation_id)
@@ -342,6 +362,7 @@ comment on column staging.opsgenie_escalations.name is 'Its name.';
 comment on column staging.opsgenie_escalations.team_id is 'The team that owns it.';
 comment on column staging.opsgenie_escalations.repeat_count is 'How often it starts again; null: never.';
 comment on column staging.opsgenie_escalations.repeat_wait_seconds is 'How long it waits before it starts again.';
+comment on column staging.opsgenie_escalations.backend is 'opsgenie or jsm: what it was read from last.';
 
 create table staging.opsgenie_escalation_rules (
     account text not null,
@@ -353,6 +374,7 @@ create table staging.opsgenie_escalation_rules (
     recipient_type text,
     recipient_id text,
     recipient_name text,
+    backend text not null default 'opsgenie' check (backend in ('opsgenie', 'jsm')),
     raw jsonb not null,
     synced_at timestamptz not null,
     primary key (account, escalation_id, step)
@@ -367,6 +389,40 @@ comment on column staging.opsgenie_escalation_rules.delay_seconds is 'How long a
 comment on column staging.opsgenie_escalation_rules.recipient_type is 'user, team, schedule, ...';
 comment on column staging.opsgenie_escalation_rules.recipient_id is 'Id of who is notified.';
 comment on column staging.opsgenie_escalation_rules.recipient_name is 'Name of who is notified.';
+comment on column staging.opsgenie_escalation_rules.backend is 'opsgenie or jsm: what it was read from last.';
+
+create table staging.opsgenie_backends (
+    account text not null,
+    backend text not null check (backend in ('opsgenie', 'jsm')),
+    first_read_at timestamptz not null,
+    last_read_at timestamptz not null,
+    primary key (account, backend)
+);
+
+comment on table staging.opsgenie_backends is
+'What each account was read from, and when: a connection may change from OpsGenie to JSM in place.';
+comment on column staging.opsgenie_backends.backend is 'opsgenie or jsm.';
+comment on column staging.opsgenie_backends.first_read_at is 'When the account was first read from it.';
+comment on column staging.opsgenie_backends.last_read_at is 'When the account was last read from it.';
+
+-- Who was on call is what the backend says that was read at the time: the past stays as it was read, and what was still
+-- to come when an account left a backend is the next one's to say.
+create view staging.opsgenie_backend_spans as
+select
+    account,
+    backend,
+    tstzrange(
+        lag(last_read_at) over latest,
+        case when lead(last_read_at) over latest is not null then last_read_at end
+    ) as span
+from staging.opsgenie_backends
+window latest as (partition by account order by last_read_at, backend);
+
+comment on view staging.opsgenie_backend_spans is
+'From when to when each backend of an account says who was on call; the one read last says so until now and from now.';
+comment on column staging.opsgenie_backend_spans.account is 'The account''s connection id.';
+comment on column staging.opsgenie_backend_spans.backend is 'opsgenie or jsm.';
+comment on column staging.opsgenie_backend_spans.span is 'The instants for which it says so; without an end if unbounded.';
 
 create table staging.sync_state (
     account text not null,

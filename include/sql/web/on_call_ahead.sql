@@ -11,7 +11,14 @@ ahead as (
     from staging.opsgenie_schedules as schedule
     inner join staging.opsgenie_on_call_reads as reading using (account, schedule_id)
     left join staging.opsgenie_teams as team using (account, team_id)
-    where schedule.enabled is not false and reading.read_at + interval '15 days' > now()
+    where
+        schedule.enabled is not false
+        and reading.read_at + interval '15 days' > now()
+        -- Not of a backend that the account is not read from any more.
+        and not exists (
+            select from staging.opsgenie_backend_spans as said
+            where said.account = schedule.account and said.backend = schedule.backend and not upper_inf(said.span)
+        )
     order by team.name nulls last, schedule.name, schedule.schedule_id
     limit 100
 ),

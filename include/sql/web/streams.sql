@@ -1,6 +1,7 @@
 -- How far each stream of each account was read, and how many of its payloads could not be.
 -- It is late when it missed two of its runs: most streams are read every hour, the whole history once
--- a day. PagerDuty is read when somebody migrates, and is never late.
+-- a day. PagerDuty is read when somebody migrates, and is never late; nor is what a backend said that the account is
+-- not read from any more.
 select
     coalesce(state.account, rejected.account) as account,
     coalesce(state.stream, rejected.stream) as stream,
@@ -9,6 +10,7 @@ select
     extract(epoch from now() - state.last_success_at)::double precision as lag_seconds,
     case
         when coalesce(state.stream, rejected.stream) like 'pagerduty%%' then false
+        when former.account is not null then false
         when state.stream like '%%full_read' then now() - state.last_success_at > interval '26 hours'
         else coalesce(now() - state.last_success_at > interval '2 hours', true)
     end as is_late,
@@ -23,4 +25,9 @@ full outer join (
     from staging.rejected_payloads
     group by account, stream
 ) as rejected on state.account = rejected.account and state.stream = rejected.stream
+left join staging.opsgenie_backend_spans as former
+    on
+        coalesce(state.account, rejected.account) = former.account
+        and split_part(coalesce(state.stream, rejected.stream), '_', 1) = former.backend
+        and not upper_inf(former.span)
 order by account, stream

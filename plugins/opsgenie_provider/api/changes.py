@@ -45,6 +45,7 @@ class ChangeReader:
     :param list_page: a page of the list, by its ``query``, ``offset``, ``sort`` and ``order``.
     :param executor: runs the requests.
     :param statuses: those that are listed in full where there is no feed.
+    :param has_feed: False: the service is known not to sort by updatedAt.
     :ivar listed: after reading, the statuses of which every incident was listed. A stored incident with
         such a status that was not listed has changed status since.
     """
@@ -57,13 +58,14 @@ class ChangeReader:
         among: Window,
         since: datetime,
         statuses: Sequence[str] = LISTED_STATUSES,
+        has_feed: bool = True,
     ) -> None:
         self._list_page = list_page
         self._executor = executor
         self._statuses = statuses
         self._among = among.query
         self._since = since
-        self._latest = executor.submit(self._feed_page, 0)
+        self._latest = executor.submit(self._feed_page, 0) if has_feed else None
         self._open = executor.submit(self._list_page, query=self._query_of("open"))
         self.listed: set[str] = set()
 
@@ -84,6 +86,8 @@ class ChangeReader:
 
     def _feed(self) -> Generator[list[Raw], None, bool]:
         """The latest changes, newest first; returns whether nothing since ``since`` can be missing."""
+        if self._latest is None:
+            return False
         newest = datetime.max.replace(tzinfo=UTC)
         offset, size = 0, 0
         try:

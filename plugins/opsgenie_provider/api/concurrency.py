@@ -16,6 +16,19 @@ THREADS = 8
 LOOK_AHEAD = 8 * THREADS
 
 
+def prefetched(executor: ThreadPoolExecutor, items: Iterator[Item]) -> Iterator[Item]:
+    """The items of an iterator, each asked for while the one before it is in use; the first one at once."""
+    end = object()
+    first: Future[Item | object] = executor.submit(next, items, end)
+
+    def rest(coming: Future[Item | object]) -> Iterator[Item]:
+        while (item := coming.result()) is not end:
+            coming = executor.submit(next, items, end)
+            yield item  # type: ignore[misc]  # it is not ``end``
+
+    return rest(first)
+
+
 def in_parallel(
     executor: ThreadPoolExecutor, work: Callable[[Item], Result], items: Iterable[Item]
 ) -> Iterator[Result]:

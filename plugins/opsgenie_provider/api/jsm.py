@@ -6,7 +6,7 @@ and users. Nothing here sends anything but GET, and credentials are sent to the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 from functools import cached_property
 from typing import NamedTuple
@@ -22,6 +22,7 @@ from opsgenie_provider.api.jsm_jql import incident_jql, incident_types_jql, with
 from opsgenie_provider.api.jsm_operations import JsmOperations
 from opsgenie_provider.api.jsm_transport import BasicAuth, Gateway
 from opsgenie_provider.api.limits import RateLimiter
+from opsgenie_provider.api.opsgenie import Page
 from opsgenie_provider.api.transport import Transport
 from opsgenie_provider.rows.fields import UnreadablePayloadError, decode, required_text
 from opsgenie_provider.rows.jsm_site import IssueRules, SiteSettings, Statuses, issue_fields
@@ -45,6 +46,9 @@ class Issue(NamedTuple):
 
     raw: Raw
     histories: list[Raw] | None
+
+    def __bytes__(self) -> bytes:
+        return bytes(self.raw)
 
 
 class JsmClient:
@@ -70,6 +74,7 @@ class JsmClient:
         auth = BasicAuth(email, token)
         self.transport = Transport(session, api_url, auth=auth, dialect=DIALECT, limiter=limiter)
         self.settings = settings
+        self.cloud_id = cloud_id
         self._gateway = Gateway(self.transport, cloud_id, auth)
         self.operations = JsmOperations(self._gateway)
         self.jira = JsmJira(self._gateway)
@@ -81,22 +86,23 @@ class JsmClient:
 
     # --- services
 
-    def services(self) -> Iterator[Raw]:
-        """All services (services API; its maximum page size is not documented).
+    def services(self) -> Iterator[Page]:
+        """Pages of all services (services API; its maximum page size is not documented).
 
         :raises InvalidResponseError: an empty page that is not the last.
         """
         offset = 0
         while True:
             page = self._service_page(offset, SERVICE_PAGE_SIZE)
-            yield from page.services
+            total = page.pagination.totalCount if page.pagination else None
             offset += len(page.services)
             if page.pagination and page.pagination.hasNext is not None:
                 more = page.pagination.hasNext
-            elif page.pagination and page.pagination.totalCount is not None:
-                more = offset < page.pagination.totalCount
+            elif total is not None:
+                more = offset < total
             else:
                 more = len(page.services) >= SERVICE_PAGE_SIZE
+            yield Page(items=page.services, total=total, last=not more)
             if not more:
                 return
             if not page.services:
@@ -110,18 +116,6 @@ class JsmClient:
 
     def _service_page(self, offset: int, size: int) -> _ServicePage:
         return self._gateway.get(SERVICES, "/services/", _ServicePage, {"offset": offset, "size": size})
-
-    # --- policies
-
-    def escalations(self, teams: Iterable[Raw]) -> Iterator[tuple[str, Raw]]:
-        """The escalation policies of these teams, each with the id of its team."""
-        for raw in teams:
-            try:
-                team_id = required_text(decode(raw), "teamId")
-            except UnreadablePayloadError:
-                continue  # The snapshot of the teams stores it as a rejected payload.
-            for escalation in self.operations.escalations(team_id):
-                yield team_id, escalation
 
 
 class JsmIncidents:

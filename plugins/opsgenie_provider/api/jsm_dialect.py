@@ -84,6 +84,20 @@ def explained(error: ApiStatusError, family: Family) -> ApiStatusError:
     )
 
 
+def refused_to_this_account(error: ApiStatusError) -> PermissionDeniedError:
+    """A 401 of Operations or of services, where the rest of the API accepts the same credentials."""
+    return PermissionDeniedError(
+        status=error.status,
+        message=error.message,
+        service=error.service,
+        request=error.request,
+        request_id=error.request_id,
+        hint=f"The API token is valid, but not accepted here. {NO_SERVICE_ACCOUNTS}",
+        fields=error.fields,
+        kind=error.kind,
+    )
+
+
 def _meaning(error: ApiStatusError, family: Family) -> tuple[type[ApiStatusError], str | None]:
     messages = " ".join([error.message, *error.fields.values()]).lower()
     for_agents = family.domain in {OPERATIONS.domain, SERVICES.domain}

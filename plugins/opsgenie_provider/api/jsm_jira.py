@@ -14,7 +14,12 @@ import msgspec
 from msgspec import Raw
 
 from opsgenie_provider.api.decoding import decode_into
-from opsgenie_provider.api.errors import InvalidResponseError
+from opsgenie_provider.api.errors import (
+    InvalidRequestError,
+    InvalidResponseError,
+    NotFoundError,
+    PermissionDeniedError,
+)
 from opsgenie_provider.api.jsm_dialect import ISSUES, SEARCH, SERVICE, USERS
 from opsgenie_provider.api.jsm_transport import Gateway
 
@@ -142,6 +147,19 @@ class JsmJira:
         """
         params = {"fields": ",".join(fields)} | ({"expand": expand} if expand else {})
         return self._gateway.get(ISSUES, f"/issue/{quote(issue_id, safe='')}", Raw, params)
+
+    def sees_project(self, project_id: str) -> bool:
+        """Whether this account may see a project (issue search; projects, get).
+
+        A search answers for a project that does not exist with 400, or with an empty list.
+        """
+        try:
+            if self.search(f"project = {project_id}", size=1).issues:
+                return True
+            self._gateway.get(ISSUES, f"/project/{quote(project_id, safe='')}", Raw)
+        except (InvalidRequestError, NotFoundError, PermissionDeniedError):
+            return False
+        return True
 
     def changelog(self, issue_id: str) -> list[Raw]:
         """The whole changelog of an issue (issues, get changelogs; pages of at most 100).

@@ -60,8 +60,8 @@ class JsmOperations:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
 
-    def schedules(self) -> Iterator[Raw]:
-        """All schedules that this account may see, with their rotations (schedules, list)."""
+    def schedules(self) -> Iterator[Page]:
+        """Pages of all schedules that this account may see, with their rotations (schedules, list)."""
         return self._pages("/schedules", {"expand": "rotation"}, PAGE_SIZE)
 
     def first_schedule(self) -> list[Raw]:
@@ -94,8 +94,8 @@ class JsmOperations:
         """The teams with Operations: for an admin all, otherwise the account's own (teams; not paged)."""
         return self._gateway.get(OPERATIONS, "/teams", _Teams).platformTeams
 
-    def escalations(self, team_id: str) -> Iterator[Raw]:
-        """The escalation policies of a team; their payloads do not contain it (escalations, list)."""
+    def escalations(self, team_id: str) -> Iterator[Page]:
+        """Pages of a team's escalation policies; their payloads do not contain it (escalations, list)."""
         return self._pages(f"/teams/{quote(team_id, safe='')}/escalations", {}, LARGE_PAGE_SIZE)
 
     def is_admin(self) -> bool:
@@ -122,6 +122,13 @@ class JsmOperations:
         params = {"size": limit, "offset": offset, "sort": sort, "order": order}
         return self._page(ALERTS, "/alerts", params | ({"query": query} if query else {}))
 
+    def alert(self, alert_id: str) -> Raw:
+        """One alert by its id (alerts, get).
+
+        :raises NotFoundError: it was deleted, or this account may not see it.
+        """
+        return self._gateway.get(ALERTS, f"/alerts/{quote(alert_id, safe='')}", Raw)
+
     # --- requests
 
     def _page(self, family: Family, path: str, params: Mapping[str, Any]) -> Page:
@@ -130,16 +137,16 @@ class JsmOperations:
         last = not answer.links.next if answer.links else not full
         return Page(items=answer.values, total=answer.count, last=last)
 
-    def _pages(self, path: str, params: Mapping[str, Any], size: int) -> Iterator[Raw]:
-        offset = 0
+    def _pages(self, path: str, params: Mapping[str, Any], size: int) -> Iterator[Page]:
+        offset, before = 0, list[Raw]()
         while True:
             page = self._page(OPERATIONS, path, {**params, "size": size, "offset": offset})
-            yield from page.items
+            yield page
             if page.last:
                 return
-            if not page.items:
+            if not page.items or page.items == before:
                 raise InvalidResponseError(
-                    f"{SERVICE} answered GET {path} at offset {offset} with an empty page, but says that "
-                    "more follow."
+                    f"{SERVICE} answered GET {path} at offset {offset} with "
+                    f"{'the same page again' if page.items else 'an empty page'}, but says that more follow."
                 )
-            offset += len(page.items)
+            offset, before = offset + len(page.items), page.items

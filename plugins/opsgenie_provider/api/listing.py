@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 from msgspec import Raw
@@ -30,6 +30,16 @@ class ListPage(Protocol):
     @property
     def total(self) -> int | None:
         """How many items the list has; None where the service does not say."""
+
+
+class Sink(Protocol):
+    """Receives the incidents of a window, page by page."""
+
+    def add(self, items: list[Any]) -> int:
+        """Add a page; returns how many of its incidents were not added before, since ``restart``."""
+
+    def restart(self) -> None:
+        """Discard what was added: the window is read again from the start."""
 
 
 class Listing(NamedTuple):

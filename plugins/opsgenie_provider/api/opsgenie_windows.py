@@ -1,4 +1,4 @@
-"""Reads every OpsGenie incident or alert of a createdAt window, once each, whatever the window's size.
+"""Reads every incident or alert of a createdAt window, once each, whatever the window's size.
 
 A list reaches only 20,000 rows, and its offsets shift when rows are added or removed meanwhile. So a
 window is bounded at both ends, read in ascending createdAt, split until paging can reach all of it,
@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import groupby, pairwise
 from operator import itemgetter
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Raw
@@ -23,6 +23,7 @@ from msgspec import Raw
 from opsgenie_provider.api.concurrency import in_parallel
 from opsgenie_provider.api.decoding import decode_into
 from opsgenie_provider.api.errors import CrowdedSecondError
+from opsgenie_provider.api.listing import Sink
 from opsgenie_provider.api.opsgenie import REACHABLE, Page
 
 log = logging.getLogger(__name__)
@@ -68,16 +69,6 @@ class Window:
 
 class _Created(msgspec.Struct):
     createdAt: datetime
-
-
-class Sink(Protocol):
-    """Receives what a window holds."""
-
-    def add(self, items: list[Raw]) -> int:
-        """Add a page; returns how many of its items were not added before, since ``restart``."""
-
-    def restart(self) -> None:
-        """Discard what was added: the window is read again from the start."""
 
 
 class Part(NamedTuple):
@@ -132,8 +123,8 @@ class WindowReader:
             smaller = part.window.split(-(-total // _PART_SIZE))
             if len(smaller) == 1:
                 raise CrowdedSecondError(
-                    f"OpsGenie holds {total} {self._what} created within one second, {part.window}; it lists "
-                    f"at most {REACHABLE}. Delete or re-create some of them: nothing of it was stored."
+                    f"The service holds {total} {self._what} created within one second, {part.window}; it "
+                    f"lists at most {REACHABLE}. Delete or re-create some of them: nothing of it was stored."
                 )
             log.info("%d %s in %s: read in %d parts.", total, self._what, part.window, len(smaller))
             parts += self._reachable(
@@ -166,7 +157,7 @@ class WindowReader:
             if all([_add_pages(part_pages, sink) for _, part_pages in reads]):
                 return True
         log.warning(
-            "OpsGenie's count for %s never matched what it listed, in %d reads. Everything listed is "
+            "The count for %s never matched what it listed, in %d reads. Everything listed is "
             "stored; deletions in this window are detected by the next full read.",
             part.window,
             _MAX_READS,
@@ -201,8 +192,8 @@ class WindowReader:
                 last = _created(page.items[-1])
                 if last <= window.since:
                     raise CrowdedSecondError(
-                        f"OpsGenie lists at most {REACHABLE} {self._what} of one instant, and holds more of "
-                        f"{_instant(last)}. Delete or re-create some of them: nothing of it was stored."
+                        f"The service lists at most {REACHABLE} {self._what} of one instant, and holds more "
+                        f"of {_instant(last)}. Delete or re-create some of them: nothing of it was stored."
                     )
                 window, offset = replace(window, since=last), 0
             page = self._page(window, offset)

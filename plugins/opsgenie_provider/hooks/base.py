@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from airflow.providers.http.hooks.http import HttpHook
-from airflow.sdk import Connection
+from airflow.sdk import BaseHook, Connection
 from requests import Session
 from requests_toolbelt.adapters.socket_options import TCPKeepAliveAdapter
 
@@ -15,6 +15,14 @@ from opsgenie_provider.compat import AirflowNotFoundException
 
 class ConnectionSettingsError(ValueError):
     """An Airflow connection is missing, or lacks what the service needs."""
+
+
+def connection_type(conn_id: str) -> str:
+    """The type of an Airflow connection; '' where there is none."""
+    try:
+        return BaseHook.get_connection(conn_id).conn_type or ""
+    except AirflowNotFoundException:
+        return ""
 
 
 class ApiHook(HttpHook):

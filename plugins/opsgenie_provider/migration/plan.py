@@ -9,6 +9,7 @@ from typing import Any
 
 from psycopg.rows import dict_row
 
+from opsgenie_provider.end_of_life import MIGRATION_NOTICE
 from opsgenie_provider.migration.ledger import Ledger, Planned
 from opsgenie_provider.migration.options import Options
 from opsgenie_provider.migration.payloads import (
@@ -210,6 +211,8 @@ def summary(connection: Connection, account: str, *, dry_run: bool) -> str:
         f"**{planned} incidents** will be created and, where they are over, resolved, with {notes} notes: "
         f"about {requests} requests. {begun} that an earlier run began will be finished, {failed} that "
         "failed tried again. Nobody is notified.",
+        "",
+        MIGRATION_NOTICE,
     ]
     if dry_run:
         lines += ["", "This is a dry run: nothing is written to OpsGenie."]

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Context
 
 from opsgenie_provider.operators.provider import ProviderOperator
 from opsgenie_provider.operators.warehouse import PrepareWarehouseOperator
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from opsgenie_provider.rows.alerts import AlertRules
+    from opsgenie_provider.sync.reader import Reader
 
 
 class PrepareSyncOperator(PrepareWarehouseOperator):
@@ -73,26 +79,19 @@ class SyncAccountOperator(ProviderOperator):
         from concurrent.futures import ThreadPoolExecutor
 
         from opsgenie_provider.api.concurrency import THREADS
-        from opsgenie_provider.hooks.opsgenie import OpsgenieHook
         from opsgenie_provider.hooks.warehouse import warehouse
         from opsgenie_provider.rows.alerts import AlertRules
         from opsgenie_provider.sync.account import PartsFailedError, sync_account
-        from opsgenie_provider.sync.opsgenie import OpsgenieReader
         from opsgenie_provider.sync.run import Params
 
         given = context.get("params", {})
         params = Params(**{name: given[name] for name in Params._fields if name in given})
-        hook = OpsgenieHook(
-            opsgenie_conn_id=self.account, max_requests_per_minute=self.max_requests_per_minute
-        )
         rules = AlertRules(**self.alerts) if self.alerts else None
-        client, key = hook.client, hook.settings().password or ""
-        self.log.info("%s at %s.", self.account, hook.base_url)
-        with ThreadPoolExecutor(THREADS, thread_name_prefix="opsgenie") as executor:
+        with ThreadPoolExecutor(THREADS, thread_name_prefix="account") as executor:
             try:
                 return sync_account(
                     self.account,
-                    OpsgenieReader(client, account=self.account, key=key, executor=executor, alerts=rules),
+                    self._reader(executor, rules),
                     warehouse(self.postgres_conn_id),
                     params,
                     executor,
@@ -106,3 +105,26 @@ class SyncAccountOperator(ProviderOperator):
             finally:
                 # What nobody waits for any more need not be asked.
                 executor.shutdown(wait=False, cancel_futures=True)
+
+    def _reader(self, executor: ThreadPoolExecutor, alerts: AlertRules | None) -> Reader:
+        """The reader of the service that the account's connection is of."""
+        from opsgenie_provider.hooks.base import connection_type
+        from opsgenie_provider.hooks.jsm import JsmHook
+        from opsgenie_provider.hooks.opsgenie import OpsgenieHook
+        from opsgenie_provider.sync.jsm import JsmReader
+        from opsgenie_provider.sync.opsgenie import OpsgenieReader
+
+        limit = self.max_requests_per_minute
+        hook: JsmHook | OpsgenieHook
+        if connection_type(self.account) == JsmHook.conn_type:
+            hook = JsmHook(jsm_conn_id=self.account, max_requests_per_minute=limit)
+            client, settings = hook.client, hook.settings()
+            credential = f"{settings.login} {settings.password}"
+            self.log.info("%s at %s.", self.account, hook.base_url)
+            return JsmReader(
+                client, account=self.account, credential=credential, executor=executor, alerts=alerts
+            )
+        hook = OpsgenieHook(opsgenie_conn_id=self.account, max_requests_per_minute=limit)
+        opsgenie, key = hook.client, hook.settings().password or ""
+        self.log.info("%s at %s.", self.account, hook.base_url)
+        return OpsgenieReader(opsgenie, account=self.account, key=key, executor=executor, alerts=alerts)

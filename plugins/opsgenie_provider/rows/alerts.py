@@ -22,9 +22,7 @@ from opsgenie_provider.rows.fields import (
     timestamp,
 )
 from opsgenie_provider.rows.parts import Parts, Rejected
-from opsgenie_provider.rows.tables import ALERTS, Row
-
-OPSGENIE = "opsgenie"
+from opsgenie_provider.rows.tables import ALERTS, OPSGENIE, Row
 
 
 class AlertRules(NamedTuple):

@@ -22,7 +22,7 @@ from opsgenie_provider.rows.fields import (
     timestamp,
 )
 from opsgenie_provider.rows.parts import Parts, Rejected
-from opsgenie_provider.rows.tables import Row
+from opsgenie_provider.rows.tables import OPSGENIE, Row
 
 # "miliseconds" is the spelling of the API description.
 _UNITS_PER_SECOND = {"nanos": 10**9, "micros": 10**6, "miliseconds": 1000, "milliseconds": 1000, "seconds": 1}
@@ -38,6 +38,7 @@ def service_rows(raw: Raw, *, account: str, rejected: Rejected | None = None) ->
         required_text(payload, "id"),
         key_text(payload, "name"),
         parts.read(text, "teamId"),
+        OPSGENIE,
         raw_text(raw),
     )
     return [row]
@@ -47,7 +48,7 @@ def team_rows(raw: Raw, *, account: str, rejected: Rejected | None = None) -> li
     """A team (team API)."""
     payload = decode(raw)
     name = Parts(payload, rejected).read(text, "name")
-    return [(account, required_text(payload, "id"), name, raw_text(raw))]
+    return [(account, required_text(payload, "id"), name, OPSGENIE, raw_text(raw))]
 
 
 def user_rows(raw: Raw, *, account: str, rejected: Rejected | None = None) -> list[Row]:
@@ -55,7 +56,7 @@ def user_rows(raw: Raw, *, account: str, rejected: Rejected | None = None) -> li
     payload = decode(raw)
     parts = Parts(payload, rejected)
     name, full_name = parts.read(text, "username"), parts.read(text, "fullName")
-    return [(account, required_text(payload, "id"), name, full_name, raw_text(raw))]
+    return [(account, required_text(payload, "id"), name, full_name, OPSGENIE, raw_text(raw))]
 
 
 def schedule_rows(raw: Raw, *, account: str, rejected: Rejected | None = None) -> list[Row]:
@@ -69,6 +70,7 @@ def schedule_rows(raw: Raw, *, account: str, rejected: Rejected | None = None) -
         parts.read(text, "timezone"),
         parts.read(boolean, "enabled"),
         parts.nested("ownerTeam").read(text, "id"),
+        OPSGENIE,
         raw_text(raw),
     )
     return [row]
@@ -98,6 +100,7 @@ def _rotation_row(rotation: Payload, account: str, schedule_id: str, rejected: R
         parts.read(timestamp, "endDate"),
         json_text(rotation.get("participants")),
         json_text(rotation.get("timeRestriction")),
+        OPSGENIE,
         json_text(rotation),
     )
 
@@ -114,6 +117,7 @@ def escalation_rows(raw: Raw, *, account: str, rejected: Rejected | None = None)
         parts.nested("ownerTeam").read(text, "id"),
         repeat.read(integer, "count"),
         repeat.read(_minutes, "waitInterval"),
+        OPSGENIE,
         raw_text(raw),
     )
     return [row]
@@ -146,6 +150,7 @@ def _rule_row(rule: Payload, account: str, escalation_id: str, step: int, reject
         recipient.read(text, "type"),
         recipient.read(text, "id"),
         recipient.read(text, "name") or recipient.read(text, "username"),
+        OPSGENIE,
         json_text(rule),
     )
 

@@ -20,16 +20,18 @@ from opsgenie_provider.rows.fields import (
     timestamp,
 )
 from opsgenie_provider.rows.parts import Parts, Rejected
-from opsgenie_provider.rows.tables import DERIVED_INCIDENT_COLUMNS, Row
+from opsgenie_provider.rows.tables import DERIVED_INCIDENT_COLUMNS, OPSGENIE, Row
 
 # The warehouse computes these columns; a read leaves them empty.
 _NOT_DERIVED_YET = (None,) * len(DERIVED_INCIDENT_COLUMNS)
 
 
 class IncidentRows(NamedTuple):
-    """An incident as rows of three tables.
+    """An incident as rows.
 
     :param rejected: the parts that cannot be read, each with the reason.
+    :param timeline: its whole timeline, where that comes with the incident; ``incident`` then has the times
+        that are derived from it. None: the timeline is read separately.
     """
 
     incident_id: str
@@ -37,6 +39,7 @@ class IncidentRows(NamedTuple):
     services: list[Row]
     responders: list[Row]
     rejected: Rejected
+    timeline: list[Row] | None = None
 
     @property
     def identity(self) -> str:
@@ -46,7 +49,7 @@ class IncidentRows(NamedTuple):
     @property
     def by_table(self) -> Sequence[Sequence[Row]]:
         """The rows of each table."""
-        return [self.incident], self.services, self.responders
+        return [self.incident], self.services, self.responders, self.timeline or ()
 
 
 def incident_rows(raw: Raw, *, account: str, key_reach: str) -> IncidentRows:
@@ -76,6 +79,7 @@ def incident_rows(raw: Raw, *, account: str, key_reach: str) -> IncidentRows:
         json_text(payload.get("extraProperties")),
         parts.nested("links").read(text, "web"),
         key_reach,
+        OPSGENIE,
         raw_text(raw),
         *_NOT_DERIVED_YET,
         None,

@@ -12,7 +12,6 @@ from opsgenie_provider.rows.fields import (
     Payload,
     UnreadablePayloadError,
     decode,
-    key_text,
     nested,
     raw_text,
     required_text,
@@ -36,7 +35,6 @@ class Move(NamedTuple):
     source: str | None
     target: str | None
     closes: bool
-    author_id: str | None
     author_name: str | None
     has_author: bool
     raw: str
@@ -127,7 +125,6 @@ def _moves(raw: Raw, rules: IssueRules) -> list[Move]:
                 source=left.category if left else None,
                 target=entered.category if entered else None,
                 closes=bool(entered and entered.category == DONE and rules.is_closed(entered.name)),
-                author_id=key_text(author, "accountId"),
                 author_name=text(author, "displayName"),
                 has_author=bool(author),
                 raw=raw_text(raw),

@@ -10,9 +10,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from opsgenie_provider.rows.fields import Payload, UnreadablePayloadError, objects, required_text, timestamp
-from opsgenie_provider.rows.tables import Row, Table
+from opsgenie_provider.rows.tables import JSM, Row, Table
 
-BACKEND = "jsm"
 _ENCODED_PREFIX = "b:"
 # Nodes of a document that begin a new line.
 _BLOCKS = {
@@ -47,7 +46,7 @@ class Directory:
 
 def row(table: Table, **values: Any) -> Row:
     """A row of a table from its columns by name."""
-    values["backend"] = BACKEND
+    values["backend"] = JSM
     return tuple(values[name] for name in table.columns)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import msgspec
 from msgspec import Raw
@@ -21,7 +21,8 @@ from opsgenie_provider.rows.fields import (
     texts,
     timestamp,
 )
-from opsgenie_provider.rows.jsm_changelog import Move, Times, moves, timeline_row, times
+from opsgenie_provider.rows.incidents import IncidentRows
+from opsgenie_provider.rows.jsm_changelog import Times, moves, timeline_row, times
 from opsgenie_provider.rows.jsm_fields import (
     ari_parts,
     checked_id,
@@ -33,28 +34,12 @@ from opsgenie_provider.rows.jsm_fields import (
 )
 from opsgenie_provider.rows.jsm_site import DONE, IssueRules
 from opsgenie_provider.rows.parts import Rejected
-from opsgenie_provider.rows.tables import INCIDENT_RESPONDERS, INCIDENT_SERVICES, INCIDENTS, Row
-
-
-class IssueRows(NamedTuple):
-    """An issue as rows of four tables.
-
-    :param people: account ids of the users involved: responders, the assignee, and whoever moved it
-        from status to status.
-    :param rejected: the parts that cannot be read, each with the reason; the rest of the issue is used.
-    """
-
-    incident: Row
-    services: list[Row]
-    responders: list[Row]
-    timeline: list[Row]
-    people: set[str]
-    rejected: Rejected
+from opsgenie_provider.rows.tables import INCIDENT_RESPONDERS, INCIDENT_SERVICES, INCIDENTS
 
 
 def issue_rows(
     raw: Raw, histories: Iterable[Raw], *, account: str, key_reach: str, rules: IssueRules
-) -> IssueRows:
+) -> IncidentRows:
     """An issue with its whole changelog.
 
     :raises UnreadablePayloadError: it has no id, creation time or status category, or a field of another
@@ -101,9 +86,8 @@ def issue_rows(
         deleted_at=None,
         **_outcome(fields, times(timeline), rules),
     )
-    people = {identity for (kind, identity) in responders if kind == "user"}
-    people |= {account_id for account_id in (_assignee(fields), *_movers(timeline)) if account_id}
-    return IssueRows(
+    return IncidentRows(
+        incident_id,
         incident,
         [
             row(INCIDENT_SERVICES, account=account, incident_id=incident_id, service_id=service, raw=value)
@@ -120,9 +104,8 @@ def issue_rows(
             )
             for (kind, identity), value in responders.items()
         ],
-        [timeline_row(move, account=account, incident_id=incident_id) for move in timeline],
-        people,
         rejected + unreadable,
+        [timeline_row(move, account=account, incident_id=incident_id) for move in timeline],
     )
 
 
@@ -201,11 +184,3 @@ def _listed(value: Any) -> list[Any]:
     if not isinstance(value, list) or not all(isinstance(item, dict | str) for item in value):
         raise UnreadablePayloadError(f"expected a list of objects, got {type(value).__name__}")
     return value
-
-
-def _assignee(fields: Payload) -> str | None:
-    return key_text(nested(fields, "assignee"), "accountId")
-
-
-def _movers(timeline: Iterable[Move]) -> Iterator[str | None]:
-    return (move.author_id for move in timeline)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
-from typing import NamedTuple
 
 from msgspec import Raw
 
@@ -21,18 +19,11 @@ from opsgenie_provider.rows.fields import (
 )
 from opsgenie_provider.rows.jsm_configuration import users_among
 from opsgenie_provider.rows.jsm_fields import Directory, required_objects
-from opsgenie_provider.rows.on_call import Period, clipped
+from opsgenie_provider.rows.on_call import Period, Timeline, clipped
+from opsgenie_provider.rows.tables import JSM
 
 # This API's responder type for a gap, and OpsGenie's.
 _NOBODY = frozenset({"noone", "none"})
-
-
-class Timeline(NamedTuple):
-    """The on-call periods of a schedule from ``start_at`` to ``end_at``."""
-
-    start_at: datetime
-    end_at: datetime
-    periods: list[Period]
 
 
 def timeline(raw: Raw, *, directory: Directory) -> Timeline:
@@ -54,13 +45,14 @@ def timeline(raw: Raw, *, directory: Directory) -> Timeline:
             directory.name(kind, text(responder, "id")),
             required_timestamp(item, "endDate"),
             text(item, "type"),
+            JSM,
             json_text(item),
         )
         for rotation_id, item in _items(payload)
         for responder in _responders(item)
         if (kind := required_text(responder, "type")) not in _NOBODY
     ]
-    return Timeline(start_at, end_at, list(clipped(periods, since=start_at, until=end_at)))
+    return Timeline(list(clipped(periods, since=start_at, until=end_at)), start_at, end_at)
 
 
 def people_in_timeline(raw: Raw) -> set[str]:

@@ -17,8 +17,8 @@ PRIORITIES = ("P1", "P2", "P3", "P4", "P5")
 _DEFAULT_PRIORITIES = dict(zip(("highest", "high", "medium", "low", "lowest"), PRIORITIES, strict=True))
 _SERVICES_TYPE = "com.atlassian.jira.plugins.service-entity:service-entity-field-cftype"
 _SERVICES_NAME, _RESPONDERS_NAME = "affected services", "responders"
-# Fields that every issue is requested with; others depend on the site. The assignee and project are only
-# kept in the payload.
+# Fields that every issue is requested with; others depend on the site. The assignee and project are read
+# from the stored payload.
 _STANDARD = (
     "summary", "description", "status", "priority", "labels", "created", "updated", "resolutiondate",
     "issuetype", "project", "assignee",

@@ -29,6 +29,7 @@ from opsgenie_provider.rows.fields import (
     text,
 )
 from opsgenie_provider.rows.parts import Parts, Rejected
+from opsgenie_provider.rows.tables import OPSGENIE
 
 
 class Period(NamedTuple):
@@ -41,7 +42,20 @@ class Period(NamedTuple):
     recipient_name: str | None
     end_at: datetime
     period_type: str | None
+    backend: str
     raw: str | None
+
+
+class Timeline(NamedTuple):
+    """Who is on call in a schedule.
+
+    :param start_at: from when on the answer covers, where it says so.
+    :param end_at: up to when, likewise.
+    """
+
+    periods: list[Period]
+    start_at: datetime | None = None
+    end_at: datetime | None = None
 
 
 class Coverage(NamedTuple):
@@ -92,6 +106,7 @@ def _periods_of(rotation_id: str, item: Payload) -> Iterator[Period]:
             text(recipient, "name") or text(recipient, "username"),
             end_at,
             text(item, "type"),
+            OPSGENIE,
             json_text(item),
         )
 

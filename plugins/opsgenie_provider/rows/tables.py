@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 Row = tuple[Any, ...]
+# What the rows of an account are read from: the column ``backend``.
+OPSGENIE, JSM = "opsgenie", "jsm"
 
 
 @dataclass(frozen=True)
@@ -29,15 +31,15 @@ class Table:
         return row[: len(self.key)]
 
 
-# Computed in the warehouse from the payload and the timeline together; a read leaves them empty.
+# Of OpsGenie computed in the warehouse from the payload and the timeline together; a read leaves them empty.
 DERIVED_INCIDENT_COLUMNS = ("acknowledged_at", "resolved_at", "resolved_at_source", "closed_at")
 INCIDENTS = Table(
     "opsgenie_incidents",
     ("account", "incident_id"),
     (
         "tiny_id", "message", "description", "status", "priority", "created_at", "updated_at",
-        "impact_start_at", "impact_end_at", "tags", "details", "web_url", "key_reach", "raw",
-        *DERIVED_INCIDENT_COLUMNS, "deleted_at",
+        "impact_start_at", "impact_end_at", "tags", "details", "web_url", "key_reach", "backend",
+        "raw", *DERIVED_INCIDENT_COLUMNS, "deleted_at",
     ),
 )  # fmt: skip
 INCIDENT_SERVICES = Table("opsgenie_incident_services", ("account", "incident_id", "service_id"), ("raw",))
@@ -66,36 +68,38 @@ ALERTS = Table(
         "details_of", "raw",
     ),
 )  # fmt: skip
-SERVICES = Table("opsgenie_services", ("account", "service_id"), ("name", "team_id", "raw"))
-TEAMS = Table("opsgenie_teams", ("account", "team_id"), ("name", "raw"))
-USERS = Table("opsgenie_users", ("account", "user_id"), ("username", "full_name", "raw"))
+SERVICES = Table("opsgenie_services", ("account", "service_id"), ("name", "team_id", "backend", "raw"))
+TEAMS = Table("opsgenie_teams", ("account", "team_id"), ("name", "backend", "raw"))
+USERS = Table("opsgenie_users", ("account", "user_id"), ("username", "full_name", "backend", "raw"))
 SCHEDULES = Table(
-    "opsgenie_schedules", ("account", "schedule_id"), ("name", "timezone", "enabled", "team_id", "raw")
+    "opsgenie_schedules",
+    ("account", "schedule_id"),
+    ("name", "timezone", "enabled", "team_id", "backend", "raw"),
 )
 ROTATIONS = Table(
     "opsgenie_rotations",
     ("account", "schedule_id", "rotation_id"),
     (
         "name", "rotation_type", "rotation_length", "start_at", "end_at", "participants", "time_restriction",
-        "raw",
+        "backend", "raw",
     ),
 )  # fmt: skip
 ON_CALL_PERIODS = Table(
     "opsgenie_on_call_periods",
     ("account", "schedule_id", "rotation_id", "start_at", "recipient_id"),
-    ("recipient_type", "recipient_name", "end_at", "period_type", "raw"),
+    ("recipient_type", "recipient_name", "end_at", "period_type", "backend", "raw"),
 )
 ESCALATIONS = Table(
     "opsgenie_escalations",
     ("account", "escalation_id"),
-    ("name", "team_id", "repeat_count", "repeat_wait_seconds", "raw"),
+    ("name", "team_id", "repeat_count", "repeat_wait_seconds", "backend", "raw"),
 )
 ESCALATION_RULES = Table(
     "opsgenie_escalation_rules",
     ("account", "escalation_id", "step"),
     (
         "condition", "notify_type", "delay_seconds", "recipient_type", "recipient_id", "recipient_name",
-        "raw",
+        "backend", "raw",
     ),
 )  # fmt: skip
 DEPLOYMENTS = Table(

@@ -13,6 +13,8 @@ from typing import TypedDict
 import psycopg
 
 from opsgenie_provider.api.errors import ApiError
+from opsgenie_provider.end_of_life import StoredHistory, notice
+from opsgenie_provider.resources import sql_directory
 from opsgenie_provider.rows.alerts import AlertRules
 from opsgenie_provider.sync.alerts import alert_subject, sync_details
 from opsgenie_provider.sync.catalogue import sync_lists
@@ -23,7 +25,9 @@ from opsgenie_provider.sync.plan import plan_account
 from opsgenie_provider.sync.reader import Reader
 from opsgenie_provider.sync.run import AccountRun, Params, Result
 from opsgenie_provider.sync.timelines import sync_timelines
+from opsgenie_provider.sync.users import sync_met_users
 from opsgenie_provider.warehouse.alerts import leave_out
+from opsgenie_provider.warehouse.backends import note_backend
 from opsgenie_provider.warehouse.connection import Warehouse
 from opsgenie_provider.warehouse.progress import RunProgress
 
@@ -33,7 +37,7 @@ Part = Callable[[Result], None]
 CATALOGUE = ("services", "teams", "users")
 ESCALATIONS = ("escalations",)
 # Small lists first: their first pages are on their way while the incidents' are asked for.
-PARTS = ("catalogue", "escalations", "on_call", "incidents", "timelines", "alerts", "details")
+PARTS = ("catalogue", "escalations", "on_call", "incidents", "timelines", "alerts", "details", "users")
 
 
 class Outcome(TypedDict):
@@ -107,6 +111,9 @@ class _AccountSync:
     def perform(self) -> Outcome:
         run = self._run
         if self._attempt("key", lambda result: run.key.begin()):
+            # Once a day, and where the key is another one.
+            says_what_ends = run.key.is_validated
+            note_backend(run.connection, run.account, run.reader.backend, run.now)
             for name, part in self._begin().items():
                 denied = self._denied()
                 self._attempt(name, part)
@@ -114,6 +121,8 @@ class _AccountSync:
                 is_in_doubt = self._denied() > denied and not run.key.is_validated
                 if is_in_doubt and not self._attempt("key", lambda result: run.key.validate()):
                     break
+            if says_what_ends:
+                self._say_what_ends()
         outcome = self._outcome()
         if self._errors:
             raise PartsFailedError(run.account, self._errors, outcome)
@@ -126,8 +135,9 @@ class _AccountSync:
     def _begin(self) -> dict[str, Part]:
         """All parts; the first requests of each leave at once."""
         run = self._run
+        lists = [name for name in CATALOGUE if name != "users" or not run.reader.looks_up_users]
         parts: dict[str, Part] = {
-            "catalogue": partial(sync_lists, run, names=CATALOGUE),
+            "catalogue": partial(sync_lists, run, names=lists),
             "escalations": partial(sync_lists, run, names=ESCALATIONS),
             "on_call": partial(sync_on_call, run),
         }
@@ -136,11 +146,14 @@ class _AccountSync:
             parts["details"] = partial(sync_details, run, rules=run.alerts)
         else:
             subject = incident_subject(run)
-            parts["timelines"] = partial(sync_timelines, run)
+            if run.reader.separate_timelines:
+                parts["timelines"] = partial(sync_timelines, run)
+        if run.reader.looks_up_users:
+            parts["users"] = partial(sync_met_users, run)
         begun: list[IncidentSync] = []
 
         def begin(result: Result) -> None:
-            begun.append(IncidentSync(run, plan_account(run, subject.stream), subject))
+            begun.append(IncidentSync(run, plan_account(run, subject), subject))
 
         def perform(result: Result) -> None:
             # What is no incident any more by the settings.
@@ -152,7 +165,7 @@ class _AccountSync:
 
         if self._attempt(subject.name, begin):
             parts[subject.name] = perform
-        for name in (*CATALOGUE, *ESCALATIONS, SCHEDULES):
+        for name in (*lists, *ESCALATIONS, SCHEDULES):
             run.begin_listing(name)
         return {name: parts[name] for name in PARTS if name in parts}
 
@@ -167,6 +180,8 @@ class _AccountSync:
             raise
         except ApiError as error:
             log.error("%s: %s failed. %s", account, name, error)
+            if name in ("key", "on_call", "incidents", "alerts", "details", "users"):
+                self._run.keep_unknown_shape(name, error)
             self._errors[name] = error
             return False
         except Exception as error:
@@ -177,6 +192,13 @@ class _AccountSync:
             counts = ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in result.counts.items())
             log.info("%s: %s: %s.", account, name, counts)
         return True
+
+    def _say_what_ends(self) -> None:
+        query = (sql_directory("web") / "opsgenie_history.sql").read_text(encoding="utf-8")
+        for row in self._run.connection.execute(query):
+            stored = StoredHistory(*row)
+            if stored.account == self._run.account:
+                log.warning("%s: %s", stored.account, notice(stored, self._run.now.date()))
 
     def _outcome(self) -> Outcome:
         run = self._run

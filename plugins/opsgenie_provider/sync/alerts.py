@@ -13,15 +13,13 @@ from opsgenie_provider.api.concurrency import in_parallel
 from opsgenie_provider.planning import Plan
 from opsgenie_provider.progress import Progress
 from opsgenie_provider.rows.alerts import AlertRules
-from opsgenie_provider.sync.incidents import Subject
 from opsgenie_provider.sync.run import AccountRun, Result
+from opsgenie_provider.sync.subject import Subject
 from opsgenie_provider.sync.timelines import BATCH, BUDGET
 from opsgenie_provider.warehouse.alerts import AlertBatch, due_alerts, note_refused
 from opsgenie_provider.warehouse.state import keep_rejected, record_success
 
 log = logging.getLogger(__name__)
-ALERTS = "opsgenie_alerts"
-DETAILS = f"{ALERTS}_details"
 
 
 def alert_subject(run: AccountRun, rules: AlertRules) -> Subject:
@@ -32,7 +30,14 @@ def alert_subject(run: AccountRun, rules: AlertRules) -> Subject:
         return _batch(run, rules, again=run.params.full_refresh and plan.whole_history)
 
     return Subject(
-        "alerts", ALERTS, reader.begin_alert_windows, reader.begin_alert_changes, reader.alert, batch
+        name="alerts",
+        stream=_stream(run),
+        table="opsgenie_alerts",
+        begin_windows=reader.begin_alert_windows,
+        begin_changes=reader.begin_alert_changes,
+        read_single=reader.alert,
+        unseen=lambda gone: set(),
+        batch=batch,
     )
 
 
@@ -45,7 +50,7 @@ def sync_details(run: AccountRun, result: Result, rules: AlertRules) -> None:
     end = time.monotonic() + BUDGET.total_seconds()
     counts = result.counts
     counts.update(details=0, rows_changed=0, rejected=0, refused=0, left=0)
-    due = due_alerts(run.connection, run.account)
+    due = due_alerts(run.connection, run.account, run.reader.backend)
     progress = Progress(log, "alerts", total=len(due))
     for start in range(0, len(due), BATCH):
         if time.monotonic() > end:
@@ -53,7 +58,9 @@ def sync_details(run: AccountRun, result: Result, rules: AlertRules) -> None:
             log.warning("%s: %d alerts are left to be read by the next run.", run.account, counts["left"])
             break
         counts.update(_load(run, rules, due[start : start + BATCH], progress))
-    record_success(run.connection, run.account, DETAILS, rows_changed=counts["rows_changed"])
+    record_success(
+        run.connection, run.account, f"{_stream(run)}_details", rows_changed=counts["rows_changed"]
+    )
     if counts["refused"]:
         log.warning(
             "%s: %d alerts are listed, but not for this key to read. Their services may stay unknown.",
@@ -62,10 +69,14 @@ def sync_details(run: AccountRun, result: Result, rules: AlertRules) -> None:
         )
 
 
+def _stream(run: AccountRun) -> str:
+    return f"{run.reader.backend}_alerts"
+
+
 def _batch(run: AccountRun, rules: AlertRules, *, again: bool = False) -> AlertBatch:
     reach = run.key.access.reach
     to_rows = partial(run.reader.alert_rows, key_reach=reach)
-    return AlertBatch(run.connection, run.account, reach, to_rows, rules, again=again)
+    return AlertBatch(run.connection, run.account, run.reader.backend, reach, to_rows, rules, again=again)
 
 
 def _load(run: AccountRun, rules: AlertRules, due: list[str], progress: Progress) -> dict[str, int]:
@@ -87,7 +98,7 @@ def _load(run: AccountRun, rules: AlertRules, due: list[str], progress: Progress
     with run.transaction() as connection, _batch(run, rules) as batch:
         batch.add(found, single=True)
         changed = batch.merge()
-        keep_rejected(connection, run.account, ALERTS, batch.rejected.items())
+        keep_rejected(connection, run.account, _stream(run), batch.rejected.items())
         # One that cannot be read any more is not asked for again, either, before it is listed again.
         note_refused(connection, run.account, sorted(set(due) - batch.ids))
         run.progress.stored(changed)

@@ -36,6 +36,7 @@ def sync_lists(run: AccountRun, result: Result, names: Sequence[str]) -> None:
             raise
         except Exception as error:
             log.error("%s: %s failed. %s", run.account, name, error)
+            run.keep_unknown_shape(name, error)
             failure = failure or error
     if failure:
         raise failure
@@ -66,10 +67,10 @@ def store_list(run: AccountRun, result: Result, name: str, listing: Listing) -> 
     Nothing leaves a table while the key sees only a part of the account, or after a list that changed
     while it was read.
     """
-    stream = f"opsgenie_{name}"
+    stream = f"{run.reader.backend}_{name}"
     with run.transaction() as connection:
         tables = [(table, partial(rows, account=run.account)) for table, rows in run.reader.lists[name]]
-        snapshot = Snapshot(connection, run.account, tables)
+        snapshot = Snapshot(connection, run.account, tables, backend=run.reader.backend)
         snapshot.add(listing.items)
         changed = snapshot.merge(may_prune=lambda: run.key.absence_is_fact(complete=listing.complete))
         keep_rejected(connection, run.account, stream, snapshot.rejected)

@@ -4,72 +4,58 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
-
-from msgspec import Raw
 
 from opsgenie_provider.api.concurrency import in_parallel
 from opsgenie_provider.api.errors import NotFoundError, PermissionDeniedError
 from opsgenie_provider.planning import Plan
 from opsgenie_provider.progress import Progress
-from opsgenie_provider.sync.plan import full_read
-from opsgenie_provider.sync.reader import Changes, IncidentWindow, IncidentWindows
+from opsgenie_provider.sync.reader import Changes, Incident, IncidentWindow, IncidentWindows, Sweeper
 from opsgenie_provider.sync.run import AccountRun, Result
+from opsgenie_provider.sync.subject import Subject
 from opsgenie_provider.warehouse.batches import Batch
-from opsgenie_provider.warehouse.incidents import IncidentBatch
+from opsgenie_provider.warehouse.incidents import IncidentBatch, deleted_by_id, payloads
 from opsgenie_provider.warehouse.state import keep_rejected, record_success
 
 log = logging.getLogger(__name__)
-_CHANGES = "changes"
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What is read as the incidents of an account.
-
-    :param name: what they are called, in the log and in counts.
-    :param stream: the staging table that they fill.
-    :param begin_windows: as ``Reader.begin_windows``.
-    :param begin_changes: as ``Reader.begin_changes``.
-    :param read_single: one of them by its id.
-    :param batch: a batch of them, for a plan.
-    """
-
-    name: str
-    stream: str
-    begin_windows: Callable[[datetime, datetime], Callable[[], IncidentWindows]]
-    begin_changes: Callable[[datetime, datetime, datetime], Changes]
-    read_single: Callable[[str], Raw]
-    batch: Callable[[Plan], Batch]
+_CHANGES, _SWEEP = "changes", "sweep"
 
 
 def incident_subject(run: AccountRun) -> Subject:
     """The incidents of an account, with their services and responders."""
-
-    def batch(plan: Plan) -> Batch:
-        reach = run.key.access.reach
-        to_rows = partial(run.reader.incident_rows, key_reach=reach)
-        return IncidentBatch(run.connection, run.account, reach, to_rows)
-
     reader = run.reader
+
+    def batch(plan: Plan) -> IncidentBatch:
+        reach = run.key.access.reach
+        return IncidentBatch(
+            run.connection,
+            run.account,
+            reader.backend,
+            reach,
+            partial(reader.incident_rows, key_reach=reach),
+            with_timelines=not reader.separate_timelines,
+        )
+
     return Subject(
-        "incidents",
-        "opsgenie_incidents",
-        reader.begin_windows,
-        reader.begin_changes,
-        reader.incident,
-        batch,
+        name="incidents",
+        stream=f"{reader.backend}_incidents",
+        table="opsgenie_incidents",
+        begin_windows=reader.begin_windows,
+        begin_changes=reader.begin_changes,
+        read_single=reader.incident,
+        unseen=lambda gone: reader.unseen(payloads(run.connection, run.account, gone)),
+        batch=batch,
+        sweeper=reader.sweeper,
     )
 
 
 class IncidentSync:
-    """Reads the incidents of a plan.
+    """Reads the incidents of a plan, or the alerts that stand for them.
 
     Its first requests leave when it is made. Each 20,000 incidents or fewer are one transaction together
     with the watermark. Incidents that are stored, lie in the window and are gone at the source are marked
-    deleted, only after a complete read with a key that sees the whole account.
+    deleted, only after a complete read with a key that sees the whole account. Those that the account's
+    connection was another backend's for stay as they are.
     """
 
     def __init__(self, run: AccountRun, plan: Plan, subject: Subject) -> None:
@@ -79,6 +65,7 @@ class IncidentSync:
         self._changes: Changes | None = None
         if plan.changed_from and plan.changed_since and _CHANGES not in run.progress.steps_done:
             self._changes = subject.begin_changes(plan.changed_from, plan.since, plan.changed_since)
+        # An empty window holds nothing: the changes are all that is read then.
         self._windows: list[Callable[[], IncidentWindows]] = [
             subject.begin_windows(since, until)
             for since, until in run.progress.incidents_left(plan.since, plan.until)
@@ -86,28 +73,50 @@ class IncidentSync:
 
     def perform(self, result: Result) -> None:
         """Read and store; ``result`` counts what was stored, also where it fails on the way."""
-        run, plan = self._run, self._plan
-        result.counts.update({self._subject.name: 0}, rows_changed=0, rejected=0, deleted=0)
+        run, plan, subject = self._run, self._plan, self._subject
+        result.counts.update({subject.name: 0}, rows_changed=0, rejected=0, deleted=0)
         # First, so that the watermark covers both.
         if self._changes is not None:
-            with run.transaction(), self._batch() as batch:
-                self._read_changes(self._changes, batch)
-                stored = self._write(batch)
-                run.progress.step_done(_CHANGES, stored["rows_changed"])
-            result.counts.update(stored)
+            result.counts.update(self._read_changes(self._changes))
         for begun in self._windows:
             windows = begun()
-            progress = Progress(log, self._subject.name, total=windows.total)
+            progress = Progress(log, subject.name, total=windows.total)
             for window in windows.windows:
                 result.counts.update(self._read_window(window, progress))
-        if plan.whole_history and not run.progress.incidents_left(plan.since, plan.until):
-            record_success(run.connection, run.account, full_read(self._subject.stream), rows_changed=0)
+        if not plan.whole_history or run.progress.incidents_left(plan.since, plan.until):
+            return
+        if subject.sweeper and plan.since == plan.until and _SWEEP not in run.progress.steps_done:
+            result.counts.update(self._sweep(subject.sweeper))
+        record_success(run.connection, run.account, subject.full_read_stream, rows_changed=0)
+
+    def _read_changes(self, changes: Changes) -> dict[str, int]:
+        """What is not closed, or changed lately, among the incidents before the window."""
+        run, plan = self._run, self._plan
+        with run.transaction() as connection, self._batch() as batch:
+            for page in changes.pages():
+                batch.add(page)
+            left = batch.left_status(changes.listed, before=plan.since)
+            for _, found in self._look_up(left):
+                batch.add(found or (), single=True)
+            stored = self._write(batch)
+            if plan.since == plan.until and plan.changed_since:
+                # No window follows that would move the watermark.
+                record_success(
+                    connection,
+                    run.account,
+                    self._subject.stream,
+                    rows_changed=stored["rows_changed"],
+                    read=(plan.changed_since, plan.until),
+                )
+            run.progress.step_done(_CHANGES, stored["rows_changed"])
+        return stored
 
     def _read_window(self, window: IncidentWindow, progress: Progress) -> dict[str, int]:
         run, plan = self._run, self._plan
         with run.transaction() as connection, self._batch() as batch:
             complete = window.read(batch, progress.watch)
-            deleted = self._mark_deleted(batch, window, complete)
+            missing = batch.missing(window.since, window.until)
+            deleted = self._mark_deleted(batch, missing, complete=complete)
             stored = self._write(batch) | {"deleted": deleted}
             # A part of the history moves no watermark: nobody has read what changed before it.
             moves_watermark = plan.whole_history or plan.changed_since is not None
@@ -124,6 +133,24 @@ class IncidentSync:
             run.progress.stored(stored["rows_changed"] + deleted)
         return stored
 
+    def _sweep(self, sweeper: Sweeper) -> dict[str, int]:
+        """Compare the ids of all incidents with what is stored: find those that are gone, and those that no
+        change announced, because they came into sight."""
+        run, plan = self._run, self._plan
+        since, until = plan.changed_from or plan.since, plan.until
+        listed = sweeper.ids(since, until)
+        with run.transaction() as connection, self._batch() as batch:
+            stored = deleted_by_id(connection, run.account, run.reader.backend, since, until)
+            for page in sweeper.incidents(
+                sorted(id_ for id_ in listed if stored.get(id_, True)), since, until
+            ):
+                batch.add(page)
+            missing = [id_ for id_, is_deleted in stored.items() if not is_deleted and id_ not in listed]
+            deleted = self._mark_deleted(batch, missing, complete=True)
+            counts = self._write(batch) | {"deleted": deleted}
+            run.progress.step_done(_SWEEP, counts["rows_changed"] + deleted)
+        return counts
+
     def _batch(self) -> Batch:
         return self._subject.batch(self._plan)
 
@@ -132,18 +159,10 @@ class IncidentSync:
         keep_rejected(self._run.connection, self._run.account, self._subject.stream, batch.rejected.items())
         return {self._subject.name: len(batch.ids), "rows_changed": changed, "rejected": len(batch.rejected)}
 
-    def _read_changes(self, changes: Changes, batch: Batch) -> None:
-        """What is not closed, or changed lately, among the incidents before the window."""
-        for page in changes.pages():
-            batch.add(page)
-        left = batch.left_status(changes.listed, before=self._plan.since)
-        for _, found in self._look_up(left):
-            batch.add(found or (), single=True)
-
-    def _mark_deleted(self, batch: Batch, window: IncidentWindow, complete: bool) -> int:
+    def _mark_deleted(self, batch: Batch, missing: list[str], *, complete: bool) -> int:
         """Mark what is missing from a complete read, once the service confirms that it is gone."""
-        missing = batch.missing(window.since, window.until)
-        if not missing or not self._run.key.absence_is_fact(complete=complete):
+        run = self._run
+        if not missing or not run.key.absence_is_fact(complete=complete):
             return 0
         gone = []
         for incident_id, found in self._look_up(missing):
@@ -151,17 +170,27 @@ class IncidentSync:
                 gone.append(incident_id)
             else:
                 batch.add(found, single=True)
-        return batch.mark_deleted(gone)
+        unseen = self._subject.unseen(gone) if gone else set()
+        if unseen:
+            log.warning(
+                "%s: %d %s are not listed any more, but lie in a place that is not for this key to see. "
+                "What is stored of them stays.",
+                run.account,
+                len(unseen),
+                self._subject.name,
+            )
+        return batch.mark_deleted([incident_id for incident_id in gone if incident_id not in unseen])
 
-    def _look_up(self, incident_ids: Iterable[str]) -> Iterator[tuple[str, list[Raw] | None]]:
-        """Each id with the incident in a list: an empty one for a 403, None for a 404."""
+    def _look_up(self, incident_ids: Iterable[str]) -> Iterator[tuple[str, list[Incident] | None]]:
+        """Each id with the incident in a list: an empty one for a 403, None where it is gone."""
 
-        def look_up(incident_id: str) -> tuple[str, list[Raw] | None]:
+        def look_up(incident_id: str) -> tuple[str, list[Incident] | None]:
             try:
-                return incident_id, [self._subject.read_single(incident_id)]
+                found = self._subject.read_single(incident_id)
             except NotFoundError:
                 return incident_id, None
             except PermissionDeniedError:
                 return incident_id, []
+            return incident_id, None if found is None else [found]
 
         return in_parallel(self._run.executor, look_up, incident_ids)

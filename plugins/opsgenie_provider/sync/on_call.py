@@ -16,6 +16,7 @@ from opsgenie_provider.rows.fields import UnreadablePayloadError, decode, requir
 from opsgenie_provider.rows.on_call import Coverage, Period, clipped, continued
 from opsgenie_provider.rows.parts import Rejected
 from opsgenie_provider.sync.catalogue import skip, store_list
+from opsgenie_provider.sync.reader import ReadTimeline
 from opsgenie_provider.sync.run import AccountRun, Result
 from opsgenie_provider.warehouse.snapshots import (
     on_call_coverage,
@@ -26,7 +27,6 @@ from opsgenie_provider.warehouse.snapshots import (
 from opsgenie_provider.warehouse.state import keep_rejected, record_success
 
 log = logging.getLogger(__name__)
-STREAM = "opsgenie_on_call_periods"
 SCHEDULES, PERIODS = "schedules", "on-call periods"
 AHEAD = timedelta(days=15)
 # Timelines reach at most a year back (JSM's reference names the limit; the backend is the same).
@@ -70,45 +70,49 @@ class _Periods:
     def store(self) -> tuple[int, int]:
         """Returns how many rows changed and how many payloads were rejected."""
         run, changed = self._run, 0
+        stream = f"{run.reader.backend}_on_call_periods"
         listed = _ids(self._schedules.items)
-        timelines = in_parallel(run.executor, self._read, listed)
+        timelines = run.reader.with_names(in_parallel(run.executor, self._read, listed))
         with run.transaction() as connection:
             for schedule_id, since, periods in self._readable(timelines):
                 # What is past for us may be to come for a service whose clock is behind.
                 read = Coverage(since, self._now - CLOCK_SKEW)
                 changed += self._continue(schedule_id, periods, self._coverage, read)
             changed += self._end_of_gone(listed)
-            keep_rejected(connection, run.account, STREAM, self._rejected)
-            record_success(connection, run.account, STREAM, rows_changed=changed)
+            keep_rejected(connection, run.account, stream, self._rejected)
+            record_success(connection, run.account, stream, rows_changed=changed)
             run.progress.step_done(PERIODS, changed)
         return changed, len(self._rejected)
 
-    def _read(self, schedule_id: str) -> tuple[str, datetime, Raw | None]:
+    def _read(self, schedule_id: str) -> ReadTimeline:
         since = self._since(self._coverage.get(schedule_id))
         try:
             timeline = self._run.reader.schedule_timeline(schedule_id, since=since, until=_horizon(self._now))
         except NOT_SEEN as error:
             log.warning("%s: what is stored of a schedule stays. %s", self._run.account, error)
-            return schedule_id, since, None
-        return schedule_id, since, timeline
+            return ReadTimeline(schedule_id, since, None)
+        return ReadTimeline(schedule_id, since, timeline)
 
     def _readable(
-        self, timelines: Iterable[tuple[str, datetime, Raw | None]]
+        self, timelines: Iterable[ReadTimeline]
     ) -> Iterator[tuple[str, datetime, Iterable[Period]]]:
-        for schedule_id, since, timeline in timelines:
-            if timeline is None:
+        for schedule_id, asked_from, raw in timelines:
+            if raw is None:
                 continue
             try:
-                periods = self._run.reader.periods(timeline, rejected=self._rejected)
+                timeline = self._run.reader.on_call(raw, rejected=self._rejected)
             except UnreadablePayloadError as error:
-                self._rejected.append((bytes(timeline), str(error)))
+                self._rejected.append((bytes(raw), str(error)))
                 continue
-            yield schedule_id, since, clipped(periods, until=_horizon(self._now))
+            # An answer may begin before what was asked for, at the beginning of a day or week, or after it.
+            since = max(asked_from, timeline.start_at or asked_from)
+            yield schedule_id, since, clipped(timeline.periods, since=since, until=_horizon(self._now))
 
     def _end_of_gone(self, listed: Sequence[str]) -> int:
         """Of a schedule that is gone, the past up to the last read remains and nobody is to come."""
         run = self._run
-        gone = schedules_on_call_after(run.connection, run.account, self._now) - set(listed)
+        gone = schedules_on_call_after(run.connection, run.account, run.reader.backend, self._now)
+        gone -= set(listed)
         complete = self._schedules.complete and len(listed) == len(self._schedules.items)
         if not gone or not run.key.absence_is_fact(complete=complete):
             return 0
@@ -118,12 +122,13 @@ class _Periods:
         return sum(self._continue(id_, (), coverage, Coverage(self._now, self._now)) for id_ in gone)
 
     def _since(self, stored: Coverage | None) -> datetime:
-        now = self._now
+        # Requests have whole seconds.
+        now = self._now.replace(microsecond=0)
         beginning = now - timedelta(days=min(self._run.params.history_days, _FURTHEST_BACK.days))
         # Also when history_days grew; a day's grace, for the beginning moves on with the clock.
         if stored is None or stored.read_from > beginning + _OVERLAP:
             return beginning
-        return max(stored.read_at - _OVERLAP, now - _FURTHEST_BACK)
+        return max(stored.read_at.replace(microsecond=0) - _OVERLAP, now - _FURTHEST_BACK)
 
     def _continue(
         self, schedule_id: str, periods: Iterable[Period], coverage: Mapping[str, Coverage], read: Coverage

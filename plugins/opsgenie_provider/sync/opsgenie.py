@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from msgspec import Raw
 
@@ -22,23 +22,25 @@ from opsgenie_provider.api.errors import (
     PlanError,
 )
 from opsgenie_provider.api.listing import Listing
-from opsgenie_provider.api.opsgenie import OpsgenieClient, Page
-from opsgenie_provider.api.opsgenie_windows import Part, Sink, Window, WindowReader
+from opsgenie_provider.api.opsgenie import OpsgenieClient
+from opsgenie_provider.api.opsgenie_windows import Window, WindowReader
 from opsgenie_provider.rows import configuration as rows
 from opsgenie_provider.rows.alerts import AlertRows, AlertRules, alert_rows
 from opsgenie_provider.rows.incidents import IncidentRows, incident_rows
-from opsgenie_provider.rows.on_call import Period, timeline_periods
+from opsgenie_provider.rows.on_call import Timeline, timeline_periods
 from opsgenie_provider.rows.parts import Rejected
 from opsgenie_provider.rows.tables import (
     ESCALATION_RULES,
     ESCALATIONS,
+    OPSGENIE,
     ROTATIONS,
     SCHEDULES,
     SERVICES,
     TEAMS,
     USERS,
 )
-from opsgenie_provider.sync.reader import IncidentWindows, TableRows
+from opsgenie_provider.sync.alert_lists import AlertLists, begin_windows
+from opsgenie_provider.sync.reader import IncidentWindows, ReadTimeline, Sweeper, TableRows
 from opsgenie_provider.warehouse.keys import Access, StoredLimits
 
 log = logging.getLogger(__name__)
@@ -66,7 +68,11 @@ class OpsgenieReader:
     :param alerts: which alerts are the account's incidents; None: incidents are.
     """
 
+    backend = OPSGENIE
     lists = _LISTS
+    separate_timelines = True
+    looks_up_users = False
+    sweeper: Sweeper | None = None
 
     def __init__(
         self,
@@ -82,7 +88,7 @@ class OpsgenieReader:
         self._executor = executor
         self._alerts = alerts
         self._windows = WindowReader(client.incidents, executor)
-        self._alert_windows = WindowReader(client.alerts, executor, what="alerts", count=client.alert_count)
+        self._alert_lists = AlertLists(client.alerts, executor, alerts, count=client.alert_count)
         # Names that distinguish two keys without revealing them.
         self._key_name = f"key {_hash(key)}"
         self.key_hash = _hash(f"{client.transport.base_url} {key}")
@@ -184,7 +190,7 @@ class OpsgenieReader:
     # --- incidents
 
     def begin_windows(self, since: datetime, until: datetime) -> Callable[[], IncidentWindows]:
-        return _begin(self._windows, Window.between(since, until))
+        return begin_windows(self._windows, Window.between(since, until))
 
     def begin_changes(
         self, created_since: datetime, created_until: datetime, since: datetime
@@ -198,27 +204,27 @@ class OpsgenieReader:
     def incident_rows(self, raw: Raw, *, key_reach: str) -> IncidentRows:
         return incident_rows(raw, account=self._account, key_reach=key_reach)
 
+    def unseen(self, incidents: Mapping[str, Raw]) -> set[str]:
+        return set()
+
+    def users(self, ids: Iterable[str]) -> Listing:
+        return self.listing("users")
+
     # --- alerts
 
     def begin_alert_windows(self, since: datetime, until: datetime) -> Callable[[], IncidentWindows]:
-        return _begin(self._alert_windows, Window.between(since, until, among=self._alert_query))
+        return self._alert_lists.begin_windows(since, until)
 
     def begin_alert_changes(
         self, created_since: datetime, created_until: datetime, since: datetime
     ) -> ChangeReader:
-        among = Window.between(created_since, created_until, among=self._alert_query)
-        # Alerts are open or closed.
-        return ChangeReader(self._client.alerts, self._executor, among=among, since=since, statuses=["open"])
+        return self._alert_lists.begin_changes(created_since, created_until, since)
 
     def alert(self, alert_id: str) -> Raw:
         return self._client.alert(alert_id)
 
     def alert_rows(self, raw: Raw, *, key_reach: str, single: bool) -> AlertRows:
         return alert_rows(raw, account=self._account, key_reach=key_reach, single=single)
-
-    @property
-    def _alert_query(self) -> str:
-        return priority_query(self._alerts.priorities if self._alerts else ())
 
     # --- the rest
 
@@ -239,41 +245,12 @@ class OpsgenieReader:
         weeks = math.ceil((until - since) / _WEEK)
         return self._client.schedule_timeline(schedule_id, start=since, weeks=weeks)
 
-    def periods(self, timeline: Raw, *, rejected: Rejected) -> list[Period]:
-        return timeline_periods(timeline, rejected=rejected)
+    def with_names(self, timelines: Iterable[ReadTimeline]) -> Iterable[ReadTimeline]:
+        return timelines
 
-
-def priority_query(priorities: Sequence[str]) -> str:
-    """What alerts of these priorities match, in the search syntax."""
-    terms = " OR ".join(f"priority: {priority}" for priority in priorities)
-    return f"({terms})" if len(priorities) > 1 else terms
-
-
-def _begin(reader: WindowReader, window: Window) -> Callable[[], IncidentWindows]:
-    first = reader.begin(window)
-
-    def windows() -> IncidentWindows:
-        parts = reader.parts(window, first)
-        total = sum(part.first.total or 0 for part in parts)
-        return IncidentWindows(total, (_OpsgenieWindow(reader, *part) for part in reader.pages(parts)))
-
-    return windows
-
-
-class _OpsgenieWindow:
-    """A part of a window that paging can reach, and its pages on their way."""
-
-    def __init__(self, reader: WindowReader, part: Part, pages: Iterator[Page]) -> None:
-        self._reader, self._part, self._pages = reader, part, pages
-        self.since, self.until = _instant(part.window.since), _instant(part.window.until)
-
-    def read(self, sink: Sink, watch: Callable[[Iterator[Page]], Iterator[Page]]) -> bool:
-        return self._reader.read(self._part, watch(self._pages), sink)
+    def on_call(self, timeline: Raw, /, *, rejected: Rejected) -> Timeline:
+        return Timeline(timeline_periods(timeline, rejected=rejected))
 
 
 def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def _instant(milliseconds: int) -> datetime:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC)

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from opsgenie_provider.planning import Known, Plan, parse_instant, plan_reads
 from opsgenie_provider.sync.run import AccountRun
+from opsgenie_provider.sync.subject import Subject
 from opsgenie_provider.warehouse.connection import Connection
 from opsgenie_provider.warehouse.state import begin_stream, oldest_created, stream_state
 from opsgenie_provider.warehouse.timelines import forget_refusals, forget_timelines
 
 
-def full_read(stream: str) -> str:
-    """The stream that says when the whole history of a stream was last read."""
-    return f"{stream}_full_read"
-
-
-def plan_account(run: AccountRun, stream: str) -> Plan:
+def plan_account(run: AccountRun, subject: Subject) -> Plan:
     """What this run reads; another try of it reads the same.
 
-    :param stream: the staging table that is filled.
     :raises ValueError: ``since``, ``until`` or ``history_days`` cannot be; the message says why.
     """
     if run.progress.plan is not None:
@@ -25,15 +20,16 @@ def plan_account(run: AccountRun, stream: str) -> Plan:
     params, account = run.params, run.account
     with run.transaction() as connection:
         plan = plan_reads(
-            _known(connection, account, stream),
+            _known(connection, account, run.reader.backend, subject),
             now=run.now,
             since=parse_instant(params.since, "since"),
             until=parse_instant(params.until, "until"),
             full_refresh=params.full_refresh,
             history_days=params.history_days,
+            lists_changes=subject.sweeper is not None,
         )
-        if plan.whole_history:
-            begin_stream(connection, account, stream, plan.since)
+        if plan.whole_history and plan.since < plan.until:
+            begin_stream(connection, account, subject.stream, plan.since)
             forget_refusals(connection, account)
         if params.full_refresh:
             forget_timelines(connection, account)
@@ -41,9 +37,9 @@ def plan_account(run: AccountRun, stream: str) -> Plan:
     return plan
 
 
-def _known(connection: Connection, account: str, stream: str) -> Known:
+def _known(connection: Connection, account: str, backend: str, subject: Subject) -> Known:
     return Known(
-        watermark=stream_state(connection, account, stream).watermark_at,
-        oldest=oldest_created(connection, account, stream),
-        full_read_at=stream_state(connection, account, full_read(stream)).last_success_at,
+        watermark=stream_state(connection, account, subject.stream).watermark_at,
+        oldest=oldest_created(connection, account, subject.table, backend),
+        full_read_at=stream_state(connection, account, subject.full_read_stream).last_success_at,
     )

@@ -11,12 +11,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
+from opsgenie_provider.api.errors import UnknownShapeError
 from opsgenie_provider.api.listing import Listing
 from opsgenie_provider.rows.alerts import AlertRules
 from opsgenie_provider.sync.key import Key
 from opsgenie_provider.sync.reader import Reader
 from opsgenie_provider.warehouse.connection import Connection
 from opsgenie_provider.warehouse.progress import RunProgress
+from opsgenie_provider.warehouse.state import keep_rejected
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +76,12 @@ class AccountRun:
             log.info("%s: %s was read by an earlier try of this run.", self.account, step)
             return True
         return False
+
+    def keep_unknown_shape(self, stream: str, error: Exception) -> None:
+        """Keep an answer of an undocumented shape: it is never taken for an empty list."""
+        if isinstance(error, UnknownShapeError):
+            rejected = [(error.payload, str(error))]
+            keep_rejected(self.connection, self.account, f"{self.reader.backend}_{stream}", rejected)
 
     def begin_listing(self, name: str) -> None:
         """Ask for a list that is not read yet."""

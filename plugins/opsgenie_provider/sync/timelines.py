@@ -38,7 +38,9 @@ def sync_timelines(run: AccountRun, result: Result) -> None:
     end = time.monotonic() + BUDGET.total_seconds()
     counts, access = result.counts, run.key.access
     counts.update(timelines=0, rows_changed=0, rejected=0, refused=0, left=0)
-    due = due_timelines(run.connection, run.account, key_reach=access.reach, key_sight=access.sight)
+    due = due_timelines(
+        run.connection, run.account, run.reader.backend, key_reach=access.reach, key_sight=access.sight
+    )
     progress = Progress(log, "timelines", total=len(due))
     for start in range(0, len(due), BATCH):
         if time.monotonic() > end:

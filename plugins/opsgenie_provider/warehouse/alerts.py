@@ -107,13 +107,14 @@ class AlertBatch(Batch):
         self,
         connection: Connection,
         account: str,
+        backend: str,
         key_reach: str,
         to_rows: Callable[..., AlertRows],
         rules: AlertRules,
         *,
         again: bool = False,
     ) -> None:
-        super().__init__(connection, account, key_reach, (ALERTS,))
+        super().__init__(connection, account, backend, key_reach, (ALERTS,))
         self._to_rows = to_rows
         self._rules = rules
         self._again = again
@@ -205,13 +206,14 @@ def leave_out(connection: Connection, account: str, *, but: Iterable[str]) -> in
     ).rowcount
 
 
-def due_alerts(connection: Connection, account: str) -> list[str]:
+def due_alerts(connection: Connection, account: str, backend: str) -> list[str]:
     """Ids of the alerts that are to be read by their ids, the newest first."""
     rows = connection.execute(
-        "select alert_id from staging.opsgenie_alerts where account = %s and deleted_at is null "
-        "and needs_details and details_of is distinct from coalesce(updated_at, created_at) "
+        "select alert_id from staging.opsgenie_alerts "
+        "where account = %s and backend = %s and deleted_at is null and needs_details "
+        "and details_of is distinct from coalesce(updated_at, created_at) "
         "order by created_at desc, alert_id",
-        (account,),
+        (account, backend),
     )
     return [alert_id for (alert_id,) in rows]
 

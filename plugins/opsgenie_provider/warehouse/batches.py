@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
-from typing import LiteralString, Protocol, Self
+from typing import Any, LiteralString, Protocol, Self
 
-from msgspec import Raw
 from psycopg import sql
 
 from opsgenie_provider.absence import WHOLE_ACCOUNT
@@ -42,14 +41,23 @@ class Batch:
     Used in a ``with`` block within the transaction: while payloads are converted, a thread sends the rows
     before them. A subclass says how payloads become rows, and how they are merged.
 
+    :param backend: what the objects are read from; those of another one are left alone.
     :param key_reach: what the key can see, as ``Access.reach`` has it.
     :param tables: the first has the objects, by account and id, the others what belongs to them.
     :ivar rejected: payloads that cannot be read, and parts of such that can, each with its reason.
     """
 
-    def __init__(self, connection: Connection, account: str, key_reach: str, tables: Sequence[Table]) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        account: str,
+        backend: str,
+        key_reach: str,
+        tables: Sequence[Table],
+    ) -> None:
         self._connection = connection
         self._account = account
+        self._backend = backend
         self._key_reach = key_reach
         self._staged = [Staged(connection, table) for table in tables]
         self._names = {
@@ -70,8 +78,8 @@ class Batch:
         # The transaction may use the connection again only once the thread is done with it.
         self._sender.shutdown()
 
-    def to_rows(self, raw: Raw, *, single: bool) -> BatchRows:
-        """A payload as rows.
+    def to_rows(self, item: Any, *, single: bool) -> BatchRows:
+        """An object, as its reader hands it out, as rows.
 
         :param single: it was read by its id, not from a list.
         """
@@ -81,20 +89,20 @@ class Batch:
         """Merge the batch; returns how many rows changed, of all its tables."""
         raise NotImplementedError
 
-    def add(self, items: Iterable[Raw], *, single: bool = False) -> int:
-        """Add payloads; returns how many of the objects were new to this batch.
+    def add(self, items: Iterable[Any], *, single: bool = False) -> int:
+        """Add objects; returns how many of them were new to this batch.
 
-        A payload that cannot be read counts, too, because it was listed; it goes to ``rejected``.
+        One that cannot be read counts, too, because it was listed; its payload goes to ``rejected``.
 
         :param single: each was read by its id, not from a list.
         """
         new = 0
-        for raw in items:
+        for item in items:
             try:
-                rows = self.to_rows(raw, single=single)
+                rows = self.to_rows(item, single=single)
             except UnreadablePayloadError as error:
-                new += bytes(raw) not in self.rejected
-                self.rejected[bytes(raw)] = str(error)
+                new += bytes(item) not in self.rejected
+                self.rejected[bytes(item)] = str(error)
                 continue
             if rows.identity not in self.ids:
                 self.ids.add(rows.identity)
@@ -119,9 +127,10 @@ class Batch:
         self._send_all()
         found = self._execute(
             "select {id} from {target} as stored "
-            "where account = %s and created_at >= %s and created_at < %s and deleted_at is null "
-            "and not exists (select from {batch} as staged where staged.{id} = stored.{id})",
-            self._account, since, until,
+            "where account = %s and backend = %s and created_at >= %s and created_at < %s "
+            "and deleted_at is null and not exists "
+            "(select from {batch} as staged where staged.{id} = stored.{id})",
+            self._account, self._backend, since, until,
         )  # fmt: skip
         return [identity for (identity,) in found]
 
@@ -134,10 +143,11 @@ class Batch:
         :param before: only objects created before this instant.
         """
         self._wait_for_copy()
+        reach = self._key_reach
         found = self._execute(
-            "select {id} from {target} where account = %s and created_at < %s "
+            "select {id} from {target} where account = %s and backend = %s and created_at < %s "
             "and status = any(%s) and deleted_at is null and (%s = %s or key_reach = %s)",
-            self._account, before, list(statuses), self._key_reach, WHOLE_ACCOUNT, self._key_reach,
+            self._account, self._backend, before, list(statuses), reach, WHOLE_ACCOUNT, reach,
         )  # fmt: skip
         return [identity for (identity,) in found if identity not in self.ids]
 

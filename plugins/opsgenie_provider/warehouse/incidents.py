@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
+from typing import Any
 
 from msgspec import Raw
 from psycopg import sql
@@ -11,6 +13,7 @@ from opsgenie_provider.rows.incidents import IncidentRows
 from opsgenie_provider.rows.tables import (
     INCIDENT_RESPONDERS,
     INCIDENT_SERVICES,
+    INCIDENT_TIMELINE,
     INCIDENTS,
 )
 from opsgenie_provider.warehouse.batches import Batch
@@ -21,35 +24,67 @@ _STAGED_INCIDENTS = sql.Identifier(f"staged_{INCIDENTS.name}")
 
 
 class IncidentBatch(Batch):
-    """A batch of incidents with their services and responders.
+    """A batch of incidents with their services, responders and, where they come along, timelines.
 
-    :param to_rows: makes the rows of a payload; listed or read by its id, it has the same fields.
+    :param to_rows: makes the rows of an incident as its reader hands it out; listed or read by its id, it has
+        the same fields.
+    :param with_timelines: whether each incident comes with its timeline and the times derived from it.
     """
 
     def __init__(
         self,
         connection: Connection,
         account: str,
+        backend: str,
         key_reach: str,
-        to_rows: Callable[[Raw], IncidentRows],
+        to_rows: Callable[[Any], IncidentRows],
+        *,
+        with_timelines: bool,
     ) -> None:
-        super().__init__(connection, account, key_reach, (INCIDENTS, INCIDENT_SERVICES, INCIDENT_RESPONDERS))
+        tables = (INCIDENTS, INCIDENT_SERVICES, INCIDENT_RESPONDERS, INCIDENT_TIMELINE)
+        super().__init__(connection, account, backend, key_reach, tables)
         self._to_rows = to_rows
+        self._with_timelines = with_timelines
 
-    def to_rows(self, raw: Raw, *, single: bool) -> IncidentRows:
-        return self._to_rows(raw)
+    def to_rows(self, item: Any, *, single: bool) -> IncidentRows:
+        return self._to_rows(item)
 
     def merge(self) -> int:
         self._send_all()
-        incidents, *children = self._staged
-        merged = incidents.merge(with_derived_times(_STAGED_INCIDENTS, _STAGED_INCIDENTS))
+        incidents, services, responders, timeline = self._staged
+        derived = with_derived_times(_STAGED_INCIDENTS, _STAGED_INCIDENTS)
+        merged = incidents.merge(None if self._with_timelines else derived)
         changed = merged.inserted + merged.updated
-        # Services and responders are part of an incident's payload, so they only change with it.
-        for child in children if changed else ():
-            if merged.updated:
+        # Services and responders are part of an incident's payload, so they only change with it; a timeline
+        # depends on the names and categories of the statuses as well.
+        children = [services, responders] if changed else []
+        for child in [*children, timeline] if self._with_timelines else children:
+            if merged.updated or child is timeline:
                 changed += child.prune(
                     "(target.account, target.incident_id) = (batch.account, batch.incident_id)",
                     using="staged_opsgenie_incidents as batch",
                 )
             changed += sum(child.merge())
         return changed
+
+
+def deleted_by_id(
+    connection: Connection, account: str, backend: str, since: datetime, until: datetime
+) -> dict[str, bool]:
+    """Of the stored incidents created in [since, until): id -> whether it is marked as deleted."""
+    rows = connection.execute(
+        "select incident_id, deleted_at is not null from staging.opsgenie_incidents "
+        "where account = %s and backend = %s and created_at >= %s and created_at < %s",
+        (account, backend, since, until),
+    )
+    return dict(rows.fetchall())
+
+
+def payloads(connection: Connection, account: str, incident_ids: list[str]) -> dict[str, Raw]:
+    """Id -> the stored payload of incidents."""
+    rows = connection.execute(
+        "select incident_id, raw::text from staging.opsgenie_incidents "
+        "where account = %s and incident_id = any(%s)",
+        (account, incident_ids),
+    )
+    return {incident_id: Raw(raw.encode()) for incident_id, raw in rows}

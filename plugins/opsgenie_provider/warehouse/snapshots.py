@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Protocol
+from typing import LiteralString, Protocol
 
 from msgspec import Raw
 
@@ -27,12 +27,24 @@ class Snapshot:
 
     :param kinds: each table with the function that converts a payload to its rows; the objects' own table
         first, then the tables of their parts.
+    :param backend: what the list was read from, where the tables have rows of several; those of another one
+        are left alone.
     :ivar rejected: payloads that cannot be read, and unreadable parts of others, each with its reason.
     """
 
-    def __init__(self, connection: Connection, account: str, kinds: Iterable[tuple[Table, ToRows]]) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        account: str,
+        kinds: Iterable[tuple[Table, ToRows]],
+        *,
+        backend: str | None = None,
+    ) -> None:
         self._connection = connection
-        self._account = account
+        self._scope: LiteralString = "account = %(account)s"
+        if backend is not None:
+            self._scope += " and backend = %(backend)s"
+        self._params = {"account": account, "backend": backend}
         self._kinds = list(kinds)
         self._rows: dict[Table, dict[Row, Row]] = {table: {} for table, _ in self._kinds}
         self.rejected: Rejected = []
@@ -67,13 +79,12 @@ class Snapshot:
             That stays in any case while something could not be read: it may be just that.
         """
         changed = 0
-        scope, params = "account = %(account)s", {"account": self._account}
         for table, rows in self._rows.items():
             staged = Staged(self._connection, table)
             staged.copy(rows.values())
             readable = not self._unreadable and table not in self._incomplete
-            if readable and staged.lacks_any(scope, params) and may_prune():
-                changed += staged.prune(scope, params)
+            if readable and staged.lacks_any(self._scope, self._params) and may_prune():
+                changed += staged.prune(self._scope, self._params)
             changed += sum(staged.merge())
         return changed
 
@@ -87,12 +98,14 @@ def on_call_coverage(connection: Connection, account: str) -> dict[str, Coverage
     return {schedule_id: Coverage(read_from, read_at) for schedule_id, read_from, read_at in rows}
 
 
-def schedules_on_call_after(connection: Connection, account: str, instant: datetime) -> set[str]:
-    """Ids of the schedules of which somebody is stored as on call after an instant."""
+def schedules_on_call_after(
+    connection: Connection, account: str, backend: str, instant: datetime
+) -> set[str]:
+    """Ids of the schedules of which a backend said that somebody is on call after an instant."""
     rows = connection.execute(
         "select distinct schedule_id from staging.opsgenie_on_call_periods "
-        "where account = %s and end_at > %s",
-        (account, instant),
+        "where account = %s and backend = %s and end_at > %s",
+        (account, backend, instant),
     )
     return {schedule_id for (schedule_id,) in rows}
 
@@ -101,7 +114,7 @@ def stored_periods(connection: Connection, account: str, schedule_id: str) -> li
     """The stored on-call periods of a schedule."""
     rows = connection.execute(
         "select rotation_id, start_at, recipient_id, recipient_type, recipient_name, end_at, period_type, "
-        "raw::text from staging.opsgenie_on_call_periods where account = %s and schedule_id = %s",
+        "backend, raw::text from staging.opsgenie_on_call_periods where account = %s and schedule_id = %s",
         (account, schedule_id),
     )
     return [Period(*row) for row in rows]

@@ -58,10 +58,10 @@ def stream_state(connection: Connection, account: str, stream: str) -> StreamSta
     return StreamState(*row) if row else StreamState()
 
 
-def oldest_created(connection: Connection, account: str, table: str) -> datetime | None:
-    """When the oldest row that a staging table has of an account was created at the source."""
-    query = sql.SQL("select min(created_at) from {} where account = %s")
-    row = connection.execute(query.format(sql.Identifier("staging", table)), (account,)).fetchone()
+def oldest_created(connection: Connection, account: str, table: str, backend: str) -> datetime | None:
+    """When the oldest row that a staging table has of an account from a backend was created there."""
+    query = sql.SQL("select min(created_at) from {} where account = %s and backend = %s")
+    row = connection.execute(query.format(sql.Identifier("staging", table)), (account, backend)).fetchone()
     return row[0] if row else None
 
 

@@ -82,9 +82,9 @@ class DueTimeline(NamedTuple):
 
 
 def due_timelines(
-    connection: Connection, account: str, *, key_reach: str, key_sight: str
+    connection: Connection, account: str, backend: str, *, key_reach: str, key_sight: str
 ) -> list[DueTimeline]:
-    """Incidents that have changed since their timeline was read.
+    """Incidents of a backend that have changed since their timeline was read.
 
     Ordered: those that this key has listed first, then ended ones first, then the newest first.
 
@@ -96,7 +96,7 @@ def due_timelines(
         select incident.incident_id, incident.updated_at, incident.status
         from staging.opsgenie_incidents as incident
         left join staging.opsgenie_timeline_reads as reads using (account, incident_id)
-        where account = %s and incident.deleted_at is null
+        where account = %s and incident.backend = %s and incident.deleted_at is null
             and (reads.incident_id is null
                 or (reads.incident_updated_at, reads.incident_status)
                 is distinct from (incident.updated_at, incident.status)
@@ -106,7 +106,7 @@ def due_timelines(
             incident.status in ('resolved', 'closed') desc,
             incident.created_at desc
         """,
-        (account, key_sight, key_reach),
+        (account, backend, key_sight, key_reach),
     ).fetchall()
     return [DueTimeline(*row) for row in rows]
 

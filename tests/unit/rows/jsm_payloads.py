@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Raw
 
 from opsgenie_provider.rows.jsm_fields import Directory
-from opsgenie_provider.rows.jsm_incidents import IssueRows, issue_rows
+from opsgenie_provider.rows.jsm_incidents import IncidentRows, issue_rows
 from opsgenie_provider.rows.jsm_site import IssueRules, SiteSettings, Statuses, issue_fields
 
 SITE = "https://acme.atlassian.net"
@@ -103,7 +103,7 @@ def move(history_id: str, at: str, left: tuple[str, str], entered: tuple[str, st
     return {"id": history_id, "author": author, "created": at, "items": [item]} | other
 
 
-def issue_rows_of(payload: Any, histories: Any = (), **settings: Any) -> IssueRows:
+def issue_rows_of(payload: Any, histories: Any = (), **settings: Any) -> IncidentRows:
     """The rows of an issue under the rules of the site, with other settings than the usual."""
     return issue_rows(
         raw(payload), map(raw, histories), account="acme", key_reach="account", rules=rules(**settings)

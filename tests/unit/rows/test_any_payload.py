@@ -72,7 +72,7 @@ from tests.unit.rows.payloads import (
     raw,
 )
 
-NOT_NULL = {"created_at", "key_reach", "raw", "start_at", "end_at"}
+NOT_NULL = {"created_at", "key_reach", "backend", "raw", "start_at", "end_at"}
 INTEGERS = {
     "repeat_count": 32,
     "repeat_wait_seconds": 32,

@@ -74,10 +74,15 @@ def test_every_column(read: Any, table: Table, payload: Any, expected: dict[str,
     [row] = read(raw(payload), account="acme")
     found = named(table, row)
     assert json.loads(found.pop("raw")) == payload
-    assert found == {"account": "acme"} | expected
+    assert found == {"account": "acme", "backend": "opsgenie"} | expected
     # Of an object with nothing but an id, nothing else is known.
     [row] = read(raw({"id": "x"}), account="acme")
-    assert {value for name, value in named(table, row).items() if name != "raw"} == {"acme", "x", None}
+    assert {value for name, value in named(table, row).items() if name != "raw"} == {
+        "acme",
+        "opsgenie",
+        "x",
+        None,
+    }
     with pytest.raises(UnreadablePayloadError, match=r"^id: missing$"):
         read(raw(without(payload, "id")), account="acme")
 
@@ -89,6 +94,7 @@ def test_every_column_of_rotations() -> None:
     assert json.loads(first.pop("time_restriction")) == SCHEDULE["rotations"][0]["timeRestriction"]
     assert first == {
         "account": "acme",
+        "backend": "opsgenie",
         "schedule_id": "sched-1",
         "rotation_id": "rot-1",
         "name": "Weekdays",
@@ -104,7 +110,7 @@ def test_every_column_of_rotations() -> None:
 def test_every_column_of_escalation_rules() -> None:
     found = [named(ESCALATION_RULES, r) for r in rows.escalation_rule_rows(raw(ESCALATION), account="acme")]
     assert [json.loads(row.pop("raw")) for row in found] == ESCALATION["rules"]
-    key = {"account": "acme", "escalation_id": "esc-1"}
+    key = {"account": "acme", "backend": "opsgenie", "escalation_id": "esc-1"}
     assert found == [
         key
         | {

@@ -26,6 +26,7 @@ def test_every_column_of_an_incident() -> None:
     assert json.loads(row.pop("details")) == {"region": "eu", "n": 1}
     assert row == {
         "account": "acme",
+        "backend": "opsgenie",
         "incident_id": "70413a06-38d6-4c85-92b8-5ebc900d42e2",
         "tiny_id": "1791",
         "message": "Checkout is down",
@@ -62,7 +63,7 @@ def test_the_least_incident_has_nulls_not_blanks() -> None:
     least = {"id": "i1", "createdAt": "2026-03-02T15:37:31Z"}
     rows = read(least)
     known = {name for name, value in columns(least).items() if value is not None}
-    assert known == {"account", "incident_id", "created_at", "key_reach", "raw"}
+    assert known == {"account", "incident_id", "created_at", "key_reach", "backend", "raw"}
     assert (rows.services, rows.responders) == ([], [])
 
 

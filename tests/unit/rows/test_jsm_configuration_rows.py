@@ -47,7 +47,7 @@ def period(**other: Any) -> dict[str, Any]:
 
 def test_a_service_has_the_id_by_which_incidents_refer_to_it() -> None:
     assert configuration.service_rows(raw(SERVICE), account="acme") == [
-        ("acme", SERVICE_ARI, "checkout", TEAM, source(SERVICE))
+        ("acme", SERVICE_ARI, "checkout", TEAM, "jsm", source(SERVICE))
     ]
 
 
@@ -65,14 +65,14 @@ def test_an_id_that_encodes_no_ari_is_refused(identity: str | None) -> None:
 
 def test_a_team() -> None:
     assert configuration.team_rows(raw(TEAM_PAYLOAD), account="acme") == [
-        ("acme", TEAM, "Payments", source(TEAM_PAYLOAD))
+        ("acme", TEAM, "Payments", "jsm", source(TEAM_PAYLOAD))
     ]
 
 
 @pytest.mark.parametrize("address", [{}, {"emailAddress": ""}, {"emailAddress": None}])
 def test_a_user_may_hide_the_address(address: dict[str, Any]) -> None:
     [row] = configuration.user_rows(raw(USER), account="acme")
-    assert row == ("acme", ANN, "ann@example.com", "Ann", source(USER))
+    assert row == ("acme", ANN, "ann@example.com", "Ann", "jsm", source(USER))
     hidden = {name: value for name, value in USER.items() if name != "emailAddress"} | address
     [row] = configuration.user_rows(raw(hidden), account="acme")
     assert row[1:4] == (ANN, None, "Ann")
@@ -82,7 +82,7 @@ def test_a_user_may_hide_the_address(address: dict[str, Any]) -> None:
 def test_a_schedule(team: str | None, expected: str | None) -> None:
     payload = SCHEDULE | {"teamId": team}
     assert configuration.schedule_rows(raw(payload), account="acme") == [
-        ("acme", "sched-1", "Payments_schedule", "Asia/Kolkata", True, expected, source(payload))
+        ("acme", "sched-1", "Payments_schedule", "Asia/Kolkata", True, expected, "jsm", source(payload))
     ]
 
 
@@ -116,7 +116,7 @@ def test_a_schedule_without_its_rotations_is_not_one_without_any(rotations: dict
 def test_an_escalation_policy_is_its_teams(repeat: Any, count: int | None, wait: int | None) -> None:
     payload = ESCALATION | {"repeat": repeat}
     [row] = configuration.escalation_rows(raw(payload), account="acme", team_id=TEAM)
-    assert row == ("acme", "esc-1", "Payments_escalation", TEAM, count, wait, source(payload))
+    assert row == ("acme", "esc-1", "Payments_escalation", TEAM, count, wait, "jsm", source(payload))
 
 
 def test_rules_are_in_minutes_and_name_whom_they_notify() -> None:
@@ -127,7 +127,7 @@ def test_rules_are_in_minutes_and_name_whom_they_notify() -> None:
         # Nobody knows the id.
         (3, "if-not-acked", "next", 300, "user", "gone", None),
     ]
-    assert json.loads(rows[1][9]) == ESCALATION["rules"][1]
+    assert json.loads(rows[1][10]) == ESCALATION["rules"][1]
 
 
 @pytest.mark.parametrize("rules", [{}, {"rules": None}, {"rules": [3]}])

@@ -85,6 +85,7 @@ def test_an_issue_is_an_incident() -> None:
         "details": "{}",
         "web_url": f"{SITE}/browse/OPS-7",
         "key_reach": "account",
+        "backend": "jsm",
         "raw": json.dumps(payload, separators=(",", ":")),
         "acknowledged_at": None,
         "resolved_at": None,
@@ -233,7 +234,7 @@ def test_a_resolved_incident_was_not_closed() -> None:
     assert incident(issue(status=status("Completed", "done")), histories)["closed_at"] is None
 
 
-# --- services, responders, people
+# --- services, responders
 
 
 @pytest.mark.parametrize(
@@ -296,12 +297,6 @@ def test_responders_of_an_unknown_shape_are_rejected_alone(value: Any) -> None:
     assert len(found.services) == 1
     [(_, reason)] = found.rejected
     assert reason.startswith("customfield_10042: ")
-
-
-def test_people_are_those_who_had_to_do_with_it() -> None:
-    responders = [{"accountId": "r-1"}, {"id": TEAM, "type": "team"}]
-    found = issue_rows_of(issue(customfield_10042=responders), [move("1", at(4), OPEN, WORK)])
-    assert found.people == {"r-1", ANN, BEN}
 
 
 # --- what cannot be read

@@ -26,8 +26,8 @@ def at(hour: float) -> datetime:
 
 
 def period(start: float, end: float, who: str = "ann", rotation: str = "r", **fields: Any) -> Period:
-    known = {"recipient_type": "user", "recipient_name": who, "period_type": "default", "raw": "{}"}
-    return Period(rotation, at(start), who, end_at=at(end), **(known | fields))
+    known = {"recipient_type": "user", "recipient_name": who, "period_type": "default", "backend": "opsgenie"}
+    return Period(rotation, at(start), who, end_at=at(end), raw=fields.pop("raw", "{}"), **(known | fields))
 
 
 def essence(periods: Iterable[Period]) -> list[Period]:
@@ -175,6 +175,7 @@ def test_every_column_of_a_period() -> None:
         "recipient_type": "user",
         "recipient_name": "ann@example.com",
         "period_type": "historical",
+        "backend": "opsgenie",
     }
     # Of a team, the people behind it; nobody on call is no row.
     assert [(each.recipient_id, each.start_at.day) for each in others] == [("user-1", 3), ("user-2", 3)]

@@ -1,0 +1,31 @@
+"""Users into staging, of a service that looks them up by their ids: those that the account has to do with."""
+
+from __future__ import annotations
+
+import logging
+
+from opsgenie_provider.absence import NOT_SEEN
+from opsgenie_provider.api.errors import PlanError
+from opsgenie_provider.sync.catalogue import skip, store_list
+from opsgenie_provider.sync.run import AccountRun, Result
+from opsgenie_provider.warehouse.people import people_met
+
+log = logging.getLogger(__name__)
+USERS = "users"
+
+
+def sync_met_users(run: AccountRun, result: Result) -> None:
+    """Read the users in schedules, escalation policies, on-call periods and incidents.
+
+    They are taken from what is stored, so that it does not matter which try of a run stored it.
+    """
+    result.counts.update(rows_changed=0, rejected=0)
+    if run.is_done(USERS):
+        return
+    stream = f"{run.reader.backend}_{USERS}"
+    try:
+        listing = run.reader.users(people_met(run.connection, run.account, run.reader.backend, stream))
+    except (*NOT_SEEN, PlanError) as error:
+        skip(run, result, USERS, error)
+        return
+    store_list(run, result, USERS, listing)
