@@ -54,6 +54,13 @@ READS: dict[str, tuple[Any, str, dict[str, list[str]], str, Any]] = {
         "search",
         [],
     ),
+    "reads_alerts": (
+        lambda c: c.reads_alerts(),
+        "/v2/alerts",
+        {"offset": ["0"], "limit": ["1"], "sort": ["createdat"], "order": ["asc"]},
+        "search",
+        [],
+    ),
     "alert_count": (
         lambda c: c.alert_count("status: open"),
         "/v2/alerts/count",
