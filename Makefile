@@ -7,6 +7,8 @@ INSTALLED := $(VENV)/.installed
 PARALLEL := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 # pip's index settings hold for uv, too; and what is installed goes here, whatever environment is active.
 UV := VIRTUAL_ENV="$(CURDIR)/$(VENV)" UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$$($(BIN)/pip config get global.index-url 2>/dev/null)}" $(BIN)/uv
+# Where Python is told to write no bytecode, each process would compile all that it imports: half of its start.
+COMPILE = $(if $(PYTHONDONTWRITEBYTECODE),$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib plugins sandbox)
 
 .PHONY: help install run test coverage test-at lint audit format bench lock tables clean
 
@@ -21,6 +23,7 @@ $(INSTALLED): requirements-dev.txt requirements-build.txt pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-build.txt
 	$(UV) pip install --quiet --require-hashes -r requirements-dev.txt
 	$(UV) pip install --quiet --no-deps --no-build-isolation --editable .
+	$(COMPILE)
 	touch $@
 
 run: install ## everything, on this machine: Postgres, sandbox, Airflow, first sync (ONCE=1 ends after it)
@@ -35,6 +38,9 @@ coverage: install ## the same with the coverage of lines and branches, at half t
 test-at: install ## the tests with the clock at AT=2028-02-29T12:00Z, by Debian's faketime (ARGS="tests/unit")
 	tests/at "$(or $(AT),$(error say AT=, an instant as 'tests/at' prints them))" \
 		$(BIN)/pytest $(PARALLEL) $(ARGS)
+
+compat: install ## other Airflows, each in an environment of its own from the package index (ARGS="-k 'not fab'")
+	COMPAT=1 $(BIN)/pytest --numprocesses 0 --durations=4 tests/compat $(ARGS)
 
 lint: install ## linters and type check
 	$(BIN)/ruff check .
@@ -65,8 +71,8 @@ lock: install ## resolve the dependencies again
 	$(BIN)/uv pip compile --quiet --no-header --universal --python-version 3.11 --generate-hashes pyproject.toml --group dev -c requirements-lock.txt -o requirements-dev.txt
 	$(BIN)/uv pip compile --quiet --no-header --universal --python-version 3.11 --generate-hashes --group build -o requirements-build.txt
 
-tables: install ## docs/tables.md, from the schema's comments
-	$(BIN)/python -m sandbox.tables > docs/tables.md
+tables: install ## docs/tables.md and integrations/dbt/sources.yml, from the schema's comments
+	$(BIN)/python -m sandbox.tables
 
 clean: ## remove what make made
 	rm -rf $(VENV) .run .mypy_cache .ruff_cache .coverage

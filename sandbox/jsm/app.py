@@ -34,6 +34,7 @@ _JIRA: dict[str, tuple[Handler, Family, str]] = {
     "/status": (site.list_statuses, JIRA, JIRA_WORK),
     "/issuetype": (site.list_issue_types, JIRA, JIRA_WORK),
     "/search": (removed, SEARCH, JIRA_WORK),
+    "/project/{project}": (site.get_project, JIRA, JIRA_WORK),
     "/issue/{issue}": (issues.get_issue, ISSUE, JIRA_WORK),
     "/issue/{issue}/changelog": (issues.get_changelog, ISSUE, JIRA_WORK),
 }

@@ -65,6 +65,16 @@ async def list_issue_types(call: Call) -> Response:
     return call.ok([kind.payload() for kind in call.store.catalogue.issue_types.values()])
 
 
+async def get_project(call: Call) -> Response:
+    """By id or key; the same 404 if it does not exist and if the caller may not browse it."""
+    wanted = call.path["project"]
+    for project in call.store.catalogue.projects.values():
+        seen = call.token.projects is None or project.key in call.token.projects
+        if wanted in (project.id, project.key) and seen:
+            return call.ok(project.payload())
+    raise ApiError(404, f"No project could be found with id or key '{wanted}'.")
+
+
 async def list_services(call: Call) -> Response:
     """`{services, pagination{totalCount, hasNext}}`; ids are the base64 of the ARIs in issues."""
     most = call.store.switches.services_most

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
@@ -18,11 +19,6 @@ from sandbox.stack import free_port, wait_for
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).parent
 UV = str(Path(sys.executable).with_name("uv"))
-# What both layouts have to read in the same way.
-TABLES = (
-    "staging.opsgenie_incidents", "staging.opsgenie_on_call_periods", "staging.pagerduty_incidents",
-    "dora.incidents", "migration.ledger",
-)  # fmt: skip
 
 
 def index() -> dict[str, str]:
@@ -72,20 +68,18 @@ def uv(*arguments: str, stdin: str | None = None, **environment: str) -> subproc
 
 
 class InstalledAirflow:
-    """An environment with an Airflow, under the versions of a file, and a home in which only it writes.
+    """An environment with an Airflow, and a home in which only it writes.
 
-    :param versions: the file in this directory that pins its packages.
     :param packages: what is installed.
+    :param versions: the file in this directory that pins it; None: the newest that the index has.
     """
 
-    def __init__(self, directory: Path, versions: str, packages: list[str]) -> None:
+    def __init__(self, directory: Path, packages: list[str], versions: str | None = None) -> None:
         self.venv, self.home = directory / "venv", directory / "home"
         self.home.mkdir(parents=True)
         uv("venv", "--quiet", "--python", sys.executable, str(self.venv))
-        uv(
-            "pip", "install", "--quiet", "--constraint", str(HERE / versions), *packages,
-            VIRTUAL_ENV=str(self.venv),
-        )  # fmt: skip
+        pinned = ["--constraint", str(HERE / versions)] if versions else []
+        uv("pip", "install", "--quiet", *pinned, *packages, VIRTUAL_ENV=str(self.venv))
         self.port = free_port(0)
         url = f"http://127.0.0.1:{self.port}"
         inherited = {
@@ -118,26 +112,24 @@ class InstalledAirflow:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=300,
+            timeout=900,
             check=False,
         )
         assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout[-6000:]}"
         return done.stdout
 
+    def commands(self, *commands: list[str]) -> str:
+        """Run commands of ``airflow``, one after the other; returns what they printed."""
+        return self.run("python", str(HERE / "airflow_commands.py"), *map(json.dumps, commands))
+
     @contextmanager
     def api_server(self) -> Iterator[Page]:
         """The API server, and the page in it."""
         log = self.home / "api-server.log"
+        command = ["airflow", "api-server", "--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"]
         with log.open("wb") as output:
             server = subprocess.Popen(
-                [
-                    self.venv / "bin" / "airflow",
-                    *("api-server", "--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"),
-                ],
-                cwd=self.home,
-                env=self.environment,
-                stdout=output,
-                stderr=subprocess.STDOUT,
+                command, cwd=self.home, env=self.environment, stdout=output, stderr=subprocess.STDOUT
             )
             page = Page(f"http://127.0.0.1:{self.port}")
             try:
@@ -158,19 +150,24 @@ class Page:
 
     def __init__(self, url: str) -> None:
         self._url = url
+        self._session = requests.Session()
+        # The server is on this machine; a proxy would not reach it.
+        self._session.trust_env = False
 
     def is_up(self) -> bool:
         try:
-            return requests.get(f"{self._url}/api/v2/monitor/health", timeout=10).ok
+            return self._session.get(f"{self._url}/api/v2/monitor/health", timeout=10).ok
         except requests.ConnectionError:
             return False
 
-    def status(self, credentials: Mapping[str, str] | None = None) -> tuple[int, str]:
-        """What the page answers to a user with a session, or to nobody."""
-        cookies = {}
-        if credentials:
-            token = requests.post(f"{self._url}/auth/token", json=dict(credentials), timeout=60)
-            assert token.status_code == 201, token.text
-            cookies["_token"] = token.json()["access_token"]
-        answer = requests.get(f"{self._url}/opsgenie_provider/", cookies=cookies, timeout=60)
+    def log_in(self, credentials: Mapping[str, str]) -> str:
+        """The token of a session."""
+        answer = self._session.post(f"{self._url}/auth/token", json=dict(credentials), timeout=60)
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["access_token"])
+
+    def get(self, token: str | None = None) -> tuple[int, str]:
+        """What the page answers in a session, or without."""
+        cookies = {"_token": token} if token else {}
+        answer = self._session.get(f"{self._url}/opsgenie_provider/", cookies=cookies, timeout=60)
         return answer.status_code, answer.text

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.compat.compat_airflow import requirements, unreachable_index, uv
+from tests.compat.compat_airflow import requirements, uv
 
 PROVIDERS = ("amazon", "celery", "cncf-kubernetes", "fab", "google", "slack", "snowflake")
 PUBLISHED = "https://raw.githubusercontent.com/apache/airflow/constraints-{}/constraints-3.12.txt"
@@ -16,12 +16,7 @@ PUBLISHED = "https://raw.githubusercontent.com/apache/airflow/constraints-{}/con
 CONSTRAINTS_VARIABLE = "PUBLISHED_CONSTRAINTS"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _index() -> None:
-    if "COMPAT" not in os.environ:
-        pytest.skip("takes minutes and a package index: set COMPAT=1")
-    if problem := unreachable_index():
-        pytest.skip(f"needs a package index: {problem}")
+pytestmark = pytest.mark.usefixtures("package_index")
 
 
 def resolve(*more: str) -> str:

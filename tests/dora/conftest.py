@@ -15,40 +15,40 @@ from opsgenie_provider.dora import refresh as dora_refresh
 from opsgenie_provider.warehouse.connection import Connection, Warehouse
 from opsgenie_provider.warehouse.schema import upgrade
 from tests.dora.dora_checkout import Checkout
+from tests.dora.dora_world import delete_all
 from tests.support import ROOT
 from tests.support.postgres import embedded_postgres
-
-TEMPLATE = "dora_template"
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
-    """The URI of a server of this session's own, or of ``DORA_TEST_SERVER``, with a template."""
+    """The URI of a server of this session's own, or of ``DORA_TEST_SERVER``."""
     if uri := os.environ.get("DORA_TEST_SERVER"):
-        _make_template(uri)
         yield uri
         return
     with embedded_postgres() as server:
-        _make_template(server.get_uri())
         yield server.get_uri()
 
 
-def _make_template(uri: str) -> None:
-    with psycopg.connect(uri, autocommit=True) as admin:
-        admin.execute(f"drop database if exists {TEMPLATE}")
-        admin.execute(f"create database {TEMPLATE}")
-    upgrade(Warehouse(lambda: psycopg.connect(uri, dbname=TEMPLATE), TEMPLATE))
+@pytest.fixture(scope="session")
+def database(postgres: str) -> Iterator[Warehouse]:
+    """A warehouse that the tests share: to create one takes longer than most of them."""
+    name = f"dora_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(postgres, autocommit=True) as admin:
+        admin.execute(f"create database {name}")
+    shared = Warehouse(lambda: psycopg.connect(postgres, dbname=name), name)
+    upgrade(shared)
+    yield shared
+    with psycopg.connect(postgres, autocommit=True) as admin:
+        admin.execute(f"drop database {name} with (force)")
 
 
 @pytest.fixture
-def warehouse(postgres: str) -> Iterator[Warehouse]:
-    """An empty warehouse, gone after the test."""
-    name = f"dora_{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(postgres, autocommit=True) as admin:
-        admin.execute(f"create database {name} template {TEMPLATE}")
-    yield Warehouse(lambda: psycopg.connect(postgres, dbname=name), name)
-    with psycopg.connect(postgres, autocommit=True) as admin:
-        admin.execute(f"drop database {name} with (force)")
+def warehouse(database: Warehouse) -> Warehouse:
+    """An empty warehouse."""
+    with database.connection() as connection:
+        delete_all(connection)
+    return database
 
 
 @pytest.fixture

@@ -7,30 +7,13 @@ from random import Random
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from psycopg import sql
 
 from opsgenie_provider.dora.refresh import refresh
 from opsgenie_provider.warehouse.connection import Connection, Warehouse
 from tests.dora.dora_compare import differences
 from tests.dora.dora_edits import Editor
 from tests.dora.dora_model import Model
-from tests.dora.dora_world import Rules, World, stored
-
-
-def empty(connection: Connection) -> World:
-    """A world whose database has no rows, and no memory of earlier runs."""
-    for schema in ("staging", "dora"):
-        tables = connection.execute(
-            "select table_name from information_schema.tables where table_schema = %s "
-            "and table_type = 'BASE TABLE' "
-            "order by table_name <> 'full_refresh_queue' desc",
-            (schema,),
-        ).fetchall()
-        for (table,) in tables:
-            connection.execute(sql.SQL("truncate {}").format(sql.Identifier(schema, table)))
-    connection.execute("truncate dora.full_refresh_queue")
-    connection.commit()
-    return World(connection)
+from tests.dora.dora_world import Rules, World, delete_all, stored
 
 
 @settings(
@@ -42,7 +25,8 @@ def empty(connection: Connection) -> World:
 @given(random=st.randoms(use_true_random=True))
 def test_incremental_equals_model_and_full(warehouse: Warehouse, random: Random) -> None:
     with warehouse.connection() as connection:
-        world = empty(connection)
+        delete_all(connection)
+        world = World(connection)
         editor = Editor(world, random)
         rules = editor.rules()
         for size in [random.randint(1, 200), *(random.randint(1, 8) for _ in range(random.randint(1, 6)))]:

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from opsgenie_provider.dora import applier
+from opsgenie_provider.dora import refresh as dora_refresh
 from opsgenie_provider.dora.checks import DataCheckError
 from opsgenie_provider.dora.refresh import refresh
 from opsgenie_provider.warehouse.connection import Connection, Warehouse
@@ -123,7 +123,7 @@ def test_a_large_first_load_leaves_the_indexes_as_they_were(
         return rows
 
     before = indexes()
-    monkeypatch.setattr(applier, "MANY_ROWS", 1)
+    monkeypatch.setattr(dora_refresh, "MANY_ROWS", 1)
     world.deployment("d", NOON)
     world.incident()
     # Compares the rows with the model's.

@@ -166,7 +166,7 @@ def _recorded_tasks() -> Iterator[dict[tuple[str, int], tuple[BaseException | No
     run_task = supervisor.run_task_in_process
 
     def recording(ti: Any, task: Any) -> Any:
-        with _logged() as lines:
+        with logged() as lines:
             result = run_task(ti=ti, task=task)
         recorded[ti.task_id, ti.map_index] = result.error, "".join(lines)
         return result
@@ -193,7 +193,7 @@ _is_written: list[bool] = []
 
 
 @contextmanager
-def _logged() -> Iterator[list[str]]:
+def logged() -> Iterator[list[str]]:
     """What is logged meanwhile: by tasks through structlog, by the package's modules through ``logging``."""
     lines: list[str] = []
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from sandbox.instants import to_datetime, to_nanos
@@ -31,9 +31,18 @@ UNCOMPARED = {"synced_at", "key_reach"}
 
 
 def differences(
-    warehouse: Warehouse, expected: Mapping[str, Iterable[Row]], *, account: str = "opsgenie_default"
+    warehouse: Warehouse,
+    expected: Mapping[str, Iterable[Row]],
+    *,
+    account: str = "opsgenie_default",
+    backend: str | None = None,
+    without: Collection[str] = (),
 ) -> list[str]:
-    """Every column of every row that is not as expected, in words; rows of other accounts ignored."""
+    """Every column of every row that is not as expected, in words; rows of other accounts, or read from
+    another backend, ignored.
+
+    :param without: columns that are not compared.
+    """
     found = []
     for table, rows in expected.items():
         key = KEYS[table]
@@ -41,12 +50,12 @@ def differences(
         stored = {
             tuple(row[name] for name in key): row
             for row in warehouse.table(table)
-            if row["account"] == account
+            if row["account"] == account and (backend is None or row.get("backend", backend) == backend)
         }
         found += [f"{table}: {item} is missing" for item in wanted.keys() - stored.keys()]
         found += [f"{table}: {item} is too many" for item in stored.keys() - wanted.keys()]
         for item in wanted.keys() & stored.keys():
-            columns = stored[item].keys() - UNCOMPARED
+            columns = stored[item].keys() - UNCOMPARED - set(without)
             if table == "opsgenie_on_call_periods":
                 # A row may cover several periods of the source.
                 columns -= {"raw"}

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from sandbox.gateway import Gateway, LoggedRequest
-from sandbox.instants import Clock
+from sandbox.instants import Clock, to_datetime
 from sandbox.jsm import Store, create_app, load
 from sandbox.jsm.store import SYNC_EMAIL, SYNC_TOKEN
 from sandbox.server import Slot
 from sandbox.world import World
+from tests.support.clocks import set_clocks
+from tests.support.expected_jsm import Expected
+from tests.support.expected_tables import differences
+from tests.support.postgres import Row, Warehouse
+from tests.support.readers import read_account
 
 NAME = "jsm_ops"
 
@@ -58,7 +64,41 @@ def put(
     return JsmAccount(name, url, store, app, connect)
 
 
+class Site:
+    """A site, and reads of it at the time of its clock."""
+
+    def __init__(self, account: JsmAccount, warehouse: Warehouse) -> None:
+        self.account, self.store, self._warehouse = account, account.store, warehouse
+        self.expected = Expected(account.store, account.name)
+        self.expected.site = account.url
+        self._since: datetime | None = None
+
+    @property
+    def now(self) -> datetime:
+        return to_datetime(self.store.clock())
+
+    def read(self, **params: Any) -> dict[str, Any]:
+        """Sync it."""
+        self.account.app.log.clear()
+        self._since = self._since or self.now - timedelta(days=90)
+        return read_account(self.account.name, **params)
+
+    def tables(self) -> dict[str, list[Row]]:
+        """What must be stored of it, but for who is on call."""
+        tables = self.expected.incident_tables(self.expected.incidents(self._since))
+        return tables | self.expected.configuration()
+
+    def differences(self, tables: Mapping[str, list[Row]]) -> list[str]:
+        """What is stored in another way."""
+        name = self.account.name
+        return differences(self._warehouse, tables, account=name, backend="jsm", without={"raw"})
+
+
 @pytest.fixture
-def site(slots: list[tuple[Slot, str]], world: World, monkeypatch: pytest.MonkeyPatch) -> JsmAccount:
+def site(
+    slots: list[tuple[Slot, str]], world: World, tables: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> Site:
     """The demo company's site on a frozen clock."""
-    return put(slots[1], load(world, Store(clock=Clock(world.end), seed=world.seed)), monkeypatch)
+    account = put(slots[1], load(world, Store(clock=Clock(world.end), seed=world.seed)), monkeypatch)
+    set_clocks(monkeypatch.setattr, lambda: to_datetime(account.store.clock()))
+    return Site(account, tables)

@@ -53,6 +53,7 @@ from generate_series(1, 120) as i;
 
 insert into staging.opsgenie_schedules (account, schedule_id, name, timezone, enabled, team_id, raw, synced_at)
 values ('opsgenie_default', 's', 'Checkout_schedule', 'UTC', true, 'team-checkout', '{{}}', now());
+insert into staging.opsgenie_backends values ('opsgenie_default', 'opsgenie', now() - interval '70 days', now());
 insert into staging.opsgenie_on_call_reads values ('opsgenie_default', 's', now() - interval '70 days', now());
 insert into staging.opsgenie_rotations (account, schedule_id, rotation_id, name, raw, synced_at)
 values ('opsgenie_default', 's', 'r', 'Primary', '{{}}', now());

@@ -47,3 +47,11 @@ def refresh_metrics(*, full: bool = False) -> dict[str, int]:
 
     with warehouse("postgres_default").connection() as connection:
         return refresh(connection, load_settings(), full=full).rows
+
+
+def read_account(account: str, *, run_id: str = "", **params: Any) -> dict[str, Any]:
+    """Read an account into a warehouse with tables; returns what was done."""
+    from opsgenie_provider.operators.opsgenie import SyncAccountOperator
+
+    operator = SyncAccountOperator(task_id="sync", account=account)
+    return dict(operator.execute({"params": params, "run_id": run_id}))  # type: ignore[typeddict-item]

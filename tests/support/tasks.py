@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from airflow.providers.standard.operators.python import BranchPythonOperator, ShortCircuitOperator
 from airflow.sdk import TriggerRule
 from airflow.sdk.definitions import xcom_arg
@@ -34,12 +35,10 @@ def order(dag_id: str) -> list[str]:
 
 
 def adapt(patch: Patch) -> None:
-    """Let mapped outputs come from a dictionary; and make retries of a length to afford.
+    """Make retries and waits of a length to afford.
 
     :param patch: sets an attribute; ``setattr`` in a process that ends with its task.
     """
-    # Airflow's own sequence asks its API for one output after the other.
-    patch(xcom_arg, "LazyXComSequence", lambda xcom_arg, ti: ti.outputs.get(xcom_arg.operator.task_id))
     patch(transport, "MAX_ATTEMPTS", 2)
     patch(transport, "MAX_SECONDS_OF_429", 0.05)
     patch(ImportOperator, "settle_seconds", 0.4)
@@ -95,7 +94,12 @@ def _execute(task: Any, ti: _TaskInstance, params: Mapping[str, Any]) -> Any:
         "run_id": ti.run_id,
         "dag_run": SimpleNamespace(conf=dict(params)),
     }
-    task.render_template_fields(context)
+    with pytest.MonkeyPatch.context() as patch:
+        # Airflow's own sequence of mapped outputs asks its API for one after the other.
+        patch.setattr(
+            xcom_arg, "LazyXComSequence", lambda xcom_arg, ti: ti.outputs.get(xcom_arg.operator.task_id)
+        )
+        task.render_template_fields(context)
     task = context["task"]
     if hasattr(task, "python_callable"):
         # A function of the DAG file; what Airflow does around it is not ours to prove.

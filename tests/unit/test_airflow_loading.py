@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+DAGS = sorted(file.stem for file in (ROOT / "dags").glob("*.py"))
 
 LOAD_PLUGINS = """
 import json, sys
@@ -93,7 +94,6 @@ COUNT_IMPORTS = """
 import json, sys
 from airflow.sdk import DAG, Asset, BaseOperator, Param, TriggerRule, task
 from airflow.providers.standard.operators.empty import EmptyOperator
-from airflow.providers.standard.operators.hitl import ApprovalOperator
 DAG, Asset, BaseOperator, Param, TriggerRule, task
 before = set(sys.modules)
 import runpy
@@ -127,7 +127,7 @@ def test_dags_are_read_without_connections_database_or_network(tmp_path: Path) -
     loaded = run(LOAD_DAGS, str(ROOT / "dags"), cwd=tmp_path)
     assert loaded["errors"] == {}
     assert loaded["calls"] == []
-    assert "opsgenie_sync" in loaded["dags"]
+    assert loaded["dags"] == DAGS
     # As the contract names them.
     assert loaded["params"] == {"since": None, "until": None, "full_refresh": False, "history_days": 90}
     assert not loaded["catchup"]
@@ -146,7 +146,7 @@ def test_the_page_needs_the_plugins_folder_and_no_installed_package(tmp_path: Pa
     assert run(LOAD_APP, cwd=tmp_path) == ["/opsgenie_provider"]
 
 
-@pytest.mark.parametrize("dag_id", ["deployments_sync", "dora_metrics", "pagerduty_migration"])
+@pytest.mark.parametrize("dag_id", DAGS)
 def test_a_dag_file_imports_nothing_heavy(dag_id: str, tmp_path: Path) -> None:
     """The DAG processor imports it every half a minute, and each task once."""
     imported = run(COUNT_IMPORTS, str(ROOT / "dags" / f"{dag_id}.py"), cwd=tmp_path)

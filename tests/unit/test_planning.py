@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opsgenie_provider.planning import (
+    CHANGES_OVERLAP,
     CLOCK_MARGIN,
     EPOCH,
     FULL_READ_EVERY,
@@ -43,6 +45,19 @@ def test_hourly_runs_read_what_is_new_a_trailing_window_and_what_changed_before(
     assert span(plan) == (last_read - TRAILING, NOW)
     assert not plan.whole_history
     assert (plan.changed_from, plan.changed_since) == (NOW - 90 * DAY, last_read - CLOCK_MARGIN)
+
+
+@pytest.mark.parametrize("sweeps", [True, False])
+def test_of_a_service_that_lists_all_changes_nothing_else_is_read(sweeps: bool) -> None:
+    known = replace(READ, full_read_at=NOW - DAY) if sweeps else READ
+    plan = plan_reads(known, now=NOW, lists_changes=True)
+    assert span(plan) == (NOW, NOW)
+    assert (plan.changed_from, plan.changed_since) == (NOW - 90 * DAY, NOW - HOUR - CHANGES_OVERLAP)
+    # Once a day the ids of all are compared.
+    assert plan.whole_history is sweeps
+    for read in (Known(), READ):
+        whole = plan_reads(read, now=NOW, lists_changes=True, full_refresh=True)
+        assert (whole.since, whole.whole_history, whole.changed_since) == (NOW - 90 * DAY, True, None)
 
 
 def test_after_an_outage_nothing_in_between_is_left_out() -> None:

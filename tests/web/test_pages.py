@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import requests
 
+from opsgenie_provider.end_of_life import OPSGENIE_ENDS
 from tests.support.page_world import SCRIPT
 
 PATHS = (
@@ -77,6 +78,7 @@ def test_what_the_pages_say(site: Any) -> None:
     assert "After 5 min, if nobody has acknowledged, notify schedule Checkout_schedule" in page("escalations")
     assert "Repeated 2 times" in page("escalations")
     assert "The key sees less." in page("sync")
+    assert str(OPSGENIE_ENDS) in page("sync")
     assert "no id" in page("sync")
     assert "refused" in page("migration")
 

@@ -30,15 +30,16 @@ create temporary table touched_days (
     day date not null
 ) on commit drop;
 
--- One row per cell of dora.metrics: service '' is all services together. Its number is short to sort and to group by.
+-- The cells of dora.metrics that these days are in; service '' is all services together.
 create temporary table touched_cells (
-    cell integer not null,
     grain text not null,
     period_start date not null,
     service text not null
 ) on commit drop;
 
--- The days of the periods of these cells.
-create temporary table touched_period_days (
-    day date not null
+-- The days of the periods of these cells; a day is in up to three of them.
+create temporary table touched_periods (
+    day date not null,
+    grain text not null,
+    period_start date not null
 ) on commit drop;

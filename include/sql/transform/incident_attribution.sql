@@ -5,7 +5,15 @@
 
 with
 incidents as (
-    select incident.*
+    select
+        source,
+        account,
+        incident_id,
+        incident.opened_at,
+        incident.recovered_at,
+        incident.seconds_to_recover,
+        incident.status,
+        incident.priority
     from touched_incidents
     inner join dora.incidents as incident using (source, account, incident_id)
 ),

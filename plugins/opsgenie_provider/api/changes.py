@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import msgspec
 from msgspec import Raw
 
-from opsgenie_provider.api.concurrency import THREADS, in_parallel
+from opsgenie_provider.api.concurrency import LOOK_AHEAD, THREADS, in_parallel
 from opsgenie_provider.api.decoding import decode_into
 from opsgenie_provider.api.errors import InvalidRequestError
 from opsgenie_provider.api.opsgenie import REACHABLE, Page
@@ -26,6 +26,8 @@ from opsgenie_provider.api.opsgenie_windows import Window, offsets
 log = logging.getLogger(__name__)
 
 LISTED_STATUSES = ("open", "resolved")
+# A list's first page, and those behind it that were asked for as soon as it was there.
+Begun = tuple[Page, list[Future[Page]]]
 
 
 class _Updated(msgspec.Struct):
@@ -40,7 +42,7 @@ class _Updated(msgspec.Struct):
 class ChangeReader:
     """Lists what a window holds that is not closed, or changed since an instant.
 
-    Its first requests leave when it is made.
+    Its requests leave when it is made, and as soon as a first page says how many others there are.
 
     :param list_page: a page of the list, by its ``query``, ``offset``, ``sort`` and ``order``.
     :param executor: runs the requests.
@@ -65,8 +67,8 @@ class ChangeReader:
         self._statuses = statuses
         self._among = among.query
         self._since = since
-        self._latest = executor.submit(self._feed_page, 0) if has_feed else None
-        self._open = executor.submit(self._list_page, query=self._query_of("open"))
+        self._latest = executor.submit(self._begin_feed) if has_feed else None
+        self._lists = {"open": self._begin("open")}
         self.listed: set[str] = set()
 
     def pages(self) -> Generator[list[Raw]]:
@@ -74,12 +76,30 @@ class ChangeReader:
         fed = yield from self._feed()
         # Whatever happened to a resolved incident is in the feed.
         for status in self._statuses[:1] if fed else self._statuses:
-            first = self._open.result() if status == "open" else None
-            if (yield from self._list(self._query_of(status), first)):
+            begun = self._lists.get(status) or self._begin(status)
+            if (yield from self._list(status, *begun.result())):
                 self.listed.add(status)
 
-    def _query_of(self, status: str) -> str:
-        return f"status: {status} AND {self._among}"
+    def _begin(self, status: str) -> Future[Begun]:
+        def begin() -> Begun:
+            first = self._listed_page(status, 0)
+            if (first.total or 0) > REACHABLE:
+                return first, []
+            ahead = offsets(first)[1:LOOK_AHEAD]
+            return first, [self._executor.submit(self._listed_page, status, offset) for offset in ahead]
+
+        return self._executor.submit(begin)
+
+    def _listed_page(self, status: str, offset: int) -> Page:
+        return self._list_page(query=f"status: {status} AND {self._among}", offset=offset)
+
+    def _begin_feed(self) -> Begun:
+        first = self._feed_page(0)
+        changed = _changed(first)
+        if not _is_descending(changed):
+            return first, []
+        ahead = self._offsets_ahead(first, changed, len(first.items), len(first.items))
+        return first, [self._executor.submit(self._feed_page, offset) for offset in ahead]
 
     def _feed_page(self, offset: int) -> Page:
         return self._list_page(query=self._among, offset=offset, sort="updatedAt", order="desc")
@@ -91,11 +111,12 @@ class ChangeReader:
         newest = datetime.max.replace(tzinfo=UTC)
         offset, size = 0, 0
         try:
-            pages: Iterator[Page] = iter([self._latest.result()])
+            first, ahead = self._latest.result()
+            pages: Iterator[Page] = chain([first], (begun.result() for begun in ahead))
             while True:
                 for page in pages:
-                    changed = [decode_into(item, _Updated).instant for item in page.items]
-                    if any(a < b for a, b in pairwise([newest, *changed])):
+                    changed = _changed(page)
+                    if not _is_descending([newest, *changed]):
                         log.info(
                             "The service does not sort by updatedAt: what is not closed is listed in full."
                         )
@@ -111,30 +132,37 @@ class ChangeReader:
                         break
                 if offset >= REACHABLE:
                     return False
-                # Where a list of unknown length ends is not known either.
-                ahead = 1 if page.total is None else self._pages_ahead(changed)
-                starts = range(offset, min(REACHABLE, page.total or REACHABLE), size)[:ahead]
-                pages = in_parallel(self._executor, self._feed_page, starts)
+                ahead_of_page = self._offsets_ahead(page, changed, offset, size)
+                pages = in_parallel(self._executor, self._feed_page, ahead_of_page)
         except (InvalidRequestError, msgspec.DecodeError, ValueError) as error:
             log.info("OpsGenie does not list the latest changes (%s): listing all that is not closed.", error)
         return False
 
-    def _pages_ahead(self, changed: list[datetime]) -> int:
-        """How many more pages of the feed there are to ``since``, were all as busy as this one."""
-        span = changed[0] - changed[-1]
-        return min(THREADS, math.ceil((changed[-1] - self._since) / span)) if span else THREADS
+    def _offsets_ahead(self, page: Page, changed: Sequence[datetime], end: int, size: int) -> Sequence[int]:
+        """Offsets of the next pages of the feed, to ``since``, were all as busy as this one.
 
-    def _list(self, query: str, first: Page | None) -> Generator[list[Raw], None, bool]:
-        """The incidents of a query; returns whether that was all of them."""
-        first = first or self._list_page(query=query)
+        :param end: where the page ends.
+        :param size: of a page.
+        """
+        if _is_last(page, end) or changed[-1] < self._since:
+            return ()
+        # Where a list of unknown length ends is not known either.
+        ahead = 1 if page.total is None else THREADS
+        if page.total is not None and (span := changed[0] - changed[-1]):
+            ahead = min(THREADS, math.ceil((changed[-1] - self._since) / span))
+        return range(end, min(REACHABLE, page.total or REACHABLE), size)[:ahead]
+
+    def _list(
+        self, status: str, first: Page, ahead: Sequence[Future[Page]]
+    ) -> Generator[list[Raw], None, bool]:
+        """The incidents of a status; returns whether that was all of them."""
         yield first.items
         if first.total is not None:
             if first.total > REACHABLE:
                 return False
+            others = offsets(first)[1 + len(ahead) :]
             for page in in_parallel(
-                self._executor,
-                lambda offset: self._list_page(query=query, offset=offset),
-                offsets(first)[1:],
+                self._executor, lambda offset: self._listed_page(status, offset), others, begun=ahead
             ):
                 yield page.items
             return True
@@ -142,10 +170,18 @@ class ChangeReader:
         while not page.last:
             if offset >= REACHABLE:
                 return False
-            page = self._list_page(query=query, offset=offset)
+            page = self._listed_page(status, offset)
             offset += len(page.items)
             yield page.items
         return True
+
+
+def _changed(page: Page) -> list[datetime]:
+    return [decode_into(item, _Updated).instant for item in page.items]
+
+
+def _is_descending(instants: Iterable[datetime]) -> bool:
+    return all(a >= b for a, b in pairwise(instants))
 
 
 def _is_last(page: Page, end: int) -> bool:

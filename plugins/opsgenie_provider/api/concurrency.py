@@ -30,14 +30,19 @@ def prefetched(executor: ThreadPoolExecutor, items: Iterator[Item]) -> Iterator[
 
 
 def in_parallel(
-    executor: ThreadPoolExecutor, work: Callable[[Item], Result], items: Iterable[Item]
+    executor: ThreadPoolExecutor,
+    work: Callable[[Item], Result],
+    items: Iterable[Item],
+    begun: Iterable[Future[Result]] = (),
 ) -> Iterator[Result]:
     """``executor.map`` in the order of ``items``, at most ``LOOK_AHEAD`` calls ahead of its reader.
 
     Memory stays flat however many items there are. An error of ``work`` is raised at its item; calls
     that have not started by then are cancelled.
+
+    :param begun: calls under way already, whose results come first.
     """
-    pending: deque[Future[Result]] = deque()
+    pending: deque[Future[Result]] = deque(begun)
     try:
         for item in items:
             pending.append(executor.submit(work, item))

@@ -13,14 +13,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from itertools import groupby, pairwise
+from itertools import chain, groupby, islice, pairwise
 from operator import itemgetter
 from typing import NamedTuple
 
 import msgspec
 from msgspec import Raw
 
-from opsgenie_provider.api.concurrency import in_parallel
+from opsgenie_provider.api.concurrency import LOOK_AHEAD, in_parallel
 from opsgenie_provider.api.decoding import decode_into
 from opsgenie_provider.api.errors import CrowdedSecondError
 from opsgenie_provider.api.listing import Sink
@@ -78,6 +78,13 @@ class Part(NamedTuple):
     first: Page
 
 
+class Begun(NamedTuple):
+    """The first page of a window, and those behind it that were asked for as soon as it was there."""
+
+    first: Page
+    ahead: Sequence[Future[tuple[Part, Page]]] = ()
+
+
 class WindowReader:
     """Reads windows with several concurrent requests.
 
@@ -100,18 +107,24 @@ class WindowReader:
         self._what = what
         self._count = count
 
-    def begin(self, window: Window) -> Future[Page]:
-        """Ask for a window's first page, for ``parts``."""
-        return self._executor.submit(self._first_page, window)
+    def begin(self, window: Window) -> Future[Begun]:
+        """Ask for a window's pages; where paging cannot reach them all, only for the first."""
+        return self._executor.submit(self._begin, window)
 
-    def parts(self, window: Window, first: Future[Page] | None = None) -> list[Part]:
+    def _begin(self, window: Window) -> Begun:
+        first = self._first_page(window)
+        if (first.total or 0) > REACHABLE:
+            return Begun(first)
+        requests = ((Part(window, first), offset) for offset in offsets(first)[1:LOOK_AHEAD])
+        return Begun(first, [self._executor.submit(self._request, request) for request in requests])
+
+    def parts(self, window: Window, first: Page | None = None) -> list[Part]:
         """The window, or the windows it must be cut into to be reachable, ascending.
 
-        :param first: what ``begin`` returned for the window.
+        :param first: its first page, where that was read already.
         :raises CrowdedSecondError: one second holds more than paging can reach.
         """
-        first = first or self.begin(window)
-        return self._reachable([Part(window, first.result())])
+        return self._reachable([Part(window, first or self._first_page(window))])
 
     def _reachable(self, found: Iterable[Part]) -> list[Part]:
         parts: list[Part] = []
@@ -132,11 +145,17 @@ class WindowReader:
             )
         return parts
 
-    def pages(self, parts: Sequence[Part]) -> Iterator[tuple[Part, Iterator[Page]]]:
-        """Each part with its pages; pages of the next parts are requested ahead."""
+    def pages(
+        self, parts: Sequence[Part], ahead: Sequence[Future[tuple[Part, Page]]] = ()
+    ) -> Iterator[tuple[Part, Iterator[Page]]]:
+        """Each part with its pages; pages of the next parts are requested ahead.
+
+        :param ahead: pages of the first part that were asked for already.
+        """
         requests = ((part, offset) for part in parts for offset in offsets(part.first))
-        answers = in_parallel(self._executor, lambda request: (request[0], self._answer(*request)), requests)
-        for part, group in groupby(answers, key=itemgetter(0)):
+        unasked = islice(requests, 1 + len(ahead), None)
+        others = in_parallel(self._executor, self._request, unasked, begun=ahead)
+        for part, group in groupby(chain([(parts[0], parts[0].first)], others), key=itemgetter(0)):
             pages = map(itemgetter(1), group)
             yield part, pages if part.first.total is not None else self._sequentially(part)
 
@@ -175,12 +194,15 @@ class WindowReader:
             page = _with_total(page, total)
         return page
 
-    def _answer(self, part: Part, offset: int) -> Page:
+    def _request(self, request: tuple[Part, int]) -> tuple[Part, Page]:
+        part, offset = request
         if not offset:
-            return part.first
+            return part, part.first
         page = self._page(part.window, offset)
-        # How long the list is at its end: another length than at its beginning, and it has changed.
-        return _with_total(page, offset + len(page.items)) if page.total is None and page.last else page
+        if page.total is None and page.last:
+            # How long the list is at its end: another length than at its beginning, and it has changed.
+            page = _with_total(page, offset + len(page.items))
+        return part, page
 
     def _sequentially(self, part: Part) -> Iterator[Page]:
         """The pages of a list of unknown length; beyond what paging reaches, from its last instant on."""

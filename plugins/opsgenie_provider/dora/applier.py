@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import NamedTuple
+from contextlib import contextmanager, nullcontext
+from typing import Any, NamedTuple
 
-from psycopg import sql
+from psycopg import Cursor, sql
 
 from opsgenie_provider.dora.steps import SCOPES, Table
 from opsgenie_provider.warehouse.connection import Connection
-
-# From how many rows on an empty table is filled without its indexes, for which its readers have to wait.
-MANY_ROWS = 10_000
 
 
 class ColumnsDifferError(Exception):
@@ -20,21 +17,21 @@ class ColumnsDifferError(Exception):
 
 
 class Applied(NamedTuple):
-    """How many rows the SELECT returned, and how many of the table were deleted and written for it."""
+    """How many rows of the table were deleted and written."""
 
-    computed: int
     deleted: int
     written: int
 
 
-def apply(connection: Connection, table: Table, select: str, *, is_full: bool) -> Applied:
+def apply(connection: Connection, table: Table, select: str, *, is_full: bool, is_large: bool) -> Applied:
     """Compute the rows in scope, delete the stored ones that are no longer among them, write what differs.
 
     Columns are taken from the catalog and matched by name.
 
     :param select: the text of the table's SELECT.
+    :param is_large: an empty table is worth being filled without its indexes, for which its readers wait.
     """
-    columns = _columns(connection, "dora", table.name)
+    columns = _columns(connection, table.name)
     names = {
         "target": sql.Identifier("dora", table.name),
         "computed": sql.Identifier(f"computed_{table.name}"),
@@ -44,39 +41,48 @@ def apply(connection: Connection, table: Table, select: str, *, is_full: bool) -
         "same_key": _same("stored", "computed", table.key),
         "stored_row": _listed(columns, "stored"),
         "computed_row": _listed(columns, "computed"),
-        "in_scope": _in_scope(table, is_full=is_full),
+        "computed_in_scope": _in_scope("computed", table, is_full=is_full),
+        "stored_in_scope": _in_scope("stored", table, is_full=is_full),
         "on_conflict": _on_conflict(columns, table.key),
     }
 
-    def execute(statement: str) -> int:
-        return connection.execute(sql.SQL(statement).format(**names)).rowcount
+    def execute(statement: str) -> Cursor[tuple[Any, ...]]:
+        return connection.execute(sql.SQL(statement).format(**names))
 
-    computed = execute("create temporary table {computed} on commit drop as\n{select}")
-    execute("analyze {computed}")
-    if differing := set(columns) ^ set(_columns(connection, "pg_temp", f"computed_{table.name}")):
-        raise ColumnsDifferError(
-            f"include/sql/transform/{table.name}.sql and dora.{table.name} differ in these columns: "
-            f"{', '.join(sorted(differing))}."
-        )
-    deleted = execute(
-        "delete from {target} as stored where {in_scope} "
-        "and not exists (select from {computed} as computed where {same_key})"
-    )
-    if is_full and computed >= MANY_ROWS and not execute("select from {target} limit 1"):
-        with _indexes_built_afterwards(connection, f"dora.{table.name}"):
-            written = execute(
-                "insert into {target} ({columns}) select {columns} from {computed} order by {order}"
+    # An incremental refresh is spared the planning: there, too, a column that the SELECT lacks is an error.
+    if is_full:
+        selected = execute("select * from (\n{select}\n) as computed limit 0").description or ()
+        if differing := set(columns) ^ {column.name for column in selected}:
+            raise ColumnsDifferError(
+                f"include/sql/transform/{table.name}.sql and dora.{table.name} differ in these columns: "
+                f"{', '.join(sorted(differing))}."
             )
+    if is_full and not execute("select from {target} limit 1").rowcount:
+        deleted = 0
+        with _indexes_built_afterwards(connection, f"dora.{table.name}") if is_large else nullcontext():
+            written = execute(
+                "insert into {target} ({columns}) "
+                "select {columns} from (\n{select}\n) as computed order by {order}"
+            ).rowcount
     else:
+        execute(
+            "create temporary table {computed} on commit drop as "
+            "select * from (\n{select}\n) as computed where {computed_in_scope}"
+        )
+        execute("analyze {computed}")
+        deleted = execute(
+            "delete from {target} as stored where {stored_in_scope} "
+            "and not exists (select from {computed} as computed where {same_key})"
+        ).rowcount
         written = execute(
             "insert into {target} ({columns}) select {computed_row} from {computed} as computed "
             "where not exists (select from {target} as stored where {same_key} "
             "and ({stored_row}) is not distinct from ({computed_row})) "
             "order by {order} {on_conflict}"
-        )
-    if is_full:
+        ).rowcount
+    if is_full and deleted + written:
         execute("analyze {target}")
-    return Applied(computed, deleted, written)
+    return Applied(deleted, written)
 
 
 @contextmanager
@@ -101,21 +107,21 @@ def _indexes_built_afterwards(connection: Connection, table: str) -> Iterator[No
         connection.execute(create)
 
 
-def _columns(connection: Connection, schema: str, table: str) -> list[str]:
+def _columns(connection: Connection, table: str) -> list[str]:
     rows = connection.execute(
         "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0 "
         "and not attisdropped and attgenerated = '' order by attnum",
-        (f"{schema}.{table}",),
+        (f"dora.{table}",),
     )
     return [name for (name,) in rows]
 
 
-def _in_scope(table: Table, *, is_full: bool) -> sql.Composable:
-    """The condition on ``stored`` that a row was to be computed again."""
+def _in_scope(rows: str, table: Table, *, is_full: bool) -> sql.Composable:
+    """The condition that a row was to be computed again."""
     if is_full or table.scope is None:
         return sql.SQL("true")
     return sql.SQL("exists (select from {scope} as touched where {same})").format(
-        scope=sql.Identifier(table.scope), same=_same("stored", "touched", SCOPES[table.scope])
+        scope=sql.Identifier(table.scope), same=_same(rows, "touched", SCOPES[table.scope])
     )
 
 

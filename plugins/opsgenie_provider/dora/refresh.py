@@ -19,16 +19,14 @@ from psycopg.types.json import Jsonb
 
 from opsgenie_provider.dora.applier import apply
 from opsgenie_provider.dora.checks import DataCheckError, run_check
-from opsgenie_provider.dora.steps import SCOPES, STEPS, TABLES, Table
+from opsgenie_provider.dora.steps import STEPS, TABLES, Table
 from opsgenie_provider.dora.summary import Summary, summarize
 from opsgenie_provider.resources import sql_directory
 from opsgenie_provider.settings import Settings
-from opsgenie_provider.warehouse.connection import Connection
+from opsgenie_provider.warehouse.connection import Connection, hold_lock
 
 log = logging.getLogger(__name__)
 
-_LOCK = "opsgenie_provider:dora"
-# May have been loaded a moment ago, before autovacuum saw them.
 _STAGING = (
     "opsgenie_incidents",
     "opsgenie_incident_services",
@@ -36,6 +34,8 @@ _STAGING = (
     "pagerduty_incidents",
     "deployments",
 )
+# From how many staged rows on an empty table is filled without its indexes, for which its readers wait.
+MANY_ROWS = 10_000
 # From how many touched keys on, and from what share of all rows on, a full refresh is the shorter way.
 _MANY_KEYS = 1_000
 _MANY_SHARE = 0.25
@@ -61,9 +61,10 @@ def refresh(connection: Connection, settings: Settings, full: bool = False) -> S
     :raises DataCheckError: a check of include/sql/checks failed; nothing was changed.
     """
     rules = rules_of(settings)
-    with _exclusive(connection):
+    # The lock is held from before the snapshot is taken until after the commit.
+    with _explicit_transactions(connection), hold_lock(connection, "dora"):
         try:
-            with _one_snapshot(connection), connection.transaction():
+            with connection.transaction():
                 summary = _refresh(connection, rules, full)
         except DataCheckError as error:
             _record(connection, rules, is_full=full, error=str(error), checks={error.check: error.rows})
@@ -103,8 +104,8 @@ def _refresh(connection: Connection, rules: Rules, full: bool) -> Summary:
     reason = _reason_for_full(connection, rules, asked=full)
     is_full = reason is not None
     if is_full:
-        for table in _STAGING:
-            connection.execute(sql.SQL("analyze {}").format(sql.Identifier("staging", table)))
+        _analyze_staging(connection)
+    is_large = is_full and _staged_rows(connection) >= MANY_ROWS
     # The temporary tables serve a few joins each: a fifth of the usual sample is enough to plan these.
     connection.execute("set local default_statistics_target = 20")
     refresh_id = _record(connection, rules, is_full=is_full)
@@ -114,7 +115,7 @@ def _refresh(connection: Connection, rules: Rules, full: bool) -> Summary:
         if isinstance(step, Table):
             with _timed(seconds, step.name):
                 select = _read(sql_directory("transform") / f"{step.name}.sql")
-                applied = apply(connection, step, select, is_full=is_full)
+                applied = apply(connection, step, select, is_full=is_full, is_large=is_large)
             log.debug("dora.%s: %s", step.name, applied)
             with _timed(seconds, "checks"):
                 for check in step.checks:
@@ -123,7 +124,7 @@ def _refresh(connection: Connection, rules: Rules, full: bool) -> Summary:
         elif step.full if is_full else step.touched:
             with _timed(seconds, step.name):
                 connection.execute(_read(sql_directory("scope") / f"{step.file}.sql"))
-                for scope in SCOPES:
+                for scope in step.fills:
                     connection.execute(sql.SQL("analyze {}").format(sql.Identifier(scope)))
     with _timed(seconds, "summary"):
         summary = summarize(connection, reason, checks, seconds)
@@ -134,36 +135,41 @@ def _refresh(connection: Connection, rules: Rules, full: bool) -> Summary:
     return summary
 
 
-@contextmanager
-def _exclusive(connection: Connection) -> Iterator[None]:
-    """Hold the lock of refreshes, from before the snapshot is taken until after the commit."""
-    row = connection.execute("select pg_try_advisory_lock(hashtextextended(%s, 0))", (_LOCK,)).fetchone()
-    if row != (True,):
-        log.info("Another refresh of the dora tables is running: waiting for it to end.")
-        connection.execute("select pg_advisory_lock(hashtextextended(%s, 0))", (_LOCK,))
-    connection.commit()
-    try:
-        yield
-    finally:
-        # A connection that broke has released it.
-        if not connection.broken:
-            connection.execute("select pg_advisory_unlock(hashtextextended(%s, 0))", (_LOCK,))
-            connection.commit()
+def _analyze_staging(connection: Connection) -> None:
+    """The staging tables that were loaded a moment ago, before autovacuum saw them."""
+    loaded = connection.execute(
+        "select relname from pg_stat_user_tables where schemaname = 'staging' and relname = any(%s) "
+        "and (coalesce(last_analyze, last_autoanalyze) is null or n_mod_since_analyze > n_live_tup * 0.1)",
+        (list(_STAGING),),
+    ).fetchall()
+    for (table,) in loaded:
+        connection.execute(sql.SQL("analyze {}").format(sql.Identifier("staging", table)))
+
+
+def _staged_rows(connection: Connection) -> int:
+    """About how many rows the staging tables have."""
+    row = connection.execute(
+        "select sum(greatest(reltuples, 0))::bigint from pg_class "
+        "where relnamespace = 'staging'::regnamespace and relname = any(%s)",
+        (list(_STAGING),),
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 @contextmanager
-def _one_snapshot(connection: Connection) -> Iterator[None]:
-    """Let all statements of the transaction see the same state.
+def _explicit_transactions(connection: Connection) -> Iterator[None]:
+    """Let all statements of a transaction see the same state, and statements outside of any commit at once.
 
     What is committed meanwhile is in neither the tables read nor the queues emptied: the next run has it.
     """
-    before = connection.isolation_level
-    connection.isolation_level = IsolationLevel.REPEATABLE_READ
+    before = connection.autocommit, connection.isolation_level
+    connection.autocommit, connection.isolation_level = True, IsolationLevel.REPEATABLE_READ
     try:
         yield
     finally:
         if not connection.broken:
-            connection.isolation_level = before
+            connection.autocommit, connection.isolation_level = before
 
 
 def _reason_for_full(connection: Connection, rules: Rules, *, asked: bool) -> str | None:
@@ -224,17 +230,9 @@ def _record(
 
 
 def _vacuum(connection: Connection) -> None:
-    """After the tables were filled: else the next to read them, a page say, has to mark each row as seen.
-
-    And analyzed with the usual sample, for whoever reads them.
-    """
-    connection.autocommit = True
-    try:
-        for table in TABLES:
-            connection.execute(sql.SQL("vacuum (analyze) {}").format(sql.Identifier("dora", table.name)))
-    finally:
-        if not connection.broken:
-            connection.autocommit = False
+    """After the tables were filled: else the next to read them, a page say, has to mark each row as seen."""
+    for table in TABLES:
+        connection.execute(sql.SQL("vacuum {}").format(sql.Identifier("dora", table.name)))
 
 
 def _read(file: Path) -> str:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-# The temporary tables of include/sql/scope/begin.sql, and the columns by which each says what was touched.
+# The temporary tables of include/sql/scope/begin.sql that restrict an incremental refresh of dora tables,
+# and the columns by which they do.
 SCOPES = {
     "touched_incidents": ("source", "account", "incident_id"),
     "touched_deployments": ("deployment_source", "deployment_id"),
     "touched_services": ("service",),
-    "touched_places": ("service", "triggered_at"),
-    "touched_days": ("service", "day"),
     "touched_cells": ("grain", "period_start", "service"),
-    "touched_period_days": ("day",),
 }
 
 
@@ -20,11 +18,13 @@ SCOPES = {
 class Scope:
     """A file of include/sql/scope, which adds to what was touched.
 
+    :param fills: the temporary tables that it adds to.
     :param full: a full refresh runs it.
     :param touched: a refresh of what was touched runs it.
     """
 
     file: str
+    fills: tuple[str, ...] = ()
     full: bool = False
     touched: bool = True
 
@@ -53,19 +53,24 @@ class Table:
 
 STEPS: tuple[Scope | Table, ...] = (
     Scope("begin", full=True),
-    Scope("full", full=True, touched=False),
-    Scope("touched"),
-    Scope("places"),
+    Scope(
+        "full",
+        fills=("touched_incidents", "touched_deployments", "touched_services"),
+        full=True,
+        touched=False,
+    ),
+    Scope("touched", fills=("touched_incidents", "touched_deployments", "touched_services")),
+    Scope("places", fills=("touched_places",)),
     Table(
         "eligible_deployments",
         key=("deployment_id", "deployment_source"),
         order=("service", "triggered_at"),
         scope="touched_deployments",
     ),
-    Scope("places"),
-    Scope("windows"),
-    Scope("attributed"),
-    Scope("days"),
+    Scope("places", fills=("touched_places",)),
+    Scope("windows", fills=("touched_incidents",)),
+    Scope("attributed", fills=("touched_deployments",)),
+    Scope("days", fills=("touched_days",)),
     Table("deployed_services", key=("service",), order=("service",), scope="touched_services"),
     Table(
         "incidents",
@@ -81,8 +86,8 @@ STEPS: tuple[Scope | Table, ...] = (
         checks=("incidents_accounted_for", "offset_within_window", "no_closer_deployment"),
     ),
     # Of deployments that incidents are attributed to only now, too.
-    Scope("attributed"),
-    Scope("days"),
+    Scope("attributed", fills=("touched_deployments",)),
+    Scope("days", fills=("touched_days",)),
     Table(
         "deployment_outcomes",
         key=("deployment_id", "deployment_source"),
@@ -90,13 +95,13 @@ STEPS: tuple[Scope | Table, ...] = (
         scope="touched_deployments",
         checks=("matched_deployments_eligible",),
     ),
-    Scope("days"),
-    Scope("all_days", full=True, touched=False),
-    Scope("cells", full=True),
+    Scope("days", fills=("touched_days",)),
+    Scope("all_periods", fills=("touched_periods",), full=True, touched=False),
+    Scope("cells", fills=("touched_cells", "touched_periods")),
     Table(
         "metrics",
         key=("grain", "period_start", "service"),
-        order=("grain", "period_start", "service"),
+        order=("period_start",),
         scope="touched_cells",
         checks=("metrics_add_up", "change_failure_rate_in_bounds"),
     ),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from airflow.providers.http.hooks.http import HttpHook
 from airflow.sdk import BaseHook, Connection
 from requests import Session
 from requests_toolbelt.adapters.socket_options import TCPKeepAliveAdapter
@@ -25,14 +24,17 @@ def connection_type(conn_id: str) -> str:
         return ""
 
 
-class ApiHook(HttpHook):
-    """An ``HttpHook`` that makes its sessions itself, so that no version of the http provider matters.
+class ApiHook(BaseHook):
+    """A hook that makes its sessions itself.
+
+    It is no ``HttpHook``: with it, each task that asks a service would import aiohttp and asgiref.
 
     The connection: password = API key; host = base URL, or empty and extra ``{"region": "eu"}``.
     The extras ``verify``, ``cert``, ``proxies`` and ``trust_env`` mean what they do in the http
     provider; no extra is ever sent as a header, and the client authenticates each request itself.
     """
 
+    conn_type: ClassVar[str]
     hosts: ClassVar[dict[str, str]]
     # How many may use one session at the same time.
     threads: ClassVar[int] = THREADS
@@ -41,7 +43,9 @@ class ApiHook(HttpHook):
     credential: ClassVar[str] = "API key"
 
     def __init__(self, conn_id: str) -> None:
-        super().__init__(http_conn_id=conn_id)
+        super().__init__()
+        self.http_conn_id = conn_id
+        self.base_url = ""
 
     def settings(self) -> Connection:
         """The Airflow connection.

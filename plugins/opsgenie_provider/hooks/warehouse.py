@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import psycopg
-from airflow.providers.postgres.hooks.postgres import PostgresHook
+from airflow.sdk import BaseHook
 from airflow.sdk import Connection as AirflowConnection
 
 from opsgenie_provider.compat import AirflowNotFoundException
@@ -44,7 +44,7 @@ def find_connection(conn_id: str) -> AirflowConnection:
     :raises ConnectionSettingsError: there is none.
     """
     try:
-        found: AirflowConnection = PostgresHook.get_connection(conn_id)
+        found: AirflowConnection = BaseHook.get_connection(conn_id)
     except AirflowNotFoundException:
         raise ConnectionSettingsError(
             f"There is no Airflow connection {conn_id!r} for the warehouse. Create it with type 'postgres' "
@@ -61,6 +61,9 @@ def open_connection(connection: AirflowConnection, defaults: Mapping[str, Any]) 
     extras = connection.extra_dejson
     login, password, port = connection.login, connection.password, connection.port
     if extras.get("iam"):
+        # It takes long to import, so it is left to those who need it.
+        from airflow.providers.postgres.hooks.postgres import PostgresHook
+
         # A token for some minutes, by the hook of Amazon's or Microsoft's provider.
         login, password, port = PostgresHook(connection=connection).get_iam_token(connection)
     fields = {

@@ -64,12 +64,13 @@ def priority_query(priorities: Sequence[str]) -> str:
 
 def begin_windows(reader: WindowReader, window: Window) -> Callable[[], IncidentWindows]:
     """Ask for a window; returns what waits for the answer."""
-    first = reader.begin(window)
+    begun = reader.begin(window)
 
     def windows() -> IncidentWindows:
+        first, ahead = begun.result()
         parts = reader.parts(window, first)
         total = sum(part.first.total or 0 for part in parts)
-        return IncidentWindows(total, (PartWindow(reader, *part) for part in reader.pages(parts)))
+        return IncidentWindows(total, (PartWindow(reader, *part) for part in reader.pages(parts, ahead)))
 
     return windows
 

@@ -10,7 +10,7 @@ from msgspec import Raw
 
 from opsgenie_provider.absence import NOT_SEEN
 from opsgenie_provider.api.concurrency import in_parallel
-from opsgenie_provider.planning import Plan
+from opsgenie_provider.planning import ALERT_TRAILING, Plan
 from opsgenie_provider.progress import Progress
 from opsgenie_provider.rows.alerts import AlertRules
 from opsgenie_provider.sync.run import AccountRun, Result
@@ -38,6 +38,7 @@ def alert_subject(run: AccountRun, rules: AlertRules) -> Subject:
         read_single=reader.alert,
         unseen=lambda gone: set(),
         batch=batch,
+        trailing=ALERT_TRAILING,
     )
 
 

@@ -88,7 +88,9 @@ class IssueReader:
     def checked(self, pages: Iterable[list[Issue]]) -> Iterator[_Page]:
         """Pages of issues with their whole changelogs, of which the longer ones are read separately."""
         for issues in pages:
-            found = list(in_parallel(self._executor, self._completed, issues))
+            found: list[Issue | None] = [*issues]
+            if any(issue.histories is None for issue in issues):
+                found = list(in_parallel(self._executor, self._completed, issues))
             yield _Page([issue for issue in found if issue], complete=None not in found)
         self._check_credentials()
 

@@ -27,6 +27,7 @@ def plan_account(run: AccountRun, subject: Subject) -> Plan:
             full_refresh=params.full_refresh,
             history_days=params.history_days,
             lists_changes=subject.sweeper is not None,
+            trailing=subject.trailing,
         )
         if plan.whole_history and plan.since < plan.until:
             begin_stream(connection, account, subject.stream, plan.since)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from opsgenie_provider.planning import Plan
+from opsgenie_provider.planning import TRAILING, Plan
 from opsgenie_provider.sync.reader import Changes, Incident, IncidentWindows, Sweeper
 from opsgenie_provider.warehouse.batches import Batch
 
@@ -24,6 +24,7 @@ class Subject:
     :param unseen: of ids that answer 404, those of which that says nothing.
     :param batch: a batch of them, for a plan.
     :param sweeper: as ``Reader.sweeper``.
+    :param trailing: how much every run reads again.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Subject:
     unseen: Callable[[list[str]], set[str]]
     batch: Callable[[Plan], Batch]
     sweeper: Sweeper | None = None
+    trailing: timedelta = TRAILING
 
     @property
     def full_read_stream(self) -> str:

@@ -41,6 +41,9 @@ SESSION_SETTINGS: Mapping[str, str] = {
 # How long a task waits for one of another run: the first read of an account may take a while.
 LOCK_WAIT = "1h"
 
+# How often a pooler is tried, since another client may get the session in question in between.
+_POOLER_PROBES = 5
+
 # Settings of the connection's own "options", the role or the database take precedence.
 _CONFIGURE = """
 select set_config(wanted.name, wanted.value, false)
@@ -65,6 +68,10 @@ class WarehouseUnavailableError(Exception):
 
 class LockWaitError(Exception):
     """Another session held a lock for longer than this one waits."""
+
+
+class PoolerError(ValueError):
+    """A pooler in front of the warehouse gives each transaction another session: locks would be lost."""
 
 
 class Warehouse:
@@ -112,10 +119,34 @@ class Warehouse:
         Yields that connection: whatever is written through it is written while the lock is held.
 
         :raises LockWaitError: another session holds it for longer than ``LOCK_WAIT``.
+        :raises PoolerError: there would be no session to hold it.
         """
         with self.connection(autocommit=True) as connection:
+            self._require_session(connection)
             take_lock(connection, name)
             yield connection
+
+    def _require_session(self, connection: Connection) -> None:
+        """Refuse a pooler in transaction mode, which gives an idle connection's session to the next one."""
+        for _ in range(_POOLER_PROBES):
+            backend = _backend(connection)
+            # A pooler makes up the number that a client gets when it logs in.
+            if backend == connection.info.backend_pid:
+                return
+            with self.connection() as other:
+                if backend == _backend(other):
+                    raise PoolerError(
+                        f"The warehouse of connection {self._name!r} is behind a connection pooler in "
+                        "transaction mode, where locks, settings and prepared statements are lost between "
+                        "transactions. Connect to PostgreSQL itself, or to a pool in session mode."
+                    )
+
+
+def _backend(connection: Connection) -> int:
+    """The process that executes this connection's statements now."""
+    row = connection.execute("select pg_backend_pid()").fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def configure_session(connection: Connection, settings: Mapping[str, str] = SESSION_SETTINGS) -> None:
@@ -134,7 +165,7 @@ def take_lock(connection: Connection, name: str, *, wait: str = LOCK_WAIT) -> No
     :param wait: how long to wait for it, as PostgreSQL's lock_timeout, unless the user has set that.
     :raises LockWaitError: another session holds it for longer.
     """
-    key = f"opsgenie_provider:{name}"
+    key = _lock_key(name)
     row = connection.execute("select pg_try_advisory_lock(hashtextextended(%s, 0))", (key,)).fetchone()
     if row == (True,):
         return
@@ -149,6 +180,26 @@ def take_lock(connection: Connection, name: str, *, wait: str = LOCK_WAIT) -> No
             f"longer runs, end its session with select pg_terminate_backend({pid})."
         ) from None
     connection.execute(_CONFIGURE, (["lock_timeout"], [SESSION_SETTINGS["lock_timeout"]]))
+
+
+@contextmanager
+def hold_lock(connection: Connection, name: str) -> Iterator[None]:
+    """Hold an advisory lock during the block, on a connection that goes on to be used after it.
+
+    :param connection: in autocommit mode.
+    :raises LockWaitError: another session holds it for longer than ``LOCK_WAIT``.
+    """
+    take_lock(connection, name)
+    try:
+        yield
+    finally:
+        # A connection that broke has released it.
+        if not connection.broken:
+            connection.execute("select pg_advisory_unlock(hashtextextended(%s, 0))", (_lock_key(name),))
+
+
+def _lock_key(name: str) -> str:
+    return f"opsgenie_provider:{name}"
 
 
 def _holder(connection: Connection, key: str) -> tuple[int | str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Awaitable, Callable
 from typing import ParamSpec, TypeVar
 
@@ -54,6 +55,8 @@ class Lane:
         async def run(*args: _P.args, **kwargs: _P.kwargs) -> _T:
             return await self.run(functools.partial(function, *args, **kwargs))
 
+        # The FastAPI of Airflow 3.1 looks the names of annotations up in this module.
+        run.__signature__ = inspect.signature(function, eval_str=True)  # type: ignore[attr-defined]
         return run
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -38,12 +39,14 @@ class Account:
         self.all, self.sorts, self.cap, self.counts = incidents, sorts, cap, counts
         self.feed_error: Exception | None = None
         self.read: list[tuple[str, int]] = []
+        self.asked = threading.Semaphore(0)
 
     def incidents(self, *, query: str, offset: int = 0, sort: str = "createdAt", order: str = "asc") -> Page:
         assert query.endswith(AMONG.query)
         assert offset + PAGE_SIZE < 20_000
         status = re.match(r"status: (\w+) AND ", query)
         self.read.append((status[1] if status else "feed", offset))
+        self.asked.release()
         found = [each for each in self.all if not status or each["status"] == status[1]]
         if sort == "updatedAt":
             if self.feed_error:
@@ -74,6 +77,18 @@ def test_a_feed_in_order_is_read_up_to_what_is_known() -> None:
     assert {f"i{n}" for n in range(200)} <= found
     assert sorted(reads_of(account, "feed")) == [0, 100, 200]
     assert listed == {"open"}
+
+
+def test_all_pages_are_asked_for_before_any_is_needed_and_once() -> None:
+    """While the other parts of an account are stored, these are on their way."""
+    account = Account([incident(n, "open", hours_ago=n / 100) for n in range(730)])
+    expected = [*(("feed", offset) for offset in (0, 100, 200)), *(("open", n * 100) for n in range(8))]
+    with ThreadPoolExecutor(4) as executor:
+        reader = ChangeReader(account.incidents, executor, among=AMONG, since=SINCE)
+        for _ in expected:
+            assert account.asked.acquire(timeout=60)
+        assert len(list(reader.pages())) == len(expected)
+    assert sorted(account.read) == expected
 
 
 def test_an_old_incident_that_changed_is_found_whatever_its_status() -> None:

@@ -292,3 +292,23 @@ def test_a_user_whom_nobody_knows_is_not_asked_for_again(client: JsmClient, requ
     assert requests_mock.call_count == 1
     assert users(client, []) == []
     assert requests_mock.call_count == 1
+
+
+@pytest.mark.parametrize(
+    ("search", "project", "seen"),
+    [
+        ((200, {"issues": [{"id": "1"}]}), 500, True),
+        # Of a project without issues the project itself says whether it is seen.
+        ((200, {"issues": []}), 200, True),
+        ((200, {"issues": []}), 404, False),
+        ((200, {"issues": []}), 403, False),
+        ((400, {"errorMessages": ["The value '7' does not exist for the field 'project'."]}), 500, False),
+    ],
+)
+def test_whether_a_project_is_seen(
+    client: JsmClient, requests_mock: rm.Mocker, search: tuple[int, Any], project: int, seen: bool
+) -> None:
+    requests_mock.get(f"{JIRA}/search/jql", status_code=search[0], json=search[1])
+    requests_mock.get(f"{JIRA}/project/7", status_code=project, json={"id": "7"})
+    assert client.jira.sees_project("7") is seen
+    assert requests_mock.request_history[0].qs["jql"] == ["project = 7"]

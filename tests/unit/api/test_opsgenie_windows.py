@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import re
 import threading
 from bisect import bisect_left
@@ -91,6 +92,24 @@ def read_one(account: Account, executor: ThreadPoolExecutor) -> tuple[Kept, bool
     reader, kept = WindowReader(account.incidents, executor), Kept()
     part, pages = next(reader.pages(reader.parts(Window(0, 100_000))))
     return kept, reader.read(part, pages, kept)
+
+
+@pytest.mark.parametrize("count", [0, 250, PAGE_SIZE * (LOOK_AHEAD + 3)])
+def test_the_pages_of_a_window_are_asked_for_before_any_is_needed_and_once(
+    count: int, executor: ThreadPoolExecutor
+) -> None:
+    account = Account(list(range(count)))
+    asked = threading.Semaphore(0)
+    account.before_read = lambda number: asked.release()
+    reader, kept, window = WindowReader(account.incidents, executor), Kept(), Window(0, 100_000)
+    begun = reader.begin(window)
+    for _ in range(min(LOOK_AHEAD, max(1, math.ceil(count / PAGE_SIZE)))):
+        assert asked.acquire(timeout=60)
+    first, ahead = begun.result()
+    for part, pages in reader.pages(reader.parts(window, first), ahead):
+        assert reader.read(part, pages, kept)
+    assert len(kept.created) == count
+    assert len(account.reads) == len(set(account.reads)) == max(1, math.ceil(count / PAGE_SIZE))
 
 
 @given(MOMENTS, MOMENTS)
