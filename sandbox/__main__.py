@@ -1,5 +1,6 @@
 """`python -m sandbox --ports-file F --seed 7`: the demo's OpsGenie, JSM, PagerDuty and GitHub on 127.0.0.1.
 
+`alerts` is another OpsGenie account, of a plan that has alerts only.
 They share the data of one generated world, `--days` long up to `--end`; PagerDuty has the months before it.
 The keys are constants: `SYNC_KEY` and `IMPORT_KEY` in sandbox.opsgenie.store, `SYNC_EMAIL` and `SYNC_TOKEN`
 in sandbox.jsm.store, `READ_KEY`, `FULL_KEY` and `USER_KEY` in sandbox.pagerduty.store, `SYNC_KEY` in
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from sandbox import github, jsm, opsgenie, pagerduty
@@ -20,9 +22,9 @@ from sandbox.jsm.seed import bulk as jsm_bulk
 from sandbox.opsgenie.seed import bulk as opsgenie_bulk
 from sandbox.pagerduty.bulk import bulk as pagerduty_bulk
 from sandbox.server import run_all
-from sandbox.world import World, build_world
+from sandbox.world import World, build_world, more_outages
 
-NAMES = ("opsgenie", "jsm", "pagerduty", "github")
+NAMES = ("opsgenie", "alerts", "jsm", "pagerduty", "github")
 
 
 def _port(text: str) -> tuple[str, int]:
@@ -35,6 +37,9 @@ def _port(text: str) -> tuple[str, int]:
 def _demo_apps(world: World) -> dict[str, Callable[[], Gateway]]:
     return {
         "opsgenie": lambda: opsgenie.create_app(opsgenie.load(world)),
+        "alerts": lambda: opsgenie.create_app(
+            opsgenie.load_alerts(replace(world, outages=more_outages(world, 2)))
+        ),
         "jsm": lambda: jsm.create_app(jsm.load(world)),
         "pagerduty": lambda: pagerduty.create_app(pagerduty.load(world)),
         "github": lambda: github.create_app(github.load(world)),
@@ -84,7 +89,7 @@ def main() -> None:
         builders = _bulk_apps(options)
     else:
         builders = _demo_apps(build_world(options.seed, options.end, options.days))
-    apps = {name: builders[name]() for name in NAMES if name in (options.only or NAMES)}
+    apps = {name: builders[name]() for name in builders if name in (options.only or NAMES)}
     for app in apps.values():
         app.faults.configure(latency_ms=options.latency_ms)
         if options.unlimited:

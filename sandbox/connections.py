@@ -17,6 +17,8 @@ from sandbox.pagerduty.store import READ_KEY
 WEBHOOK_SECRET = "sandbox-webhook-secret"  # noqa: S105
 # The account in Jira Service Management, beside ``opsgenie_default``.
 JSM_CONN_ID = "jsm_default"
+# The account of a plan without incidents: its alerts stand for them.
+ALERTS_CONN_ID = "opsgenie_alerts"
 
 
 def connections(socket_dir: Path, stand_ins: dict[str, str]) -> dict[str, str]:
@@ -35,6 +37,7 @@ def connections(socket_dir: Path, stand_ins: dict[str, str]) -> dict[str, str]:
         add("pagerduty_default", "pagerduty_api", env.get("PAGERDUTY_API_KEY"))
     elif "JSM_API_TOKEN" not in env:
         add("opsgenie_default", "opsgenie_api", SYNC_KEY, host=stand_ins["opsgenie"])
+        add(ALERTS_CONN_ID, "opsgenie_api", SYNC_KEY, host=stand_ins["alerts"])
         add("opsgenie_import", "opsgenie_api", IMPORT_KEY, host=stand_ins["opsgenie"])
         add("pagerduty_default", "pagerduty_api", READ_KEY, host=stand_ins["pagerduty"])
         add("github_default", "http", GITHUB_KEY, host=stand_ins["github"])
@@ -52,10 +55,19 @@ def _variable(conn_id: str) -> str:
     return f"AIRFLOW_CONN_{conn_id.upper()}"
 
 
+def with_services(env: dict[str, str], socket_dir: Path, stand_ins: dict[str, str]) -> dict[str, str]:
+    """The environment with the connections, and with the settings that the user has not made."""
+    found = connections(socket_dir, stand_ins)
+    return settings(found) | env | found
+
+
 def settings(connections: dict[str, str]) -> dict[str, str]:
     """Settings of the package, as environment variables, for what ``connections`` returned."""
-    accounts = [conn_id for conn_id in ("opsgenie_default", JSM_CONN_ID) if _variable(conn_id) in connections]
+    known = ("opsgenie_default", ALERTS_CONN_ID, JSM_CONN_ID)
+    accounts = [conn_id for conn_id in known if _variable(conn_id) in connections]
     found = {"OPSGENIE_PROVIDER__ACCOUNTS": json.dumps(accounts)}
+    if ALERTS_CONN_ID in accounts:
+        found["OPSGENIE_PROVIDER__ALERT_ACCOUNTS"] = json.dumps([ALERTS_CONN_ID])
     if _variable("github_default") in connections:
         found["OPSGENIE_PROVIDER__GITHUB_REPOSITORIES"] = json.dumps(repositories())
     return found

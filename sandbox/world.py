@@ -121,9 +121,9 @@ def build_world(seed: int = 7, end: When | None = None, days: int = 100, *, move
     return World(seed, finish - days * DAY, finish, world.deployments, world.outages, moved_by)
 
 
-def more_outages(world: World) -> list[Outage]:
-    """Other outages of the same company in the same period, for a second account."""
-    builder = _Builder(world.seed + 1, world.end, round((world.end - world.start) / DAY))
+def more_outages(world: World, nth: int = 1) -> list[Outage]:
+    """Other outages of the same company in the same period, for the `nth` other account."""
+    builder = _Builder(world.seed + nth, world.end, round((world.end - world.start) / DAY))
     made = builder.outages(world.deployments)
     builder.apply_cases(made)
     return made

@@ -45,6 +45,7 @@ set_hypothesis_home_dir(HOME / "hypothesis")
 pytest_plugins = (
     "tests.support.postgres",
     "tests.support.accounts",
+    "tests.support.account_reads",
     "tests.support.dag_runs",
     "tests.support.faults",
     "tests.support.jsm",

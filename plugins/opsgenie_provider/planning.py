@@ -9,6 +9,8 @@ from typing import Any
 
 # Every run reads this much again, for late search indexing, clock skew and late edits.
 TRAILING = timedelta(hours=48)
+# Of alerts, which are many: their edits are listed by the time of their change.
+ALERT_TRAILING = timedelta(hours=3)
 # How far the service's clock and ours may differ when asking for changes since our last read.
 CLOCK_MARGIN = timedelta(hours=1)
 # The same with the delay of an index, where the changes are all that a run reads.
@@ -91,6 +93,7 @@ def plan_reads(
     full_refresh: bool = False,
     history_days: int = 90,
     lists_changes: bool = False,
+    trailing: timedelta = TRAILING,
 ) -> Plan:
     """What a run reads.
 
@@ -99,6 +102,7 @@ def plan_reads(
 
     :param lists_changes: whether the service lists whatever changed, new incidents included. Then later
         runs read only that, and the daily one lists the ids of the whole history.
+    :param trailing: how much every run reads again.
     :raises ValueError: ``since`` is not before ``until``, or ``history_days`` goes back before the year 1.
     """
     # Not after the watermark: a read that begins behind it could never move it on.
@@ -119,7 +123,7 @@ def plan_reads(
         changed_since = last_read - CHANGES_OVERLAP
         return Plan(now, now, whole_history=due, changed_from=beginning, changed_since=changed_since)
     return Plan(
-        max(beginning, last_read - TRAILING),
+        max(beginning, last_read - trailing),
         now,
         changed_from=beginning,
         changed_since=last_read - CLOCK_MARGIN,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -81,6 +82,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="forbid", frozen=True)
 
     accounts: list[str] = Field(["opsgenie_default"], min_length=1)
+    alert_accounts: list[str] = []
+    alert_priorities: list[Literal["P1", "P2", "P3", "P4", "P5"]] = Field(["P1", "P2"], min_length=1)
+    alert_service_from: list[str] = ["details.service", "tag:service:", "entity"]
     import_conn_id: str = "opsgenie_import"
     pagerduty_conn_id: str = "pagerduty_default"
     postgres_conn_id: str = "postgres_default"
@@ -104,6 +108,23 @@ class Settings(BaseSettings):
         if len(set(accounts)) != len(accounts):
             raise ValueError("the same account is named twice")
         return accounts
+
+    @field_validator("alert_accounts")
+    @classmethod
+    def _known(cls, alert_accounts: list[str], info: ValidationInfo) -> list[str]:
+        """A name that is spelled wrong would leave the account reading incidents."""
+        unknown = [name for name in alert_accounts if name not in info.data.get("accounts", alert_accounts)]
+        if unknown:
+            raise ValueError(f"{', '.join(unknown)} is not one of the accounts")
+        return alert_accounts
+
+    @field_validator("alert_service_from")
+    @classmethod
+    def _sources(cls, sources: list[str]) -> list[str]:
+        for source in sources:
+            if "\0" in source or not re.fullmatch(r"details\..+|tag:.*|entity", source, re.DOTALL):
+                raise ValueError(f"{source!r} is none of details.KEY, tag:PREFIX and entity")
+        return sources
 
     @field_validator("deployments_relation", "deployments_columns")
     @classmethod

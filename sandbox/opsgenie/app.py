@@ -14,6 +14,7 @@ from starlette.routing import Route
 from sandbox.control import control_app
 from sandbox.gateway import Gateway
 from sandbox.limits import RateLimiter
+from sandbox.opsgenie import alert_reads as alerts
 from sandbox.opsgenie import config_reads as config
 from sandbox.opsgenie import incident_reads as reads
 from sandbox.opsgenie import writes
@@ -22,8 +23,9 @@ from sandbox.opsgenie.errors import ApiError
 from sandbox.opsgenie.store import CONFIG, DELETE, READ, WRITE, Key, Store
 from sandbox.opsgenie.web import Call, Guard
 
-#: Rate-limit domains (docs.opsgenie.com/docs/api-rate-limiting). Listing users counts as Search.
+#: Rate-limit domains (docs.opsgenie.com/docs/api-rate-limiting). Listing users or alerts counts as Search.
 INCIDENT, SEARCH, CONFIGURATION, ON_CALLS = "Incident", "Search", "Configuration", "Schedule-oncalls"
+ALERT = "Alert"
 
 
 def create_app(store: Store) -> Gateway:
@@ -79,6 +81,9 @@ def _routes(guard: Guard, limiter: RateLimiter) -> list[Route]:
             on(config.get_service, CONFIGURATION, READ, CONFIG, incidents=True),
             methods=["GET"],
         ),
+        Route("/v2/alerts", on(alerts.list_alerts, SEARCH, READ), methods=["GET"]),
+        Route("/v2/alerts/count", on(alerts.count_alerts, SEARCH, READ), methods=["GET"]),
+        Route("/v2/alerts/{identifier}", on(alerts.get_alert, ALERT, READ), methods=["GET"]),
         Route("/v2/users", on(config.list_users, SEARCH, READ, CONFIG), methods=["GET"]),
         Route("/v2/schedules/on-calls", on(config.all_on_calls, ON_CALLS, READ, CONFIG), methods=["GET"]),
         Route(

@@ -24,6 +24,8 @@ _CHANGES = (
     "delete",
 )
 
+_ALERT_CHANGES = ("add", "edit", "acknowledge", "close", "reopen", "delete")
+
 
 def routes(store: Store) -> list[BaseRoute]:
     """Routes for `sandbox.control.control_app`."""
@@ -40,7 +42,9 @@ def routes(store: Store) -> list[BaseRoute]:
 
     return [
         settings_route(
-            dict.fromkeys(("plan", "region", "paging_base", "trailing_offset"), store)
+            dict.fromkeys(
+                ("plan", "plan_refusal", "counts_alerts", "region", "paging_base", "trailing_offset"), store
+            )
             | dict.fromkeys(("processing_ms", "processing_polls"), store.requests)
             | {"index_lag_ms": store.incidents}
         ),
@@ -65,7 +69,16 @@ def _events(store: Store) -> list[BaseRoute]:
         changed = getattr(store.incidents, action)(**body)
         return changed.payload() if changed else {}
 
+    def alerts(method: str, body: Json) -> Json:
+        """POST `{"action": "close", "id_": ..., ...}`: a change of `Alerts`, with its arguments."""
+        action = body.pop("action")
+        if action not in _ALERT_CHANGES:
+            raise ValueError(f"unknown action {action!r}: one of {', '.join(_ALERT_CHANGES)}")
+        changed = getattr(store.alerts, action)(**body)
+        return changed.payload(single=True) if changed else {}
+
     return [
         control_route("/pages", ["GET", "DELETE"], pages),
         control_route("/incidents", ["POST"], incidents),
+        control_route("/alerts", ["POST"], alerts),
     ]

@@ -14,7 +14,7 @@ BAD_KEY_FORMAT = "Key format is not valid!"
 TOO_MANY = "You are making too many requests! To avoid errors, we recommend you limit requests."
 OFFSET_CAP = "Sum of offset and limit should be lower than 20000"
 TEAM_KEY = "Team API Keys are not authorized to perform this action."
-NO_PERMISSION = 40301
+NO_PERMISSION, NOT_SUPPORTED = 40301, 40302
 
 
 class ApiError(Exception):

@@ -1,8 +1,9 @@
-"""The search syntax of incidents (support.atlassian.com/opsgenie/docs/search-syntax-for-incidents).
+"""The search syntax of incidents and alerts (support.atlassian.com/opsgenie, search-syntax-for-incidents and
+search-queries-for-alerts).
 
     createdAt >= 1470394841148 AND (status: open OR tag: "pd:P1") AND NOT message: (disk AND full)
 
-`createdAt` is Unix time in milliseconds. `updatedAt` cannot be searched.
+`createdAt` is Unix time in milliseconds. `updatedAt` of incidents cannot be searched.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ EXACT = {"id", "tinyId", "status", "priority", "tag", "details.key", "details.va
 TEXT = {"message", "description"}
 DATES = {"createdAt"}
 FIELDS = EXACT | TEXT | DATES
+ALERT_EXACT = {"alertId", "tinyId", "alias", "status", "priority", "tag", "owner", "source", "entity",
+               "acknowledged", "snoozed", "details.key", "details.value"}  # fmt: skip
+ALERT_DATES = {"createdAt", "updatedAt", "lastOccurredAt"}
 
 #: The service's message for a date it cannot parse (jira.atlassian.com/browse/OPSGENIE-1588).
 BAD_TIME = (
@@ -28,6 +32,18 @@ BAD_TIME = (
 
 class QueryError(ValueError):
     """The query cannot be parsed: a 422."""
+
+
+@dataclass(frozen=True)
+class Fields:
+    """What can be searched: `dates` take comparison operators."""
+
+    others: frozenset[str]
+    dates: frozenset[str]
+
+
+INCIDENT_FIELDS = Fields(frozenset(EXACT | TEXT), frozenset(DATES))
+ALERT_FIELDS = Fields(frozenset(ALERT_EXACT | TEXT), frozenset(ALERT_DATES))
 
 
 @dataclass(frozen=True)
@@ -63,8 +79,9 @@ _DATE = re.compile(r"(\d\d)-(\d\d)-(\d{4})(?:T(\d\d):(\d\d):(\d\d)(Z?))?")
 
 
 class _Parser:
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, fields: Fields) -> None:
         self.text = text
+        self.fields = fields
         self.at = 0
 
     def parse(self) -> Node:
@@ -126,17 +143,20 @@ class _Parser:
         if found is None:
             raise QueryError(f"a field is missing at {self.text[self.at :]!r}")
         name = found.group()
-        if name not in FIELDS:
+        if name not in self.fields.others | self.fields.dates:
             raise QueryError(f"Field [{name}] is not searchable")
         operator = self.match(_OPERATOR)
         if operator is None:
             raise QueryError(f"an operator is missing after {name}")
         op = operator.group()
-        if op != ":" and name not in DATES:
+        if op != ":" and name not in self.fields.dates:
             raise QueryError(f"operator {op} cannot be used with {name}")
 
         def term() -> Node:
-            return _checked(Term(name, op, self.value()))
+            value = self.value()
+            if name in self.fields.dates:
+                milliseconds(value)
+            return Term(name, op, value)
 
         # message: (lorem OR ipsum): the field holds for every value in the group.
         return self.group(term) if self.peek() == "(" else term()
@@ -160,9 +180,9 @@ class _Parser:
         return " ".join(words)
 
 
-def parse(text: str) -> Node | None:
+def parse(text: str, fields: Fields = INCIDENT_FIELDS) -> Node | None:
     """The query as a tree; None for an empty query, which matches everything. Raises QueryError."""
-    return _Parser(text).parse() if text.strip() else None
+    return _Parser(text, fields).parse() if text.strip() else None
 
 
 def render(node: Node) -> str:
@@ -174,12 +194,6 @@ def render(node: Node) -> str:
         return f"NOT ({render(node.part)})"
     word = " AND " if isinstance(node, And) else " OR "
     return word.join(f"({render(part)})" for part in node.parts)
-
-
-def _checked(term: Term) -> Term:
-    if term.field in DATES:
-        milliseconds(term.value)
-    return term
 
 
 def milliseconds(value: str) -> int:

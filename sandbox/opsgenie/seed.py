@@ -11,6 +11,7 @@ from sandbox.instants import (
     DAY,
     HOUR,
     MINUTE,
+    MS,
     SECOND,
     Clock,
     Nanos,
@@ -38,6 +39,39 @@ def load(world: World, store: Store | None = None) -> Store:
     store.incidents.add_many(made)
     # Removed last: its incidents still contain its id.
     store.drop_service(service_ids[company.DELETED_SERVICE[1]])
+    return store
+
+
+def load_alerts(world: World, store: Store | None = None) -> Store:
+    """An account of a plan without incidents: an alert for each of the world's outages, and noise."""
+    store = store or Store(name="Acme Essentials", plan="Essentials", seed=world.seed)
+    _add_catalogue(store, world)
+    add_on_call(store, world.start, world.end)
+    rng = random.Random(world.seed)
+    made = []
+    for number, outage in enumerate(world.outages, start=1):
+        service = outage.services[0] if outage.services else ""
+        ended = outage.closed_at or (None if outage.reopened_at else outage.resolved_at)
+        # Where an alert names its service: in details, in a tag, in its entity, or nowhere.
+        place = number % 4
+        made.append(
+            store.alerts.make(
+                outage.title,
+                outage.opened_at // MS * MS,
+                tiny_id=str(number),
+                priority=outage.priority,
+                status="closed" if ended else "open",
+                updated_at=max(outage.opened_at, outage.acked_at or 0, ended or 0),
+                acked_at=outage.acked_at,
+                closed_at=ended,
+                count=rng.choice((1, 1, 1, 4, 25)),
+                tags=[*outage.tags, *([f"service:{service}"] if place == 1 and service else [])],
+                details=dict(outage.details) | ({"service": service} if place == 0 else {}),
+                entity=service if place == 2 else "",
+                description=f"{outage.title}\nhttps://runbooks.example.com/{service or 'misc'}",
+            )
+        )
+    store.alerts.add_many(made)
     return store
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from sandbox.instants import Clock, When, to_nanos
+from sandbox.opsgenie.alerts import Alert, Alerts
 from sandbox.opsgenie.incidents import Incidents
 from sandbox.opsgenie.matching import Names
 from sandbox.opsgenie.model import Incident, Service
@@ -51,7 +52,8 @@ class Key:
 
 @dataclass
 class Store:
-    """`plan`: Free and Essentials have no incidents and services. `region`: other regions' keys are unknown.
+    """`plan`: Free and Essentials have no incidents and services; `plan_refusal`: their answer, 402 or 403.
+    `counts_alerts`: an endpoint counts alerts. `region`: other regions' keys are unknown.
 
     `paging_base` overrides the host in paging links. `trailing_offset`: the last timeline page has a
     nextOffset, too, followed by an empty page (it is not known which of both the service does).
@@ -59,6 +61,8 @@ class Store:
 
     name: str = "Acme"
     plan: str = "Enterprise"
+    plan_refusal: int = 402
+    counts_alerts: bool = True
     region: str = "us"
     clock: Clock = field(default_factory=Clock)
     seed: int = 0
@@ -77,6 +81,7 @@ class Store:
     def __post_init__(self) -> None:
         self.rng = random.Random(self.seed)
         self.incidents = Incidents(self.clock, self.rng, self._names)
+        self.alerts = Alerts(self.clock, self.rng)
         self.requests = Requests(self.clock)
         if not self.keys:
             self.keys[SYNC_KEY] = Key("sync", frozenset({READ, CONFIG}))
@@ -95,6 +100,10 @@ class Store:
             return True
         owned = (self.services.get(id_) for id_ in incident.services)
         return any(service is not None and service.team_id == key.team for service in owned)
+
+    def sees_alert(self, key: Key, alert: Alert) -> bool:
+        """A team's key sees the alerts that the team responds to."""
+        return key.team is None or {"type": "team", "id": key.team} in alert.responders
 
     def owns(self, key: Key, team_id: str) -> bool:
         """A team's key sees its own team's configuration only."""

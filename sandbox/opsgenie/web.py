@@ -24,6 +24,7 @@ from sandbox.opsgenie.errors import (
     BAD_KEY_FORMAT,
     NO_PERMISSION,
     NOT_AUTHENTICATED,
+    NOT_SUPPORTED,
     OFFSET_CAP,
     TEAM_KEY,
     ApiError,
@@ -219,7 +220,9 @@ class Guard:
                 if empty is not None:
                     raise too_many(empty)
                 if incidents and self.store.plan in PLANS_WITHOUT_INCIDENTS:
-                    raise ApiError(402, "Your plan does not include this feature.")
+                    refusal = self.store.plan_refusal
+                    code = NOT_SUPPORTED if refusal == 403 else None
+                    raise ApiError(refusal, "Your plan does not include this feature.", code=code)
                 if account and call.key.team is not None:
                     raise ApiError(403, TEAM_KEY, code=NO_PERMISSION)
                 for right in rights:

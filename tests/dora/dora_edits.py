@@ -39,6 +39,7 @@ class Editor:
         self.deployments = deployments
         self.kinds = {
             self.incident: 6,
+            self.alert: 4,
             self.link: 6,
             self.deployment: 8,
             self.pagerduty: 3,
@@ -97,6 +98,25 @@ class Editor:
             closed_at=self.maybe(opened + self.random.randint(-1, 90) * HOUR / 7),
             details=self.details(),
             web_url=self.maybe("https://example.com/1"),
+            deleted_at=self.maybe(BASE, 0.1),
+        )
+
+    def alert(self) -> None:
+        pick = self.random.choice
+        opened = self.moment()
+        self.world.put(
+            "staging.opsgenie_alerts",
+            account=pick(ACCOUNTS),
+            # An alert and an incident may have the same id.
+            alert_id=pick(self.incidents),
+            message=pick([None, "CPU"]),
+            status=pick(["open", "closed", "closed", "acked", None]),
+            priority=pick(["P1", "P2", "high", None]),
+            service=pick([*NAMES, *SERVICES, " ", None]),
+            created_at=opened,
+            acknowledged_at=self.maybe(self.moment()),
+            closed_at=self.maybe(opened + self.random.randint(-1, 90) * HOUR / 7),
+            web_url=self.maybe("https://example.com/2"),
             deleted_at=self.maybe(BASE, 0.1),
         )
 
@@ -175,6 +195,7 @@ class Editor:
         source, account, incident_id = pick(
             [
                 ("opsgenie", pick(ACCOUNTS), pick(self.incidents)),
+                ("alert", pick(ACCOUNTS), pick(self.incidents)),
                 ("pagerduty", "pd", pick(["p1", "p2", "p4"])),
             ]
         )

@@ -67,7 +67,7 @@ class Model:
         self.by_service: dict[str, list[Row]] = defaultdict(list)
         for deployment in self.eligible.values():
             self.by_service[name_of(deployment["service"]) or ""].append(deployment)
-        self.incidents = dict(self._incidents())
+        self.incidents = dict(self._incidents()) | dict(self._alerts())
         self.attribution = {
             (*key, service): self._attribute(key, incident, service, is_mapped)
             for key, incident in self.incidents.items()
@@ -148,6 +148,20 @@ class Model:
             url=row["web_url"],
             services=self._opsgenie_services(row["account"], row["incident_id"]),
         )
+
+    def _alerts(self) -> Iterator[tuple[Key, Incident]]:
+        for row in self.world.rows("staging.opsgenie_alerts"):
+            if row["deleted_at"] is None:
+                yield ("alert", row["account"], row["alert_id"]), self._alert(row)
+
+    def _alert(self, row: Row) -> Incident:
+        incident = self._opsgenie(row | {"incident_id": None, "resolved_at": None})
+        if row["service"] is not None:
+            key = (row["account"], row["service"])
+            listed = self.world.tables["staging.opsgenie_services"].get(key, {})
+            service = self.mapped.get(key) or name_of(listed.get("name")) or name_of(row["service"])
+            incident.services = {service or row["service"]: key in self.mapped}
+        return incident
 
     def _opsgenie_services(self, account: str, incident_id: str) -> dict[str, bool]:
         listed = {(s["account"], s["service_id"]): s for s in self.world.rows("staging.opsgenie_services")}

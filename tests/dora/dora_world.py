@@ -22,6 +22,11 @@ TABLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
          "details",
          "web_url", "deleted_at"),
     ),
+    "staging.opsgenie_alerts": (
+        ("account", "alert_id"),
+        ("message", "status", "priority", "service", "created_at", "acknowledged_at", "closed_at",
+         "web_url", "deleted_at"),
+    ),
     "staging.opsgenie_incident_services": (("account", "incident_id", "service_id"), ()),
     "staging.opsgenie_services": (("account", "service_id"), ("name", "team_id")),
     "staging.opsgenie_teams": (("account", "team_id"), ("name",)),

@@ -12,6 +12,9 @@ SHIPPED = Path(__file__).resolve().parents[2] / "include" / "settings.yaml"
 # As the contract names them.
 DEFAULTS = {
     "accounts": ["opsgenie_default"],
+    "alert_accounts": [],
+    "alert_priorities": ["P1", "P2"],
+    "alert_service_from": ["details.service", "tag:service:", "entity"],
     "import_conn_id": "opsgenie_import",
     "pagerduty_conn_id": "pagerduty_default",
     "postgres_conn_id": "postgres_default",
@@ -72,6 +75,9 @@ def test_the_file_is_read(file: Path) -> None:
     ("key", "value", "expected"),
     [
         ("accounts", '["us", "eu"]', ["us", "eu"]),
+        ("alert_accounts", '["other"]', ["other"]),
+        ("alert_priorities", '["P3"]', ["P3"]),
+        ("alert_service_from", '["tag:"]', ["tag:"]),
         ("import_conn_id", "writer", "writer"),
         ("github_repositories", '["a/b"]', [{"repository": "a/b", "service": None, "environments": None}]),
         ("deployments_relation", "analytics.deploys", "analytics.deploys"),
@@ -99,6 +105,11 @@ def test_the_environment_overrides_every_kind_of_key(
         ("accounts: opsgenie_default", "accounts", "valid list"),
         ("accounts: []", "accounts", "at least 1 item"),
         ("accounts: [a, b, a]", "accounts", "named twice"),
+        ("alert_accounts: [opsgenie_defautl]", "alert_accounts", "opsgenie_defautl is not one of"),
+        ("alert_priorities: []", "alert_priorities", "at least 1 item"),
+        ("alert_priorities: [p1]", "alert_priorities.0", "'p1'"),
+        ("alert_service_from: [details]", "alert_service_from", "'details' is none of"),
+        ('alert_service_from: ["tag:\\0"]', "alert_service_from", "is none of"),
         ("postgres_conn_id: [a]", "postgres_conn_id", "valid string"),
         ("github_repositories: [shop]", "github_repositories.0.repository", "'shop'"),
         (

@@ -102,6 +102,7 @@ create index opsgenie_incidents_imported on staging.opsgenie_incidents
 where details ->> 'pagerduty_account' is not null and details ->> 'pagerduty_id' is not null;
 
 create index on staging.opsgenie_incident_services (account, service_id);
+create index on staging.opsgenie_alerts (account, service);
 create index deployments_service_key on staging.deployments ((coalesce(dora.service_key(service), '')));
 
 comment on view dora.imported_incidents is
@@ -212,6 +213,13 @@ begin
                 'insert into dora.touched_incidents_queue (source, account, incident_id) '
                 'select distinct ''opsgenie'', account, incident_id from touched',
                 'account, incident_id, service_id'
+            ),
+            (
+                'staging.opsgenie_alerts',
+                'insert into dora.touched_incidents_queue (source, account, incident_id) '
+                'select distinct ''alert'', account, alert_id from touched',
+                'account, alert_id, message, status, priority, service, created_at, acknowledged_at, closed_at, '
+                'web_url, deleted_at'
             ),
             (
                 'staging.pagerduty_incidents',

@@ -131,6 +131,75 @@ comment on column staging.opsgenie_timeline_reads.incident_status is 'The versio
 comment on column staging.opsgenie_timeline_reads.refused_to is
 'What the key sees that was refused the timeline; it is due at once for a key that sees something else.';
 
+create table staging.opsgenie_alerts (
+    account text not null,
+    alert_id text not null,
+    tiny_id text,
+    alias text,
+    message text,
+    description text,
+    status text,
+    priority text,
+    source text,
+    entity text,
+    owner text,
+    tags text[],
+    details jsonb,
+    service text,
+    alert_count integer,
+    created_at timestamptz not null,
+    updated_at timestamptz,
+    last_occurred_at timestamptz,
+    acknowledged_at timestamptz,
+    closed_at timestamptz,
+    web_url text,
+    deleted_at timestamptz,
+    backend text not null default 'opsgenie' check (backend in ('opsgenie', 'jsm')),
+    key_reach text,
+    needs_details boolean not null default false,
+    details_of timestamptz,
+    raw jsonb not null,
+    synced_at timestamptz not null,
+    primary key (account, alert_id)
+);
+
+comment on table staging.opsgenie_alerts is
+'One row per alert of an account whose alerts are the incidents, of the priorities that are.';
+comment on column staging.opsgenie_alerts.alert_id is 'Its id.';
+comment on column staging.opsgenie_alerts.tiny_id is 'The number that people see.';
+comment on column staging.opsgenie_alerts.alias is 'What repeats of the same alert have in common.';
+comment on column staging.opsgenie_alerts.message is 'The title.';
+comment on column staging.opsgenie_alerts.description is 'The text below the title.';
+comment on column staging.opsgenie_alerts.status is 'open, closed, or as received.';
+comment on column staging.opsgenie_alerts.priority is 'P1 to P5.';
+comment on column staging.opsgenie_alerts.source is 'What raised it.';
+comment on column staging.opsgenie_alerts.entity is 'What it is about.';
+comment on column staging.opsgenie_alerts.owner is 'Who took it.';
+comment on column staging.opsgenie_alerts.tags is 'Its tags.';
+comment on column staging.opsgenie_alerts.details is 'Its key-value pairs.';
+comment on column staging.opsgenie_alerts.service is
+'The service that it names, where the setting alert_service_from looks; null: none, or not read yet.';
+comment on column staging.opsgenie_alerts.alert_count is 'How often it occurred while it was open.';
+comment on column staging.opsgenie_alerts.created_at is 'When it was created.';
+comment on column staging.opsgenie_alerts.updated_at is 'When anything of it was last changed; not an end.';
+comment on column staging.opsgenie_alerts.last_occurred_at is 'When it last occurred.';
+comment on column staging.opsgenie_alerts.acknowledged_at is 'When it was acknowledged.';
+comment on column staging.opsgenie_alerts.closed_at is 'When it was closed; null unless it is closed.';
+comment on column staging.opsgenie_alerts.web_url is 'Its page, where the source gives it.';
+comment on column staging.opsgenie_alerts.deleted_at is
+'When it was found to be gone at the source, or to have another priority than those of the setting.';
+comment on column staging.opsgenie_alerts.backend is 'opsgenie or jsm: what it was last read from.';
+comment on column staging.opsgenie_alerts.key_reach is 'As in staging.opsgenie_incidents.';
+comment on column staging.opsgenie_alerts.needs_details is
+'Whether its service takes what lists of alerts do not have: it is read once more by its id.';
+comment on column staging.opsgenie_alerts.details_of is
+'The version (updated_at, else created_at) that it was read in by its id; null: none yet.';
+
+create index on staging.opsgenie_alerts (account, created_at);
+create index on staging.opsgenie_alerts (account, status) where deleted_at is null and status <> 'closed';
+create index on staging.opsgenie_alerts (account, created_at desc) where
+deleted_at is null and needs_details and details_of is distinct from coalesce(updated_at, created_at);
+
 create table staging.opsgenie_services (
     account text not null,
     service_id text not null,

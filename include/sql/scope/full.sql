@@ -15,6 +15,12 @@ from staging.opsgenie_incidents
 where details ->> 'pagerduty_account' is null or details ->> 'pagerduty_id' is null
 union all
 select
+    'alert',
+    account,
+    alert_id
+from staging.opsgenie_alerts
+union all
+select
     'pagerduty',
     account,
     incident_id

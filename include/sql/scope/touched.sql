@@ -58,6 +58,13 @@ from services
 inner join staging.opsgenie_incident_services as link using (account, service_id)
 union all
 select
+    'alert',
+    alert.account,
+    alert.alert_id
+from services
+inner join staging.opsgenie_alerts as alert on services.account = alert.account and services.service_id = alert.service
+union all
+select
     'pagerduty',
     incident.account,
     incident.incident_id

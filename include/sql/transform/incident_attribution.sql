@@ -46,6 +46,18 @@ links as (
         incident.source,
         incident.account,
         incident.incident_id,
+        alert.account as service_account,
+        alert.service as service_id,
+        alert.service as service_name
+    from incidents as incident
+    inner join staging.opsgenie_alerts as alert
+        on incident.account = alert.account and incident.incident_id = alert.alert_id
+    where incident.source = 'alert' and alert.service is not null
+    union all
+    select
+        incident.source,
+        incident.account,
+        incident.incident_id,
         original.account as service_account,
         original.service_id,
         original.service_name

@@ -1,5 +1,6 @@
 -- dora.incidents: one row per real-world incident.
--- OpsGenie's that are not deleted, and PagerDuty's that are not merged into another. An imported one is the PagerDuty
+-- OpsGenie's incidents, or alerts where these are the incidents, that are not deleted, and PagerDuty's incidents that
+-- are not merged into another. An imported one is the PagerDuty
 -- incident, with its original times, whether staging has it from PagerDuty or only as OpsGenie's copy.
 
 with
@@ -84,8 +85,29 @@ pagerduty as (
     where touched.source = 'pagerduty' and incident.merged_into is null
 ),
 
+alerts as (
+    select
+        touched.source,
+        alert.account,
+        alert.alert_id as incident_id,
+        alert.message as title,
+        alert.status,
+        alert.priority,
+        alert.created_at as opened_at,
+        alert.acknowledged_at,
+        alert.closed_at as recovered_at,
+        alert.closed_at,
+        alert.web_url
+    from touched_incidents as touched
+    inner join staging.opsgenie_alerts as alert
+        on touched.account = alert.account and touched.incident_id = alert.alert_id
+    where touched.source = 'alert' and alert.deleted_at is null
+),
+
 reported as (
     select * from opsgenie
+    union all
+    select * from alerts
     union all
     select * from pagerduty
     union all

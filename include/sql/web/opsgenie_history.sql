@@ -9,7 +9,11 @@ cross join lateral (
     select
         count(*) as incidents,
         min(created_at) as oldest_incident_at
-    from staging.opsgenie_incidents
+    from (
+        select account, backend, created_at from staging.opsgenie_incidents
+        union all
+        select account, backend, created_at from staging.opsgenie_alerts
+    ) as stored
     where account = span.account and backend = span.backend
 ) as incident
 cross join lateral (

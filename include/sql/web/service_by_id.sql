@@ -11,6 +11,11 @@ select
             select service_name from staging.pagerduty_incidents
             where account = %(account)s and service_id = %(service_id)s
             limit 1
+        ),
+        (
+            select service from staging.opsgenie_alerts
+            where account = %(account)s and service = %(service_id)s
+            limit 1
         )
     ) as name
 where
@@ -20,4 +25,5 @@ where
         select from staging.opsgenie_incident_services
         where account = %(account)s and service_id = %(service_id)s
     )
+    or exists (select from staging.opsgenie_alerts where account = %(account)s and service = %(service_id)s)
     or exists (select from dora.service_map where account = %(account)s and service_id = %(service_id)s)

@@ -1,4 +1,4 @@
--- The ids that services of these names have in OpsGenie and PagerDuty: the keys of dora.service_map.
+-- The ids that services of these names have in OpsGenie, its alerts and PagerDuty: the keys of dora.service_map.
 with
 listed as (
     select
@@ -19,6 +19,16 @@ of_pagerduty as (
     where service_id is not null
 ),
 
+-- Alerts say a name, which is the id, too.
+of_alerts as (
+    select distinct
+        account,
+        service as service_id,
+        service as name
+    from staging.opsgenie_alerts
+    where service is not null
+),
+
 known as (
     select
         account,
@@ -28,11 +38,15 @@ known as (
     from listed
     union
     select
-        of_pagerduty.account,
-        of_pagerduty.service_id,
-        of_pagerduty.name,
-        coalesce(listed.service, dora.service_key(of_pagerduty.name), of_pagerduty.service_id) as service
-    from of_pagerduty
+        named.account,
+        named.service_id,
+        coalesce(listed.name, named.name) as name,
+        coalesce(listed.service, dora.service_key(named.name), named.service_id) as service
+    from (
+        select * from of_pagerduty
+        union all
+        select * from of_alerts
+    ) as named
     left join listed using (account, service_id)
 ),
 

@@ -1,7 +1,7 @@
 -- How far each stream of each account was read, and how many of its payloads could not be.
 -- It is late when it missed two of its runs: most streams are read every hour, the whole history once
 -- a day. PagerDuty is read when somebody migrates, and is never late; nor is what a backend said that the account is
--- not read from any more.
+-- not read from any more, nor are incidents of an account whose alerts are read in their place, or the other way round.
 select
     coalesce(state.account, rejected.account) as account,
     coalesce(state.stream, rejected.stream) as stream,
@@ -11,6 +11,16 @@ select
     case
         when coalesce(state.stream, rejected.stream) like 'pagerduty%%' then false
         when former.account is not null then false
+        when
+            exists (
+                select from staging.sync_state as other
+                where
+                    other.account = state.account
+                    and case when state.stream like '%%incident%%' then other.stream like '%%alerts'
+                        else state.stream like '%%alerts%%' and other.stream like '%%incidents' end
+                    and other.last_success_at > state.last_success_at + interval '1 hour'
+            )
+            then false
         when state.stream like '%%full_read' then now() - state.last_success_at > interval '26 hours'
         else coalesce(now() - state.last_success_at > interval '2 hours', true)
     end as is_late,

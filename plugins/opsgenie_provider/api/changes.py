@@ -1,15 +1,15 @@
-"""Finds changes to older OpsGenie incidents without reading them all.
+"""Finds changes to older OpsGenie incidents or alerts without reading them all.
 
-The service documents no search by updatedAt. Newer documentation lists it as a sort order, so a
-feed of the latest changes is tried first and believed only while it comes in that order. Besides,
-what is open is listed, and without such a feed also what is resolved.
+The service documents no search by updatedAt. It is a sort order of alerts, and newer documentation lists it
+for incidents, too, so a feed of the latest changes is tried first and believed only while it comes in that
+order. Besides, what is open is listed, and without such a feed also what is resolved.
 """
 
 from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from itertools import chain, pairwise
@@ -20,7 +20,7 @@ from msgspec import Raw
 from opsgenie_provider.api.concurrency import LOOK_AHEAD, THREADS, in_parallel
 from opsgenie_provider.api.decoding import decode_into
 from opsgenie_provider.api.errors import InvalidRequestError
-from opsgenie_provider.api.opsgenie import REACHABLE, OpsgenieClient, Page
+from opsgenie_provider.api.opsgenie import REACHABLE, Page
 from opsgenie_provider.api.opsgenie_windows import Window, offsets
 
 log = logging.getLogger(__name__)
@@ -40,23 +40,34 @@ class _Updated(msgspec.Struct):
 
 
 class ChangeReader:
-    """Lists the incidents of a window that are not closed, or changed since an instant.
+    """Lists what a window holds that is not closed, or changed since an instant.
 
     Its requests leave when it is made, and as soon as a first page says how many others there are.
 
+    :param list_page: a page of the list, by its ``query``, ``offset``, ``sort`` and ``order``.
     :param executor: runs the requests.
+    :param statuses: those that are listed in full where there is no feed.
+    :param has_feed: False: the service is known not to sort by updatedAt.
     :ivar listed: after reading, the statuses of which every incident was listed. A stored incident with
         such a status that was not listed has changed status since.
     """
 
     def __init__(
-        self, client: OpsgenieClient, executor: ThreadPoolExecutor, *, among: Window, since: datetime
+        self,
+        list_page: Callable[..., Page],
+        executor: ThreadPoolExecutor,
+        *,
+        among: Window,
+        since: datetime,
+        statuses: Sequence[str] = LISTED_STATUSES,
+        has_feed: bool = True,
     ) -> None:
-        self._client = client
+        self._list_page = list_page
         self._executor = executor
+        self._statuses = statuses
         self._among = among.query
         self._since = since
-        self._latest = executor.submit(self._begin_feed)
+        self._latest = executor.submit(self._begin_feed) if has_feed else None
         self._lists = {"open": self._begin("open")}
         self.listed: set[str] = set()
 
@@ -64,7 +75,7 @@ class ChangeReader:
         """Pages of incidents; an incident may be listed more than once."""
         fed = yield from self._feed()
         # Whatever happened to a resolved incident is in the feed.
-        for status in LISTED_STATUSES[:1] if fed else LISTED_STATUSES:
+        for status in self._statuses[:1] if fed else self._statuses:
             begun = self._lists.get(status) or self._begin(status)
             if (yield from self._list(status, *begun.result())):
                 self.listed.add(status)
@@ -80,7 +91,7 @@ class ChangeReader:
         return self._executor.submit(begin)
 
     def _listed_page(self, status: str, offset: int) -> Page:
-        return self._client.incidents(query=f"status: {status} AND {self._among}", offset=offset)
+        return self._list_page(query=f"status: {status} AND {self._among}", offset=offset)
 
     def _begin_feed(self) -> Begun:
         first = self._feed_page(0)
@@ -91,10 +102,12 @@ class ChangeReader:
         return first, [self._executor.submit(self._feed_page, offset) for offset in ahead]
 
     def _feed_page(self, offset: int) -> Page:
-        return self._client.incidents(query=self._among, offset=offset, sort="updatedAt", order="desc")
+        return self._list_page(query=self._among, offset=offset, sort="updatedAt", order="desc")
 
     def _feed(self) -> Generator[list[Raw], None, bool]:
         """The latest changes, newest first; returns whether nothing since ``since`` can be missing."""
+        if self._latest is None:
+            return False
         newest = datetime.max.replace(tzinfo=UTC)
         offset, size = 0, 0
         try:
@@ -122,9 +135,7 @@ class ChangeReader:
                 ahead_of_page = self._offsets_ahead(page, changed, offset, size)
                 pages = in_parallel(self._executor, self._feed_page, ahead_of_page)
         except (InvalidRequestError, msgspec.DecodeError, ValueError) as error:
-            log.info(
-                "OpsGenie does not list the latest changes (%s): listing all incidents not closed.", error
-            )
+            log.info("OpsGenie does not list the latest changes (%s): listing all that is not closed.", error)
         return False
 
     def _offsets_ahead(self, page: Page, changed: Sequence[datetime], end: int, size: int) -> Sequence[int]:

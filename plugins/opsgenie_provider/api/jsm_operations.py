@@ -122,6 +122,13 @@ class JsmOperations:
         params = {"size": limit, "offset": offset, "sort": sort, "order": order}
         return self._page(ALERTS, "/alerts", params | ({"query": query} if query else {}))
 
+    def alert(self, alert_id: str) -> Raw:
+        """One alert by its id (alerts, get).
+
+        :raises NotFoundError: it was deleted, or this account may not see it.
+        """
+        return self._gateway.get(ALERTS, f"/alerts/{quote(alert_id, safe='')}", Raw)
+
     # --- requests
 
     def _page(self, family: Family, path: str, params: Mapping[str, Any]) -> Page:

@@ -1,6 +1,6 @@
 """The read side of OpsGenie's REST API. Nothing here sends anything but GET.
 
-Sources: docs.opsgenie.com/docs (incident, service, team, user, schedule, escalation, account and
+Sources: docs.opsgenie.com/docs (incident, alert, service, team, user, schedule, escalation, account and
 incident-timeline APIs, rate limiting, response), the opsgenie-oas description and
 support.atlassian.com/opsgenie ("Search syntax for incidents").
 """
@@ -11,13 +11,20 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
+from urllib.parse import quote
 
 import msgspec
 import requests
 from msgspec import Raw
 
 from opsgenie_provider.api.dialect import Dialect, ErrorDetail, Throttle
-from opsgenie_provider.api.errors import InvalidResponseError
+from opsgenie_provider.api.errors import (
+    InvalidRequestError,
+    InvalidResponseError,
+    NotFoundError,
+    PermissionDeniedError,
+    PlanError,
+)
 from opsgenie_provider.api.limits import RateLimiter
 from opsgenie_provider.api.listing import Listing, read_whole
 from opsgenie_provider.api.transport import HeaderAuth, Transport
@@ -29,13 +36,13 @@ TIMELINE_PAGE_SIZE = 20
 REACHABLE = 20_000 - PAGE_SIZE
 
 # Rate-limit domains: each has its own limits (docs.opsgenie.com/docs/api-rate-limiting).
-INCIDENT, SEARCH, CONFIGURATION = "incident", "search", "configuration"
+INCIDENT, ALERT, SEARCH, CONFIGURATION = "incident", "alert", "search", "configuration"
 
 HINTS = {
     401: "The key is unknown to this host: check the password of the connection, that its integration is "
     "enabled, and the region (the EU host rejects a US key, and vice versa).",
     402: "The account's plan does not include this API: incidents and services need the Standard or "
-    "Enterprise plan.",
+    "Enterprise plan. Where alerts are your incidents, name the account in the setting alert_accounts.",
     403: "The key lacks an access right: the sync needs Read, and Configuration Access for services, "
     "schedules, escalations, teams and users. A team's key sees that team only.",
     422: "If the format of the key is not valid, the password of the connection is not an API key.",
@@ -56,6 +63,10 @@ class _Envelope(msgspec.Struct, Generic[T]):
     data: T
     totalCount: int | None = None
     paging: _Paging | None = None
+
+
+class _Count(msgspec.Struct):
+    count: int
 
 
 class _TimelinePage(msgspec.Struct):
@@ -160,6 +171,43 @@ class OpsgenieClient:
                     f"OpsGenie's timeline of incident {incident_id} repeats the page offset {offset!r}."
                 )
             seen.add(offset)
+
+    # --- alerts
+
+    def alerts(
+        self,
+        *,
+        query: str = "",
+        offset: int = 0,
+        limit: int = PAGE_SIZE,
+        sort: str = "createdAt",
+        order: str = "asc",
+    ) -> Page:
+        """One page of alerts (alert API, list; at most 100, offset + limit < 20,000; no total)."""
+        params = {"limit": limit, "offset": offset, "sort": sort, "order": order}
+        return self._page("/v2/alerts", SEARCH, params | ({"query": query} if query else {}))
+
+    def reads_alerts(self) -> bool:
+        """Whether the key may list alerts."""
+        try:
+            self.alerts(limit=1)
+        except (PermissionDeniedError, PlanError, NotFoundError):
+            return False
+        return True
+
+    def alert_count(self, query: str) -> int | None:
+        """How many alerts a query matches (alert API, count); None where the service does not say."""
+        try:
+            return self._data("/v2/alerts/count", SEARCH, _Count, {"query": query}).count
+        except (InvalidRequestError, NotFoundError, PermissionDeniedError, PlanError, InvalidResponseError):
+            return None
+
+    def alert(self, alert_id: str) -> Raw:
+        """One alert by its id (alert API, get), with description, details and entity, which lists lack.
+
+        :raises NotFoundError: it was deleted, or this key may not see it.
+        """
+        return self._data(f"/v2/alerts/{quote(alert_id, safe='')}", ALERT, Raw, {"identifierType": "id"})
 
     # --- configuration
 

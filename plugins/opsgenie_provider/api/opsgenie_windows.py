@@ -1,4 +1,4 @@
-"""Reads every OpsGenie incident of a createdAt window, once each, whatever the window's size.
+"""Reads every incident or alert of a createdAt window, once each, whatever the window's size.
 
 A list reaches only 20,000 rows, and its offsets shift when rows are added or removed meanwhile. So a
 window is bounded at both ends, read in ascending createdAt, split until paging can reach all of it,
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -17,10 +17,14 @@ from itertools import chain, groupby, islice, pairwise
 from operator import itemgetter
 from typing import NamedTuple
 
+import msgspec
+from msgspec import Raw
+
 from opsgenie_provider.api.concurrency import LOOK_AHEAD, in_parallel
+from opsgenie_provider.api.decoding import decode_into
 from opsgenie_provider.api.errors import CrowdedSecondError
 from opsgenie_provider.api.listing import Sink
-from opsgenie_provider.api.opsgenie import REACHABLE, OpsgenieClient, Page
+from opsgenie_provider.api.opsgenie import REACHABLE, Page
 
 log = logging.getLogger(__name__)
 
@@ -31,20 +35,25 @@ _PART_SIZE = REACHABLE // 2
 
 @dataclass(frozen=True)
 class Window:
-    """[since, until) on createdAt, in Unix milliseconds, as the search syntax has it."""
+    """[since, until) on createdAt, in Unix milliseconds, as the search syntax has it.
+
+    :param among: a query that what is read matches, too.
+    """
 
     since: int
     until: int
+    among: str = ""
 
     @classmethod
-    def between(cls, since: datetime, until: datetime) -> Window:
+    def between(cls, since: datetime, until: datetime, among: str = "") -> Window:
         """The window of whole milliseconds that covers [since, until)."""
-        return cls(math.floor(since.timestamp() * 1000), math.ceil(until.timestamp() * 1000))
+        return cls(math.floor(since.timestamp() * 1000), math.ceil(until.timestamp() * 1000), among)
 
     @property
     def query(self) -> str:
         """The window in OpsGenie's search syntax (comparison operators, Unix milliseconds)."""
-        return f"createdAt >= {self.since} AND createdAt < {self.until}"
+        created = f"createdAt >= {self.since} AND createdAt < {self.until}"
+        return f"{self.among} AND {created}" if self.among else created
 
     def split(self, parts: int) -> list[Window]:
         """About ``parts`` windows of equal length, split at whole seconds; the outer ones may be shorter."""
@@ -56,6 +65,10 @@ class Window:
 
     def __str__(self) -> str:
         return f"{_instant(self.since)} to {_instant(self.until)}"
+
+
+class _Created(msgspec.Struct):
+    createdAt: datetime
 
 
 class Part(NamedTuple):
@@ -75,19 +88,31 @@ class Begun(NamedTuple):
 class WindowReader:
     """Reads windows with several concurrent requests.
 
+    :param list_page: a page of the list, by its ``query`` and ``offset``.
     :param executor: runs the requests; its size bounds how many are sent at the same time.
+    :param what: what is listed, for messages.
+    :param count: how many items a query matches, for a list that does not say; None where nobody knows.
     """
 
-    def __init__(self, client: OpsgenieClient, executor: ThreadPoolExecutor) -> None:
-        self._client = client
+    def __init__(
+        self,
+        list_page: Callable[..., Page],
+        executor: ThreadPoolExecutor,
+        *,
+        what: str = "incidents",
+        count: Callable[[str], int | None] = lambda query: None,
+    ) -> None:
+        self._list_page = list_page
         self._executor = executor
+        self._what = what
+        self._count = count
 
     def begin(self, window: Window) -> Future[Begun]:
         """Ask for a window's pages; where paging cannot reach them all, only for the first."""
         return self._executor.submit(self._begin, window)
 
     def _begin(self, window: Window) -> Begun:
-        first = self._page(window, 0)
+        first = self._first_page(window)
         if (first.total or 0) > REACHABLE:
             return Begun(first)
         requests = ((Part(window, first), offset) for offset in offsets(first)[1:LOOK_AHEAD])
@@ -99,7 +124,7 @@ class WindowReader:
         :param first: its first page, where that was read already.
         :raises CrowdedSecondError: one second holds more than paging can reach.
         """
-        return self._reachable([Part(window, first or self._page(window, 0))])
+        return self._reachable([Part(window, first or self._first_page(window))])
 
     def _reachable(self, found: Iterable[Part]) -> list[Part]:
         parts: list[Part] = []
@@ -111,12 +136,12 @@ class WindowReader:
             smaller = part.window.split(-(-total // _PART_SIZE))
             if len(smaller) == 1:
                 raise CrowdedSecondError(
-                    f"OpsGenie holds {total} incidents created within one second, {part.window}; it lists "
-                    f"at most {REACHABLE}. Delete or re-create some of them: nothing of it was stored."
+                    f"The service holds {total} {self._what} created within one second, {part.window}; it "
+                    f"lists at most {REACHABLE}. Delete or re-create some of them: nothing of it was stored."
                 )
-            log.info("%d incidents in %s: read in %d parts.", total, part.window, len(smaller))
+            log.info("%d %s in %s: read in %d parts.", total, self._what, part.window, len(smaller))
             parts += self._reachable(
-                self._executor.map(lambda window: Part(window, self._page(window, 0)), smaller)
+                self._executor.map(lambda window: Part(window, self._first_page(window)), smaller)
             )
         return parts
 
@@ -135,21 +160,23 @@ class WindowReader:
             yield part, pages if part.first.total is not None else self._sequentially(part)
 
     def read(self, part: Part, pages: Iterator[Page], sink: Sink) -> bool:
-        """Add all incidents of a part to ``sink``.
+        """Add everything in a part to ``sink``.
 
-        :returns: whether the read is complete: every incident that the service counted, each once.
+        :returns: whether the read is complete: everything that the service counted, each once.
         """
         reads: Iterable[tuple[Part, Iterator[Page]]] = [(part, pages)]
         for attempt in range(_MAX_READS):
             if attempt:
-                log.info("The incidents of %s changed while they were read: reading them again.", part.window)
+                log.info(
+                    "The %s of %s changed while they were read: reading them again.", self._what, part.window
+                )
                 sink.restart()
                 # Since it was split, it may have outgrown what paging can reach.
                 reads = self.pages(self.parts(part.window))
             if all([_add_pages(part_pages, sink) for _, part_pages in reads]):
                 return True
         log.warning(
-            "OpsGenie's count for %s never matched what it listed, in %d reads. Everything listed is "
+            "The count for %s never matched what it listed, in %d reads. Everything listed is "
             "stored; deletions in this window are detected by the next full read.",
             part.window,
             _MAX_READS,
@@ -157,29 +184,62 @@ class WindowReader:
         return False
 
     def _page(self, window: Window, offset: int) -> Page:
-        return self._client.incidents(query=window.query, offset=offset)
+        return self._list_page(query=window.query, offset=offset)
+
+    def _first_page(self, window: Window) -> Page:
+        page = self._page(window, 0)
+        if page.total is None:
+            # Where everything is on one page, its length is the count.
+            total = len(page.items) if page.last else self._count(window.query)
+            page = _with_total(page, total)
+        return page
 
     def _request(self, request: tuple[Part, int]) -> tuple[Part, Page]:
         part, offset = request
-        return part, self._page(part.window, offset) if offset else part.first
+        if not offset:
+            return part, part.first
+        page = self._page(part.window, offset)
+        if page.total is None and page.last:
+            # How long the list is at its end: another length than at its beginning, and it has changed.
+            page = _with_total(page, offset + len(page.items))
+        return part, page
 
     def _sequentially(self, part: Part) -> Iterator[Page]:
-        page, offset = part.first, 0
+        """The pages of a list of unknown length; beyond what paging reaches, from its last instant on."""
+        window, page, offset = part.window, part.first, 0
         yield page
         while not page.last:
             offset += len(page.items)
-            page = self._page(part.window, offset)
+            if offset >= REACHABLE:
+                last = _created(page.items[-1])
+                if last <= window.since:
+                    raise CrowdedSecondError(
+                        f"The service lists at most {REACHABLE} {self._what} of one instant, and holds more "
+                        f"of {_instant(last)}. Delete or re-create some of them: nothing of it was stored."
+                    )
+                window, offset = replace(window, since=last), 0
+            page = self._page(window, offset)
             yield page
 
 
+def _with_total(page: Page, total: int | None) -> Page:
+    """The same page with another total."""
+    return Page(items=page.items, total=total, last=page.last)
+
+
+def _created(item: Raw) -> int:
+    """createdAt of an item, in Unix milliseconds."""
+    return math.floor(decode_into(item, _Created).createdAt.timestamp() * 1000)
+
+
 def _add_pages(pages: Iterable[Page], sink: Sink) -> bool:
-    """Add pages to a sink; returns whether every page's total equals the number of incidents added."""
+    """Add pages to a sink; returns whether every total that was given is the number of items added."""
     found, totals = 0, set()
     for page in pages:
         found += sink.add(page.items)
         totals.add(page.total)
     # Without a count, nothing can contradict the read.
-    return totals in ({None}, {found})
+    return totals <= {None, found}
 
 
 def offsets(first: Page) -> range:

@@ -27,7 +27,13 @@ from opsgenie_provider.warehouse.connection import Connection, hold_lock
 
 log = logging.getLogger(__name__)
 
-_STAGING = ("opsgenie_incidents", "opsgenie_incident_services", "pagerduty_incidents", "deployments")
+_STAGING = (
+    "opsgenie_incidents",
+    "opsgenie_incident_services",
+    "opsgenie_alerts",
+    "pagerduty_incidents",
+    "deployments",
+)
 # From how many staged rows on an empty table is filled without its indexes, for which its readers wait.
 MANY_ROWS = 10_000
 # From how many touched keys on, and from what share of all rows on, a full refresh is the shorter way.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import ClassVar
 
-from opsgenie_provider.api.errors import ApiError
+from opsgenie_provider.api.errors import ApiError, PlanError
 from opsgenie_provider.api.limits import ANY_DOMAIN, Limits, RateLimiter
 from opsgenie_provider.api.opsgenie import HOSTS, OpsgenieClient
 from opsgenie_provider.hooks.base import ApiHook
@@ -49,6 +49,10 @@ class OpsgenieHook(ApiHook):
         """What the Test button of the connection form shows."""
         try:
             page = self.client.incidents(limit=1, order="desc")
+        except PlanError as error:
+            if self.client.reads_alerts():
+                return True, f"The key is accepted, and reads alerts. {error}"
+            return False, str(error)
         except (ApiError, ValueError) as error:
             return False, str(error)
         count = "" if page.total is None else f" It lists {page.total} incidents."

@@ -6,7 +6,6 @@ The index is eventually consistent: it shows a new incident late, and a deleted 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -19,17 +18,6 @@ from opsgenie_provider.api.opsgenie_windows import Window, WindowReader
 
 # Before OpsGenie had incidents.
 _BEGINNING = datetime(2017, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True)
-class _TaggedWindow(Window):
-    """A window of the incidents that have a tag."""
-
-    tag: str = ""
-
-    @property
-    def query(self) -> str:
-        return f"tag: {self.tag} AND {super().query}"
 
 
 class _Identified(msgspec.Struct):
@@ -59,11 +47,11 @@ def tagged_incidents(client: OpsgenieClient, executor: ThreadPoolExecutor, tag: 
     refused: InvalidRequestError | None = None
     until = datetime.now(UTC) + timedelta(days=2)
     for form in (f'"{tag}"', tag):
-        window = Window.between(_BEGINNING, until)
+        window = Window.between(_BEGINNING, until, among=f"tag: {form}")
         found: dict[str, Raw] = {}
-        reader = WindowReader(client, executor)
+        reader = WindowReader(client.incidents, executor)
         try:
-            parts = reader.parts(_TaggedWindow(window.since, window.until, form))
+            parts = reader.parts(window)
             for part, pages in reader.pages(parts):
                 collected = _Collected()
                 reader.read(part, pages, collected)

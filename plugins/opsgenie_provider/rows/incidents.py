@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -39,6 +40,16 @@ class IncidentRows(NamedTuple):
     responders: list[Row]
     rejected: Rejected
     timeline: list[Row] | None = None
+
+    @property
+    def identity(self) -> str:
+        """The incident's id."""
+        return self.incident_id
+
+    @property
+    def by_table(self) -> Sequence[Sequence[Row]]:
+        """The rows of each table."""
+        return [self.incident], self.services, self.responders, self.timeline or ()
 
 
 def incident_rows(raw: Raw, *, account: str, key_reach: str) -> IncidentRows:

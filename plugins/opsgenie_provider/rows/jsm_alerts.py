@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from msgspec import Raw
 
+from opsgenie_provider.rows.alerts import AlertRows, elapsed, rows_of
 from opsgenie_provider.rows.fields import (
     Payload,
-    UnreadablePayloadError,
     decode,
     integer,
     json_text,
@@ -23,6 +23,14 @@ from opsgenie_provider.rows.fields import (
 )
 from opsgenie_provider.rows.jsm_fields import instant
 from opsgenie_provider.rows.tables import JSM
+
+
+def alert_rows(raw: Raw, *, account: str, key_reach: str, single: bool) -> AlertRows:
+    """An alert as listed, or as read by its id; see ``rows.alerts``.
+
+    :raises UnreadablePayloadError: it has no id or creation time, or a field of another type.
+    """
+    return rows_of(alert_values(raw), [], account=account, key_reach=key_reach, single=single)
 
 
 def alert_values(raw: Raw) -> dict[str, Any]:
@@ -64,8 +72,4 @@ def _instant_or_elapsed(payload: Payload, name: str, created_at: datetime) -> da
     """The alert's own field, an instant, or else ``report``'s, milliseconds since the creation (OpsGenie)."""
     if payload.get(name) not in (None, ""):
         return instant(payload, name)
-    elapsed = integer(nested(payload, "report"), name, bits=64)
-    try:
-        return None if elapsed is None else created_at + timedelta(milliseconds=elapsed)
-    except OverflowError:
-        raise UnreadablePayloadError(f"{name}: {elapsed!r:.60} is out of range") from None
+    return elapsed(nested(payload, "report"), name, since=created_at)

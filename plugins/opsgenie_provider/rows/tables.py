@@ -56,6 +56,18 @@ TIMELINE_READS = Table(
     ("account", "incident_id"),
     ("incident_updated_at", "incident_status", "refused_to"),
 )
+# The warehouse computes ``service``, ``needs_details``, ``deleted_at``, and what lists lack: see
+# ``warehouse.alerts``.
+ALERTS = Table(
+    "opsgenie_alerts",
+    ("account", "alert_id"),
+    (
+        "tiny_id", "alias", "message", "description", "status", "priority", "source", "entity", "owner",
+        "tags", "details", "service", "alert_count", "created_at", "updated_at", "last_occurred_at",
+        "acknowledged_at", "closed_at", "web_url", "deleted_at", "backend", "key_reach", "needs_details",
+        "details_of", "raw",
+    ),
+)  # fmt: skip
 SERVICES = Table("opsgenie_services", ("account", "service_id"), ("name", "team_id", "backend", "raw"))
 TEAMS = Table("opsgenie_teams", ("account", "team_id"), ("name", "backend", "raw"))
 USERS = Table("opsgenie_users", ("account", "user_id"), ("username", "full_name", "backend", "raw"))

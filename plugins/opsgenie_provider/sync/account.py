@@ -15,8 +15,10 @@ import psycopg
 from opsgenie_provider.api.errors import ApiError
 from opsgenie_provider.end_of_life import StoredHistory, notice
 from opsgenie_provider.resources import sql_directory
+from opsgenie_provider.rows.alerts import AlertRules
+from opsgenie_provider.sync.alerts import alert_subject, sync_details
 from opsgenie_provider.sync.catalogue import sync_lists
-from opsgenie_provider.sync.incidents import IncidentSync
+from opsgenie_provider.sync.incidents import IncidentSync, incident_subject
 from opsgenie_provider.sync.key import Key
 from opsgenie_provider.sync.on_call import SCHEDULES, sync_on_call
 from opsgenie_provider.sync.plan import plan_account
@@ -24,6 +26,7 @@ from opsgenie_provider.sync.reader import Reader
 from opsgenie_provider.sync.run import AccountRun, Params, Result
 from opsgenie_provider.sync.timelines import sync_timelines
 from opsgenie_provider.sync.users import sync_met_users
+from opsgenie_provider.warehouse.alerts import leave_out
 from opsgenie_provider.warehouse.backends import note_backend
 from opsgenie_provider.warehouse.connection import Warehouse
 from opsgenie_provider.warehouse.progress import RunProgress
@@ -34,7 +37,7 @@ Part = Callable[[Result], None]
 CATALOGUE = ("services", "teams", "users")
 ESCALATIONS = ("escalations",)
 # Small lists first: their first pages are on their way while the incidents' are asked for.
-PARTS = ("catalogue", "escalations", "on_call", "incidents", "timelines", "users")
+PARTS = ("catalogue", "escalations", "on_call", "incidents", "timelines", "alerts", "details", "users")
 
 
 class Outcome(TypedDict):
@@ -81,11 +84,13 @@ def sync_account(
     params: Params,
     executor: ThreadPoolExecutor,
     *,
+    alerts: AlertRules | None = None,
     run_id: str = "",
 ) -> Outcome:
     """Read an account, all parts of it. A part that fails does not keep the others from being read.
 
     :param executor: the reader's.
+    :param alerts: which alerts are read in place of incidents, as the reader has it; None: incidents are.
     :param run_id: names the run; another try with the same name leaves out what is done.
     :raises PartsFailedError: naming each part that failed, and why.
     """
@@ -93,7 +98,7 @@ def sync_account(
         progress = RunProgress(connection, account, run_id)
         key = Key(connection, account, reader)
         now = datetime.now(UTC)
-        run = AccountRun(account, reader, params, connection, executor, key, progress, now)
+        run = AccountRun(account, reader, params, connection, executor, key, progress, now, alerts)
         return _AccountSync(run).perform()
 
 
@@ -110,10 +115,10 @@ class _AccountSync:
             says_what_ends = run.key.is_validated
             note_backend(run.connection, run.account, run.reader.backend, run.now)
             for name, part in self._begin().items():
-                denied = run.reader.requests_denied
+                denied = self._denied()
                 self._attempt(name, part)
                 # What was known of the key's rights may hold no longer.
-                is_in_doubt = run.reader.requests_denied > denied and not run.key.is_validated
+                is_in_doubt = self._denied() > denied and not run.key.is_validated
                 if is_in_doubt and not self._attempt("key", lambda result: run.key.validate()):
                     break
             if says_what_ends:
@@ -124,6 +129,9 @@ class _AccountSync:
         run.progress.finish()
         return outcome
 
+    def _denied(self) -> int:
+        return self._run.reader.requests_denied - self._run.expected_refusals
+
     def _begin(self) -> dict[str, Part]:
         """All parts; the first requests of each leave at once."""
         run = self._run
@@ -133,17 +141,30 @@ class _AccountSync:
             "escalations": partial(sync_lists, run, names=ESCALATIONS),
             "on_call": partial(sync_on_call, run),
         }
-        if run.reader.separate_timelines:
-            parts["timelines"] = partial(sync_timelines, run)
+        if run.alerts:
+            subject = alert_subject(run, run.alerts)
+            parts["details"] = partial(sync_details, run, rules=run.alerts)
+        else:
+            subject = incident_subject(run)
+            if run.reader.separate_timelines:
+                parts["timelines"] = partial(sync_timelines, run)
         if run.reader.looks_up_users:
             parts["users"] = partial(sync_met_users, run)
         begun: list[IncidentSync] = []
 
-        def begin_incidents(result: Result) -> None:
-            begun.append(IncidentSync(run, plan_account(run)))
+        def begin(result: Result) -> None:
+            begun.append(IncidentSync(run, plan_account(run, subject), subject))
 
-        if self._attempt("incidents", begin_incidents):
-            parts["incidents"] = begun[0].perform
+        def perform(result: Result) -> None:
+            # What is no incident any more by the settings.
+            with run.transaction() as connection:
+                left = leave_out(connection, run.account, but=run.alerts.priorities if run.alerts else ())
+                run.progress.stored(left)
+            result.counts.update(rows_changed=left)
+            begun[0].perform(result)
+
+        if self._attempt(subject.name, begin):
+            parts[subject.name] = perform
         for name in (*lists, *ESCALATIONS, SCHEDULES):
             run.begin_listing(name)
         return {name: parts[name] for name in PARTS if name in parts}
@@ -159,7 +180,7 @@ class _AccountSync:
             raise
         except ApiError as error:
             log.error("%s: %s failed. %s", account, name, error)
-            if name in ("key", "on_call", "incidents", "users"):
+            if name in ("key", "on_call", "incidents", "alerts", "details", "users"):
                 self._run.keep_unknown_shape(name, error)
             self._errors[name] = error
             return False

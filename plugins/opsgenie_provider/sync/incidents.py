@@ -1,4 +1,4 @@
-"""Incidents into staging: a window of them, and what changed before the window."""
+"""Incidents, or alerts that stand for them, into staging: a window of them, and what changed before it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from opsgenie_provider.api.concurrency import in_parallel
 from opsgenie_provider.api.errors import NotFoundError, PermissionDeniedError
 from opsgenie_provider.planning import Plan
 from opsgenie_provider.progress import Progress
-from opsgenie_provider.sync.plan import full_read_stream, incident_stream
 from opsgenie_provider.sync.reader import Changes, Incident, IncidentWindow, IncidentWindows, Sweeper
 from opsgenie_provider.sync.run import AccountRun, Result
+from opsgenie_provider.sync.subject import Subject
+from opsgenie_provider.warehouse.batches import Batch
 from opsgenie_provider.warehouse.incidents import IncidentBatch, deleted_by_id, payloads
 from opsgenie_provider.warehouse.state import keep_rejected, record_success
 
@@ -20,8 +21,36 @@ log = logging.getLogger(__name__)
 _CHANGES, _SWEEP = "changes", "sweep"
 
 
+def incident_subject(run: AccountRun) -> Subject:
+    """The incidents of an account, with their services and responders."""
+    reader = run.reader
+
+    def batch(plan: Plan) -> IncidentBatch:
+        reach = run.key.access.reach
+        return IncidentBatch(
+            run.connection,
+            run.account,
+            reader.backend,
+            reach,
+            partial(reader.incident_rows, key_reach=reach),
+            with_timelines=not reader.separate_timelines,
+        )
+
+    return Subject(
+        name="incidents",
+        stream=f"{reader.backend}_incidents",
+        table="opsgenie_incidents",
+        begin_windows=reader.begin_windows,
+        begin_changes=reader.begin_changes,
+        read_single=reader.incident,
+        unseen=lambda gone: reader.unseen(payloads(run.connection, run.account, gone)),
+        batch=batch,
+        sweeper=reader.sweeper,
+    )
+
+
 class IncidentSync:
-    """Reads the incidents of a plan, with their services and responders.
+    """Reads the incidents of a plan, or the alerts that stand for them.
 
     Its first requests leave when it is made. Each 20,000 incidents or fewer are one transaction together
     with the watermark. Incidents that are stored, lie in the window and are gone at the source are marked
@@ -29,36 +58,36 @@ class IncidentSync:
     connection was another backend's for stay as they are.
     """
 
-    def __init__(self, run: AccountRun, plan: Plan) -> None:
+    def __init__(self, run: AccountRun, plan: Plan, subject: Subject) -> None:
         self._run = run
         self._plan = plan
-        self._stream = incident_stream(run.reader.backend)
+        self._subject = subject
         self._changes: Changes | None = None
         if plan.changed_from and plan.changed_since and _CHANGES not in run.progress.steps_done:
-            self._changes = run.reader.begin_changes(plan.changed_from, plan.since, plan.changed_since)
+            self._changes = subject.begin_changes(plan.changed_from, plan.since, plan.changed_since)
         # An empty window holds nothing: the changes are all that is read then.
         self._windows: list[Callable[[], IncidentWindows]] = [
-            run.reader.begin_windows(since, until)
+            subject.begin_windows(since, until)
             for since, until in run.progress.incidents_left(plan.since, plan.until)
         ]
 
     def perform(self, result: Result) -> None:
         """Read and store; ``result`` counts what was stored, also where it fails on the way."""
-        run, plan = self._run, self._plan
-        result.counts.update(incidents=0, rows_changed=0, rejected=0, deleted=0)
+        run, plan, subject = self._run, self._plan, self._subject
+        result.counts.update({subject.name: 0}, rows_changed=0, rejected=0, deleted=0)
         # First, so that the watermark covers both.
         if self._changes is not None:
             result.counts.update(self._read_changes(self._changes))
         for begun in self._windows:
             windows = begun()
-            progress = Progress(log, "incidents", total=windows.total)
+            progress = Progress(log, subject.name, total=windows.total)
             for window in windows.windows:
                 result.counts.update(self._read_window(window, progress))
         if not plan.whole_history or run.progress.incidents_left(plan.since, plan.until):
             return
-        if run.reader.sweeper and plan.since == plan.until and _SWEEP not in run.progress.steps_done:
-            result.counts.update(self._sweep(run.reader.sweeper))
-        record_success(run.connection, run.account, full_read_stream(run.reader.backend), rows_changed=0)
+        if subject.sweeper and plan.since == plan.until and _SWEEP not in run.progress.steps_done:
+            result.counts.update(self._sweep(subject.sweeper))
+        record_success(run.connection, run.account, subject.full_read_stream, rows_changed=0)
 
     def _read_changes(self, changes: Changes) -> dict[str, int]:
         """What is not closed, or changed lately, among the incidents before the window."""
@@ -68,14 +97,14 @@ class IncidentSync:
                 batch.add(page)
             left = batch.left_status(changes.listed, before=plan.since)
             for _, found in self._look_up(left):
-                batch.add(found or ())
+                batch.add(found or (), single=True)
             stored = self._write(batch)
             if plan.since == plan.until and plan.changed_since:
                 # No window follows that would move the watermark.
                 record_success(
                     connection,
                     run.account,
-                    self._stream,
+                    self._subject.stream,
                     rows_changed=stored["rows_changed"],
                     read=(plan.changed_since, plan.until),
                 )
@@ -94,7 +123,7 @@ class IncidentSync:
             record_success(
                 connection,
                 run.account,
-                self._stream,
+                self._subject.stream,
                 rows_changed=stored["rows_changed"],
                 # What may lack something is read again by the next run.
                 read=(window.since, window.until) if complete and moves_watermark else None,
@@ -122,23 +151,15 @@ class IncidentSync:
             run.progress.step_done(_SWEEP, counts["rows_changed"] + deleted)
         return counts
 
-    def _batch(self) -> IncidentBatch:
-        run, reach = self._run, self._run.key.access.reach
-        return IncidentBatch(
-            run.connection,
-            run.account,
-            run.reader.backend,
-            reach,
-            partial(run.reader.incident_rows, key_reach=reach),
-            with_timelines=not run.reader.separate_timelines,
-        )
+    def _batch(self) -> Batch:
+        return self._subject.batch(self._plan)
 
-    def _write(self, batch: IncidentBatch) -> dict[str, int]:
+    def _write(self, batch: Batch) -> dict[str, int]:
         changed = batch.merge()
-        keep_rejected(self._run.connection, self._run.account, self._stream, batch.rejected.items())
-        return {"incidents": len(batch.ids), "rows_changed": changed, "rejected": len(batch.rejected)}
+        keep_rejected(self._run.connection, self._run.account, self._subject.stream, batch.rejected.items())
+        return {self._subject.name: len(batch.ids), "rows_changed": changed, "rejected": len(batch.rejected)}
 
-    def _mark_deleted(self, batch: IncidentBatch, missing: list[str], *, complete: bool) -> int:
+    def _mark_deleted(self, batch: Batch, missing: list[str], *, complete: bool) -> int:
         """Mark what is missing from a complete read, once the service confirms that it is gone."""
         run = self._run
         if not missing or not run.key.absence_is_fact(complete=complete):
@@ -148,14 +169,15 @@ class IncidentSync:
             if found is None:
                 gone.append(incident_id)
             else:
-                batch.add(found)
-        unseen = run.reader.unseen(payloads(run.connection, run.account, gone)) if gone else set()
+                batch.add(found, single=True)
+        unseen = self._subject.unseen(gone) if gone else set()
         if unseen:
             log.warning(
-                "%s: %d incidents are not listed any more, but lie in a place that is not for this key to "
-                "see. What is stored of them stays.",
+                "%s: %d %s are not listed any more, but lie in a place that is not for this key to see. "
+                "What is stored of them stays.",
                 run.account,
                 len(unseen),
+                self._subject.name,
             )
         return batch.mark_deleted([incident_id for incident_id in gone if incident_id not in unseen])
 
@@ -164,7 +186,7 @@ class IncidentSync:
 
         def look_up(incident_id: str) -> tuple[str, list[Incident] | None]:
             try:
-                found = self._run.reader.incident(incident_id)
+                found = self._subject.read_single(incident_id)
             except NotFoundError:
                 return incident_id, None
             except PermissionDeniedError:

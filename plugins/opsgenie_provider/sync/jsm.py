@@ -11,14 +11,17 @@ from datetime import datetime
 from msgspec import Raw
 
 from opsgenie_provider.absence import WHOLE_ACCOUNT
+from opsgenie_provider.api.changes import ChangeReader
 from opsgenie_provider.api.errors import ApiStatusError, NotFoundError, PermissionDeniedError, PlanError
 from opsgenie_provider.api.jsm import Issue, JsmClient
 from opsgenie_provider.api.jsm_dialect import NO_SERVICE_ACCOUNTS
 from opsgenie_provider.api.jsm_jql import without_order
 from opsgenie_provider.api.listing import Listing, read_whole
 from opsgenie_provider.rows import jsm_configuration as rows
+from opsgenie_provider.rows.alerts import AlertRows, AlertRules
 from opsgenie_provider.rows.fields import UnreadablePayloadError, decode, nested, text
 from opsgenie_provider.rows.incidents import IncidentRows
+from opsgenie_provider.rows.jsm_alerts import alert_rows
 from opsgenie_provider.rows.jsm_incidents import issue_rows
 from opsgenie_provider.rows.jsm_on_call import timeline
 from opsgenie_provider.rows.on_call import Timeline
@@ -34,6 +37,7 @@ from opsgenie_provider.rows.tables import (
     USERS,
     Row,
 )
+from opsgenie_provider.sync.alert_lists import AlertLists
 from opsgenie_provider.sync.jsm_issues import IssueChanges, IssueReader
 from opsgenie_provider.sync.jsm_names import Once, SiteNames
 from opsgenie_provider.sync.reader import IncidentWindows, ReadTimeline, Sweeper, TableRows
@@ -48,6 +52,7 @@ class JsmReader:
     :param account: the id of the connection.
     :param credential: e-mail and token, of which only hashes are handed on.
     :param executor: runs the requests; its size bounds how many are under way.
+    :param alerts: which alerts are the account's incidents; None: incidents are.
     """
 
     backend = JSM
@@ -55,7 +60,13 @@ class JsmReader:
     looks_up_users = True
 
     def __init__(
-        self, client: JsmClient, *, account: str, credential: str, executor: ThreadPoolExecutor
+        self,
+        client: JsmClient,
+        *,
+        account: str,
+        credential: str,
+        executor: ThreadPoolExecutor,
+        alerts: AlertRules | None = None,
     ) -> None:
         self._client = client
         self._account = account
@@ -63,6 +74,8 @@ class JsmReader:
         self._incidents = Once(lambda: client.incidents)
         self._issues = IssueReader(self._incidents, executor, self._names.check_credentials)
         self.sweeper: Sweeper | None = self._issues
+        self._alerts = alerts
+        self._alert_lists = AlertLists(client.operations.alerts, executor, alerts, has_feed=False)
         self._key_name = f"key {_hash(credential)}"
         self.key_hash = _hash(f"{client.transport.base_url} {client.cloud_id} {credential}")
         self.lists: Mapping[str, Sequence[TableRows]] = {
@@ -86,8 +99,10 @@ class JsmReader:
     def validate(self) -> Access:
         # First, for Jira lists nothing to credentials that it does not know.
         self._names.check_credentials()
-        jql = without_order(self._incidents.get().jql)
-        self._client.jira.search(jql, size=1)
+        if self._alerts:
+            self._names.accepted(lambda: self._client.operations.alerts(limit=1))
+        else:
+            self._client.jira.search(without_order(self._incidents.get().jql), size=1)
         notes = []
         operations, whole_account = True, False
         try:
@@ -151,10 +166,26 @@ class JsmReader:
         }
         return {incident_id for incident_id, project in projects.items() if not seen[project]}
 
-    def timeline(self, incident_id: str) -> list[Raw]:
-        return self._client.jira.changelog(incident_id)
+    # --- alerts
+
+    def begin_alert_windows(self, since: datetime, until: datetime) -> Callable[[], IncidentWindows]:
+        return self._alert_lists.begin_windows(since, until)
+
+    def begin_alert_changes(
+        self, created_since: datetime, created_until: datetime, since: datetime
+    ) -> ChangeReader:
+        return self._alert_lists.begin_changes(created_since, created_until, since)
+
+    def alert(self, alert_id: str) -> Raw:
+        return self._names.accepted(lambda: self._client.operations.alert(alert_id))
+
+    def alert_rows(self, raw: Raw, *, key_reach: str, single: bool) -> AlertRows:
+        return alert_rows(raw, account=self._account, key_reach=key_reach, single=single)
 
     # --- the rest
+
+    def timeline(self, incident_id: str) -> list[Raw]:
+        return self._client.jira.changelog(incident_id)
 
     def listing(self, name: str) -> Listing:
         read: dict[str, Callable[[], Listing]] = {

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from msgspec import Raw
 
@@ -21,11 +21,11 @@ from opsgenie_provider.api.errors import (
     PermissionDeniedError,
     PlanError,
 )
-from opsgenie_provider.api.listing import Listing, Sink
-from opsgenie_provider.api.opsgenie import OpsgenieClient, Page
-from opsgenie_provider.api.opsgenie_windows import Part, Window, WindowReader
-from opsgenie_provider.progress import Watch
+from opsgenie_provider.api.listing import Listing
+from opsgenie_provider.api.opsgenie import OpsgenieClient
+from opsgenie_provider.api.opsgenie_windows import Window, WindowReader
 from opsgenie_provider.rows import configuration as rows
+from opsgenie_provider.rows.alerts import AlertRows, AlertRules, alert_rows
 from opsgenie_provider.rows.incidents import IncidentRows, incident_rows
 from opsgenie_provider.rows.on_call import Timeline, timeline_periods
 from opsgenie_provider.rows.parts import Rejected
@@ -39,6 +39,7 @@ from opsgenie_provider.rows.tables import (
     TEAMS,
     USERS,
 )
+from opsgenie_provider.sync.alert_lists import AlertLists, begin_windows
 from opsgenie_provider.sync.reader import IncidentWindows, ReadTimeline, Sweeper, TableRows
 from opsgenie_provider.warehouse.keys import Access, StoredLimits
 
@@ -64,6 +65,7 @@ class OpsgenieReader:
     :param account: the id of the key's connection.
     :param key: the key, of which only hashes are handed on.
     :param executor: runs the requests; its size bounds how many are under way.
+    :param alerts: which alerts are the account's incidents; None: incidents are.
     """
 
     backend = OPSGENIE
@@ -73,12 +75,20 @@ class OpsgenieReader:
     sweeper: Sweeper | None = None
 
     def __init__(
-        self, client: OpsgenieClient, *, account: str, key: str, executor: ThreadPoolExecutor
+        self,
+        client: OpsgenieClient,
+        *,
+        account: str,
+        key: str,
+        executor: ThreadPoolExecutor,
+        alerts: AlertRules | None = None,
     ) -> None:
         self._client = client
         self._account = account
         self._executor = executor
-        self._windows = WindowReader(client, executor)
+        self._alerts = alerts
+        self._windows = WindowReader(client.incidents, executor)
+        self._alert_lists = AlertLists(client.alerts, executor, alerts, count=client.alert_count)
         # Names that distinguish two keys without revealing them.
         self._key_name = f"key {_hash(key)}"
         self.key_hash = _hash(f"{client.transport.base_url} {key}")
@@ -95,26 +105,27 @@ class OpsgenieReader:
 
     def validate(self) -> Access:
         try:
-            self._client.incidents(limit=1, order="desc")
+            self._read_any()
         except InvalidRequestError as error:
             # A key that is no UUID is refused with 422, not 401: nothing else here could be wrong.
             raise InvalidKeyError(
                 f"{error} Check the password of the connection {self._account!r}."
             ) from None
         notes: list[str] = []
+        what = "alerts" if self._alerts else "incidents"
         limits, whole_account = self._limits()
         if not whole_account:
             notes.append(
                 "The key does not read the account's settings: it is a team's key, or lacks Configuration "
-                "Access. A team's key lists only that team's incidents; use a key from API key management "
+                f"Access. A team's key lists only that team's {what}; use a key from API key management "
                 "(Read and Configuration Access) to see all."
             )
-        configuration = self._reads_services()
+        configuration = self._reads_configuration(whole_account)
         if not configuration:
             notes.append(
                 "The key may not read services: without Configuration Access, or with a team's key, the "
                 "services, teams, users, schedules, escalations and timelines that it is refused are "
-                "skipped. Incidents are synced."
+                f"skipped. {what.capitalize()} are synced."
             )
         return Access(
             reach=WHOLE_ACCOUNT if whole_account else self._key_name,
@@ -147,33 +158,45 @@ class OpsgenieReader:
             return {}, False
         return {}, True
 
-    def _reads_services(self) -> bool:
+    def _read_any(self) -> None:
+        """Read an incident, or an alert where alerts are the incidents.
+
+        :raises ApiError: the key cannot; where the plan may have no incidents, the message names the setting.
+        """
+        if self._alerts:
+            self._client.alerts(limit=1, order="desc")
+            return
+        try:
+            self._client.incidents(limit=1, order="desc")
+        except PermissionDeniedError as error:
+            if self._client.reads_alerts():
+                error.hint = (
+                    "The key reads alerts, but no incidents. If the plan has none, or alerts are your "
+                    f"incidents, name {self._account!r} in the setting alert_accounts; else give the key the "
+                    "right to read incidents."
+                )
+            raise
+
+    def _reads_configuration(self, whole_account: bool) -> bool:
         try:
             self._client.service_count()
-        except (PermissionDeniedError, PlanError, NotFoundError):
+        except PlanError:
+            # A plan without services: as for incidents, that says nothing about the key.
+            return whole_account
+        except (PermissionDeniedError, NotFoundError):
             return False
         return True
 
     # --- incidents
 
     def begin_windows(self, since: datetime, until: datetime) -> Callable[[], IncidentWindows]:
-        window = Window.between(since, until)
-        begun = self._windows.begin(window)
-
-        def windows() -> IncidentWindows:
-            first, ahead = begun.result()
-            parts = self._windows.parts(window, first)
-            total = sum(part.first.total or 0 for part in parts)
-            read = (_OpsgenieWindow(self._windows, *part) for part in self._windows.pages(parts, ahead))
-            return IncidentWindows(total, read)
-
-        return windows
+        return begin_windows(self._windows, Window.between(since, until))
 
     def begin_changes(
         self, created_since: datetime, created_until: datetime, since: datetime
     ) -> ChangeReader:
         among = Window.between(created_since, created_until)
-        return ChangeReader(self._client, self._executor, among=among, since=since)
+        return ChangeReader(self._client.incidents, self._executor, among=among, since=since)
 
     def incident(self, incident_id: str) -> Raw:
         return self._client.incident(incident_id)
@@ -187,10 +210,26 @@ class OpsgenieReader:
     def users(self, ids: Iterable[str]) -> Listing:
         return self.listing("users")
 
-    def timeline(self, incident_id: str) -> list[Raw]:
-        return self._client.timeline_entries(incident_id)
+    # --- alerts
+
+    def begin_alert_windows(self, since: datetime, until: datetime) -> Callable[[], IncidentWindows]:
+        return self._alert_lists.begin_windows(since, until)
+
+    def begin_alert_changes(
+        self, created_since: datetime, created_until: datetime, since: datetime
+    ) -> ChangeReader:
+        return self._alert_lists.begin_changes(created_since, created_until, since)
+
+    def alert(self, alert_id: str) -> Raw:
+        return self._client.alert(alert_id)
+
+    def alert_rows(self, raw: Raw, *, key_reach: str, single: bool) -> AlertRows:
+        return alert_rows(raw, account=self._account, key_reach=key_reach, single=single)
 
     # --- the rest
+
+    def timeline(self, incident_id: str) -> list[Raw]:
+        return self._client.timeline_entries(incident_id)
 
     def listing(self, name: str) -> Listing:
         read: dict[str, Callable[[], Listing]] = {
@@ -213,20 +252,5 @@ class OpsgenieReader:
         return Timeline(timeline_periods(timeline, rejected=rejected))
 
 
-class _OpsgenieWindow:
-    """A part of a window that paging can reach, and its pages on their way."""
-
-    def __init__(self, reader: WindowReader, part: Part, pages: Iterator[Page]) -> None:
-        self._reader, self._part, self._pages = reader, part, pages
-        self.since, self.until = _instant(part.window.since), _instant(part.window.until)
-
-    def read(self, sink: Sink, watch: Watch) -> bool:
-        return self._reader.read(self._part, watch(self._pages), sink)
-
-
 def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def _instant(milliseconds: int) -> datetime:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC)

@@ -1,25 +1,16 @@
-"""Decides which incidents a run reads of an account."""
+"""Decides which incidents, or alerts, a run reads of an account."""
 
 from __future__ import annotations
 
 from opsgenie_provider.planning import Known, Plan, parse_instant, plan_reads
 from opsgenie_provider.sync.run import AccountRun
+from opsgenie_provider.sync.subject import Subject
 from opsgenie_provider.warehouse.connection import Connection
-from opsgenie_provider.warehouse.state import begin_stream, oldest_incident, stream_state
+from opsgenie_provider.warehouse.state import begin_stream, oldest_created, stream_state
 from opsgenie_provider.warehouse.timelines import forget_refusals, forget_timelines
 
 
-def incident_stream(backend: str) -> str:
-    """The stream of an account's incidents: each backend that it is read from has its own."""
-    return f"{backend}_incidents"
-
-
-def full_read_stream(backend: str) -> str:
-    """The stream of the reads of all incidents."""
-    return f"{backend}_incidents_full_read"
-
-
-def plan_account(run: AccountRun) -> Plan:
+def plan_account(run: AccountRun, subject: Subject) -> Plan:
     """What this run reads; another try of it reads the same.
 
     :raises ValueError: ``since``, ``until`` or ``history_days`` cannot be; the message says why.
@@ -29,16 +20,17 @@ def plan_account(run: AccountRun) -> Plan:
     params, account = run.params, run.account
     with run.transaction() as connection:
         plan = plan_reads(
-            _known(connection, account, run.reader.backend),
+            _known(connection, account, run.reader.backend, subject),
             now=run.now,
             since=parse_instant(params.since, "since"),
             until=parse_instant(params.until, "until"),
             full_refresh=params.full_refresh,
             history_days=params.history_days,
-            lists_changes=run.reader.sweeper is not None,
+            lists_changes=subject.sweeper is not None,
+            trailing=subject.trailing,
         )
         if plan.whole_history and plan.since < plan.until:
-            begin_stream(connection, account, incident_stream(run.reader.backend), plan.since)
+            begin_stream(connection, account, subject.stream, plan.since)
             forget_refusals(connection, account)
         if params.full_refresh:
             forget_timelines(connection, account)
@@ -46,9 +38,9 @@ def plan_account(run: AccountRun) -> Plan:
     return plan
 
 
-def _known(connection: Connection, account: str, backend: str) -> Known:
+def _known(connection: Connection, account: str, backend: str, subject: Subject) -> Known:
     return Known(
-        watermark=stream_state(connection, account, incident_stream(backend)).watermark_at,
-        oldest=oldest_incident(connection, account, backend),
-        full_read_at=stream_state(connection, account, full_read_stream(backend)).last_success_at,
+        watermark=stream_state(connection, account, subject.stream).watermark_at,
+        oldest=oldest_created(connection, account, subject.table, backend),
+        full_read_at=stream_state(connection, account, subject.full_read_stream).last_success_at,
     )

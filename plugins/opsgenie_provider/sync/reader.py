@@ -14,6 +14,7 @@ from msgspec import Raw
 
 from opsgenie_provider.api.listing import Listing, Sink
 from opsgenie_provider.progress import Watch
+from opsgenie_provider.rows.alerts import AlertRows
 from opsgenie_provider.rows.incidents import IncidentRows
 from opsgenie_provider.rows.on_call import Timeline
 from opsgenie_provider.rows.parts import Rejected
@@ -110,7 +111,8 @@ class Reader(Protocol):
     def validate(self) -> Access:
         """Ask what the credential may read.
 
-        :raises ApiError: it cannot read incidents at all; the message names the remedy.
+        :raises ApiError: it cannot read incidents (of an account whose alerts these are: alerts) at all; the
+            message names the remedy.
         """
 
     def set_limits(self, limits: StoredLimits) -> None:
@@ -130,6 +132,23 @@ class Reader(Protocol):
 
     def incident_rows(self, incident: Incident, *, key_reach: str) -> IncidentRows:
         """An incident as rows."""
+
+    def begin_alert_windows(self, since: datetime, until: datetime) -> Callable[[], IncidentWindows]:
+        """The same for the alerts that are incidents, as for all of these methods."""
+
+    def begin_alert_changes(
+        self, created_since: datetime, created_until: datetime, since: datetime
+    ) -> Changes:
+        """Ask what is not closed, or changed since ``since``, of the alerts created in a window."""
+
+    def alert(self, alert_id: str) -> Raw:
+        """One alert.
+
+        :raises NotFoundError: it is gone, or not for this key to see.
+        """
+
+    def alert_rows(self, raw: Raw, *, key_reach: str, single: bool) -> AlertRows:
+        """An alert as a row; ``single``: it was read by its id."""
 
     def unseen(self, incidents: Mapping[str, Raw]) -> set[str]:
         """Of incidents that answer 404, by id with the stored payload: those in a place that this key does

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from opsgenie_provider.api.errors import UnknownShapeError
 from opsgenie_provider.api.listing import Listing
+from opsgenie_provider.rows.alerts import AlertRules
 from opsgenie_provider.sync.key import Key
 from opsgenie_provider.sync.reader import Reader
 from opsgenie_provider.warehouse.connection import Connection
@@ -46,6 +47,8 @@ class AccountRun:
     :param connection: in autocommit; it holds the account's lock.
     :param executor: runs requests beside the work on the warehouse.
     :param now: when this try began, by our clock.
+    :param alerts: which alerts are the incidents; None: incidents are.
+    :param expected_refusals: how many requests were refused as the account's plan has it.
     :param listings: the lists that were asked for at the start, by name.
     """
 
@@ -57,6 +60,8 @@ class AccountRun:
     key: Key
     progress: RunProgress
     now: datetime
+    alerts: AlertRules | None = None
+    expected_refusals: int = 0
     listings: dict[str, Future[Listing]] = field(default_factory=dict)
 
     @contextmanager

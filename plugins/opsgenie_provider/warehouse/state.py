@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
+from psycopg import sql
 from psycopg.types.range import Range
 
 from opsgenie_provider.rows.fields import exceeds_numeric_scale
@@ -57,12 +58,10 @@ def stream_state(connection: Connection, account: str, stream: str) -> StreamSta
     return StreamState(*row) if row else StreamState()
 
 
-def oldest_incident(connection: Connection, account: str, backend: str) -> datetime | None:
-    """When the oldest stored incident of an account that a backend gave was created."""
-    row = connection.execute(
-        "select min(created_at) from staging.opsgenie_incidents where account = %s and backend = %s",
-        (account, backend),
-    ).fetchone()
+def oldest_created(connection: Connection, account: str, table: str, backend: str) -> datetime | None:
+    """When the oldest row that a staging table has of an account from a backend was created there."""
+    query = sql.SQL("select min(created_at) from {} where account = %s and backend = %s")
+    row = connection.execute(query.format(sql.Identifier("staging", table)), (account, backend)).fetchone()
     return row[0] if row else None
 
 

@@ -62,7 +62,7 @@ class Account:
 def changes(account: Account) -> tuple[set[str], set[str]]:
     """The ids that were listed, and the statuses that were listed in full."""
     with ThreadPoolExecutor(4) as executor:
-        reader = ChangeReader(account, executor, among=AMONG, since=SINCE)  # type: ignore[arg-type]
+        reader = ChangeReader(account.incidents, executor, among=AMONG, since=SINCE)
         found = {msgspec.json.decode(item)["id"] for page in reader.pages() for item in page}
     return found, reader.listed
 
@@ -84,7 +84,7 @@ def test_all_pages_are_asked_for_before_any_is_needed_and_once() -> None:
     account = Account([incident(n, "open", hours_ago=n / 100) for n in range(730)])
     expected = [*(("feed", offset) for offset in (0, 100, 200)), *(("open", n * 100) for n in range(8))]
     with ThreadPoolExecutor(4) as executor:
-        reader = ChangeReader(account, executor, among=AMONG, since=SINCE)  # type: ignore[arg-type]
+        reader = ChangeReader(account.incidents, executor, among=AMONG, since=SINCE)
         for _ in expected:
             assert account.asked.acquire(timeout=60)
         assert len(list(reader.pages())) == len(expected)

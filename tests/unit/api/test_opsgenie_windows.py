@@ -78,7 +78,7 @@ def executor() -> Iterator[ThreadPoolExecutor]:
 
 def read_all(account: Account, executor: ThreadPoolExecutor, window: Window) -> tuple[list[int], bool]:
     """When the incidents of a window were created, and whether all reads were complete."""
-    reader = WindowReader(account, executor)  # type: ignore[arg-type]
+    reader = WindowReader(account.incidents, executor)
     found, complete = [], True
     for part, pages in reader.pages(reader.parts(window)):
         kept = Kept()
@@ -89,7 +89,7 @@ def read_all(account: Account, executor: ThreadPoolExecutor, window: Window) -> 
 
 def read_one(account: Account, executor: ThreadPoolExecutor) -> tuple[Kept, bool]:
     """A window that fits: what its sink holds in the end, and whether the read is complete."""
-    reader, kept = WindowReader(account, executor), Kept()  # type: ignore[arg-type]
+    reader, kept = WindowReader(account.incidents, executor), Kept()
     part, pages = next(reader.pages(reader.parts(Window(0, 100_000))))
     return kept, reader.read(part, pages, kept)
 
@@ -101,7 +101,7 @@ def test_the_pages_of_a_window_are_asked_for_before_any_is_needed_and_once(
     account = Account(list(range(count)))
     asked = threading.Semaphore(0)
     account.before_read = lambda number: asked.release()
-    reader, kept, window = WindowReader(account, executor), Kept(), Window(0, 100_000)  # type: ignore[arg-type]
+    reader, kept, window = WindowReader(account.incidents, executor), Kept(), Window(0, 100_000)
     begun = reader.begin(window)
     for _ in range(min(LOOK_AHEAD, max(1, math.ceil(count / PAGE_SIZE)))):
         assert asked.acquire(timeout=60)
@@ -212,6 +212,45 @@ def test_a_window_that_never_rests_is_kept_but_not_called_complete(
     assert kept.restarts == 2
     assert kept.created[:250] == list(range(250))
     assert "never matched" in caplog.text
+
+
+@pytest.mark.parametrize("moves", [False, True])
+def test_a_list_without_totals_is_counted_once(executor: ThreadPoolExecutor, moves: bool) -> None:
+    """As OpsGenie's alerts: its length at the end must be what was counted at the beginning."""
+    account, counted = Account(list(range(250)), counts=False), []
+
+    def count(query: str) -> int:
+        counted.append(query)
+        return len(account.created)
+
+    if moves:
+        account.before_read = lambda number: account.created.remove(0) if number == 2 else None
+    reader, kept = WindowReader(account.incidents, executor, count=count), Kept()
+    part, pages = next(reader.pages(reader.parts(Window(0, 100_000))))
+    assert reader.read(part, pages, kept)
+    assert kept.created == list(range(int(moves), 250))
+    assert (kept.restarts, len(counted)) == (1, 2) if moves else (0, 1)
+
+
+def test_a_list_that_nobody_counts_is_read_beyond_what_paging_reaches(executor: ThreadPoolExecutor) -> None:
+    created = [1_767_225_600_000 + n // 3 for n in range(REACHABLE + 500)]
+    asked = []
+
+    def alerts(*, query: str, offset: int) -> Page:
+        asked.append(offset)
+        assert offset + PAGE_SIZE < 20_000
+        first = bisect_left(created, int(query.split()[2])) + offset
+        items = [
+            Raw(msgspec.json.encode({"id": n, "createdAt": datetime.fromtimestamp(at / 1000, UTC)}))
+            for n, at in enumerate(created[first : first + PAGE_SIZE], start=first)
+        ]
+        return Page(items, total=None, last=first + PAGE_SIZE >= len(created))
+
+    reader, kept = WindowReader(alerts, executor), Kept()
+    part, pages = next(reader.pages(reader.parts(Window(created[0], created[-1] + 1))))
+    assert reader.read(part, pages, kept)
+    assert len(kept.seen) == len(created)
+    assert len(asked) <= len(created) // 100 + 2
 
 
 def test_a_count_without_incidents_is_not_believed(executor: ThreadPoolExecutor) -> None:

@@ -159,7 +159,8 @@ def test_a_test_that_fails_says_what_helps(
 ) -> None:
     connect()
     body = {"message": f"Could not authenticate {KEY}", "took": 0.001, "requestId": "r-1"}
-    requests_mock.get("https://api.opsgenie.com/v1/incidents", status_code=status, json=body)
+    for path in ("/v1/incidents", "/v2/alerts"):
+        requests_mock.get(f"https://api.opsgenie.com{path}", status_code=status, json=body)
     passed, message = OpsgenieHook(opsgenie_conn_id="acme").test_connection()
     assert not passed
     assert all(each in message for each in [*says, "Could not authenticate", "r-1"])
@@ -196,6 +197,15 @@ def test_a_test_that_passes_says_what_the_key_sees(
     requests_mock.get("https://api.opsgenie.com/v1/incidents", json=answer)
     assert OpsgenieHook(opsgenie_conn_id="acme").test_connection() == (True, message)
     assert requests_mock.call_count == 1
+
+
+def test_a_key_of_a_plan_without_incidents_passes(connect: Connect, requests_mock: rm.Mocker) -> None:
+    connect()
+    requests_mock.get("https://api.opsgenie.com/v1/incidents", status_code=402, json={"message": "plan"})
+    requests_mock.get("https://api.opsgenie.com/v2/alerts", json={"data": []})
+    passed, message = OpsgenieHook(opsgenie_conn_id="acme").test_connection()
+    assert passed
+    assert "alert_accounts" in message
 
 
 @pytest.mark.parametrize(("status", "passed"), [(200, True), (401, False), (403, False)])

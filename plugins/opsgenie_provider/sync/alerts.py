@@ -1,0 +1,111 @@
+"""Alerts that stand for incidents, into staging, and what only reading them one by one says of them."""
+
+from __future__ import annotations
+
+import logging
+import time
+from functools import partial
+
+from msgspec import Raw
+
+from opsgenie_provider.absence import NOT_SEEN
+from opsgenie_provider.api.concurrency import in_parallel
+from opsgenie_provider.planning import ALERT_TRAILING, Plan
+from opsgenie_provider.progress import Progress
+from opsgenie_provider.rows.alerts import AlertRules
+from opsgenie_provider.sync.run import AccountRun, Result
+from opsgenie_provider.sync.subject import Subject
+from opsgenie_provider.sync.timelines import BATCH, BUDGET
+from opsgenie_provider.warehouse.alerts import AlertBatch, due_alerts, note_refused
+from opsgenie_provider.warehouse.state import keep_rejected, record_success
+
+log = logging.getLogger(__name__)
+
+
+def alert_subject(run: AccountRun, rules: AlertRules) -> Subject:
+    """The alerts of an account that are its incidents."""
+    reader = run.reader
+
+    def batch(plan: Plan) -> AlertBatch:
+        return _batch(run, rules, again=run.params.full_refresh and plan.whole_history)
+
+    return Subject(
+        name="alerts",
+        stream=_stream(run),
+        table="opsgenie_alerts",
+        begin_windows=reader.begin_alert_windows,
+        begin_changes=reader.begin_alert_changes,
+        read_single=reader.alert,
+        unseen=lambda gone: set(),
+        batch=batch,
+        trailing=ALERT_TRAILING,
+    )
+
+
+def sync_details(run: AccountRun, result: Result, rules: AlertRules) -> None:
+    """Read new and changed alerts by their ids, where their service takes what lists do not have.
+
+    The newest come first; each 200 are one transaction. What does not fit into the time is left to the
+    next run.
+    """
+    end = time.monotonic() + BUDGET.total_seconds()
+    counts = result.counts
+    counts.update(details=0, rows_changed=0, rejected=0, refused=0, left=0)
+    due = due_alerts(run.connection, run.account, run.reader.backend)
+    progress = Progress(log, "alerts", total=len(due))
+    for start in range(0, len(due), BATCH):
+        if time.monotonic() > end:
+            counts["left"] = len(due) - start
+            log.warning("%s: %d alerts are left to be read by the next run.", run.account, counts["left"])
+            break
+        counts.update(_load(run, rules, due[start : start + BATCH], progress))
+    record_success(
+        run.connection, run.account, f"{_stream(run)}_details", rows_changed=counts["rows_changed"]
+    )
+    if counts["refused"]:
+        log.warning(
+            "%s: %d alerts are listed, but not for this key to read. Their services may stay unknown.",
+            run.account,
+            counts["refused"],
+        )
+
+
+def _stream(run: AccountRun) -> str:
+    return f"{run.reader.backend}_alerts"
+
+
+def _batch(run: AccountRun, rules: AlertRules, *, again: bool = False) -> AlertBatch:
+    reach = run.key.access.reach
+    to_rows = partial(run.reader.alert_rows, key_reach=reach)
+    return AlertBatch(run.connection, run.account, run.reader.backend, reach, to_rows, rules, again=again)
+
+
+def _load(run: AccountRun, rules: AlertRules, due: list[str], progress: Progress) -> dict[str, int]:
+    def read(alert_id: str) -> tuple[str, Raw | None]:
+        """An alert; None where this key does not see it: that says nothing about whether it is deleted."""
+        try:
+            return alert_id, run.reader.alert(alert_id)
+        except NOT_SEEN:
+            return alert_id, None
+
+    found: list[Raw] = []
+    refused: list[str] = []
+    for alert_id, raw in in_parallel(run.executor, read, due):
+        if raw is None:
+            refused.append(alert_id)
+        else:
+            found.append(raw)
+        progress.advance(1)
+    with run.transaction() as connection, _batch(run, rules) as batch:
+        batch.add(found, single=True)
+        changed = batch.merge()
+        keep_rejected(connection, run.account, _stream(run), batch.rejected.items())
+        # One that cannot be read any more is not asked for again, either, before it is listed again.
+        note_refused(connection, run.account, sorted(set(due) - batch.ids))
+        run.progress.stored(changed)
+    return {
+        "details": len(found),
+        "rows_changed": changed,
+        "rejected": len(batch.rejected),
+        "refused": len(refused),
+    }
