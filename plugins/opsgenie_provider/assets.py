@@ -1,4 +1,8 @@
-"""The assets that connect the DAGs: what one writes, another waits for."""
+"""The assets that connect the DAGs: what one writes, another waits for.
+
+Their URIs name no server. ``postgres://host:port/database/schema/table``, as lineage tools know a table by,
+would need the connection, which no DAG file reads, and a warehouse that moves would leave the assets behind.
+"""
 
 from airflow.sdk import Asset
 

@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from sandbox.stack import connections, repositories
+from sandbox.connections import connections, settings
 from tests.compat.compat_airflow import InstalledAirflow, requirements
 from tests.support.postgres import connection_fields, temporary_database
 
@@ -39,10 +39,9 @@ def run_dags(postgres: str, stand_ins: dict[str, str], metrics: list[Any]) -> An
     with temporary_database(postgres) as database:
 
         def run(airflow: InstalledAirflow, *commands: list[str]) -> None:
-            airflow.environment |= connections(Path(postgres), stand_ins) | {
-                "AIRFLOW_CONN_POSTGRES_DEFAULT": json.dumps(connection_fields(postgres, database)),
-                "OPSGENIE_PROVIDER__GITHUB_REPOSITORIES": json.dumps(repositories()),
-            }
+            found = connections(Path(postgres), stand_ins)
+            warehouse = json.dumps(connection_fields(postgres, database))
+            airflow.environment |= found | settings(found) | {"AIRFLOW_CONN_POSTGRES_DEFAULT": warehouse}
             airflow.commands(
                 ["db", "migrate"],
                 *commands,

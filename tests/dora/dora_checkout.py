@@ -60,10 +60,11 @@ class Checkout(World):
         assert not found, found
         return summary
 
-    def refresh_only(self) -> None:
-        """A refresh of what the model has no words for."""
+    def refresh_only(self, rules: Rules | None = None) -> None:
+        """A refresh that is not compared with the model."""
         assert self.connection is not None
-        refresh(self.connection, Rules().settings())
+        self.connection.commit()
+        refresh(self.connection, (rules or Rules()).settings())
 
     def attribution(self, incident_id: str = "i", service: str = "checkout") -> tuple[Any, ...]:
         """match_status, deployment id, offset in hours, candidate_count."""

@@ -48,7 +48,7 @@ def test_a_moved_deployment_reaches_as_far_as_the_window_on_each_side(
 ) -> None:
     rules = Rules(before * HOUR, after * HOUR)
     world.incident()
-    for hours in (-4, -3, -2, 0, 2, 3, 4):
+    for hours in (-before - 1, -before, after, after + 1):
         world.deployment("d", NOON - 10 * HOUR)
         world.refresh(rules)
         world.deployment("d", NOON + hours * HOUR)
@@ -76,14 +76,13 @@ def test_names_are_compared_without_case_and_outer_blanks(world: Checkout) -> No
     assert world.attribution() == ("matched", "d", 0, 1)
 
 
-@pytest.mark.parametrize(
-    "name", ["\tCheckout", "checkout\r\n", "\u00a0checkout\u202f", "\u3000CHECKOUT\u2028"]
-)
-def test_outer_white_space_of_any_kind_is_no_part_of_a_name(world: Checkout, name: str) -> None:
+def test_outer_white_space_of_any_kind_is_no_part_of_a_name(world: Checkout) -> None:
     world.incident()
-    world.deployment("d", NOON, service=name)
+    names = ["\tCheckout", "checkout\r\n", "\u00a0checkout\u202f", "\u3000CHECKOUT\u2028"]
+    for number, name in enumerate(names):
+        world.deployment(f"d{number}", NOON, service=name)
     world.refresh()
-    assert world.attribution() == ("matched", "d", 0, 1)
+    assert world.attribution() == ("matched", "d0", 0, len(names))
 
 
 def test_names_are_in_lower_case_whatever_the_locale(world: Checkout, postgres: str) -> None:

@@ -17,7 +17,7 @@ from tests.dora.dora_world import Rules, World, delete_all, stored
 
 
 @settings(
-    max_examples=40,
+    max_examples=25,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
@@ -29,7 +29,7 @@ def test_incremental_equals_model_and_full(warehouse: Warehouse, random: Random)
         world = World(connection)
         editor = Editor(world, random)
         rules = editor.rules()
-        for size in [random.randint(1, 200), *(random.randint(1, 8) for _ in range(random.randint(1, 6)))]:
+        for size in [random.randint(1, 200), *(random.randint(1, 8) for _ in range(random.randint(2, 9)))]:
             for _ in range(size):
                 editor.edit()
             connection.commit()

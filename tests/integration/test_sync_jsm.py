@@ -27,6 +27,12 @@ def horizon(now: datetime) -> datetime:
     return now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=15)
 
 
+def a_day_later(site: Site, tables: Warehouse) -> None:
+    """Also for the warehouse, whose own clock says how old a validation is."""
+    site.store.clock.advance(DAY / 1e9)
+    tables.execute("update staging.opsgenie_keys set checked_at = checked_at - interval '1 day'")
+
+
 def test_every_column_of_every_table(site: Site, tables: Warehouse) -> None:
     outcome = site.read()
     expected = site.tables()
@@ -106,7 +112,7 @@ def test_deleted_issues_and_those_that_are_not_to_be_seen(site: Site, tables: Wa
 
     # The person sees only one project now, and is a member of a team only: nothing is certain.
     store.tokens[SYNC_TOKEN] = Token("sync", SYNC_ACCOUNT, role="member", projects=("INC",))
-    store.clock.advance(DAY / 1e9)
+    a_day_later(site, tables)
     outcome = site.read()
     assert (outcome["deleted"], deleted(tables)) == (0, set())
     [key] = tables.table("opsgenie_keys")
@@ -114,7 +120,7 @@ def test_deleted_issues_and_those_that_are_not_to_be_seen(site: Site, tables: Wa
 
     # An admin to whom a project is not shown.
     store.tokens[SYNC_TOKEN] = Token("sync", SYNC_ACCOUNT, projects=("INC",))
-    store.clock.advance(DAY / 1e9)
+    a_day_later(site, tables)
     assert site.read()["deleted"] == 2, deleted(tables)
     assert deleted(tables) == {gone.id, task.id}
     assert hidden_project.id not in deleted(tables)
@@ -122,7 +128,7 @@ def test_deleted_issues_and_those_that_are_not_to_be_seen(site: Site, tables: Wa
     # What comes into sight again, without any change of its own.
     tables.execute("update staging.opsgenie_incidents set deleted_at = now()")
     store.tokens[SYNC_TOKEN] = Token("sync", SYNC_ACCOUNT)
-    store.clock.advance(DAY / 1e9)
+    a_day_later(site, tables)
     site.read()
     assert deleted(tables) == {gone.id, task.id}
     assert all(method == "GET" for method in {request.method for request in site.account.requests})
@@ -132,11 +138,11 @@ def test_a_token_that_expires_while_it_is_used_deletes_nothing(site: Site, table
     """Jira takes it for nobody's, and lists nothing."""
     site.store.switches.anonymous_search = True
     site.read()
-    site.store.clock.advance(DAY / 1e9)
+    a_day_later(site, tables)
     site.read()
     count = len(site.account.requests)
     for after in (count // 3, count - 6, count - 3, count - 2):
-        site.store.clock.advance(DAY / 1e9)
+        a_day_later(site, tables)
         site.store.tokens[SYNC_TOKEN] = Token("sync", SYNC_ACCOUNT, expires_after=after)
         with pytest.raises(PartsFailedError, match="token is wrong, or the token was revoked or has expired"):
             site.read()
@@ -261,4 +267,14 @@ def test_an_answer_of_another_shape_is_kept_and_no_empty_list(site: Site, tables
     kept = {row["stream"] for row in tables.table("rejected_payloads")}
     assert {"jsm_services", "jsm_escalations"} <= kept
     after = tables.versions()
-    assert all(after[name] == before[name] for name in before if name != "rejected_payloads")
+    changed = {name for name in before if after[name] != before[name]}
+    assert changed == {"rejected_payloads", "sync_progress"}, changed
+
+
+@pytest.mark.usefixtures("impatient")
+def test_all_faults_at_once(site: Site, tables: Warehouse) -> None:
+    faults = dict.fromkeys(("429", "500", "503", "drop", "cut_json", "cut_body", "html"), 0.03)
+    site.account.app.faults.configure(probabilities=faults, seed=3)
+    site.read()
+    assert sum(site.account.app.log.counts[f"fault:{fault}"] for fault in faults) > 3
+    assert site.differences(site.tables()) == []

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 
+from benchmarks.processes import cpu_of
 from tests.support import ROOT
 
 
@@ -38,3 +39,18 @@ def test_refresh() -> None:
     output = said("benchmarks.dora", "--rows", "1000", "--shapes", "uniform")
     assert re.search(r"^ +an hour's worth +[\d.]+s +[\d.]+s$", output, re.MULTILINE), output
     assert re.search(r"^ +10 \+ 10 changed / full, CPU +[\d.]+$", output, re.MULTILINE), output
+
+
+def test_the_cpu_time_of_processes_that_ended_is_counted() -> None:
+    """A task is a process that starts and ends within the measurement."""
+    burn = "import time\nwhile time.process_time() < 0.3: pass"
+    run = f"subprocess.run([sys.executable, '-c', {burn!r}])"
+    parent = f"import subprocess, sys; {run}; print(flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", parent], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        measured = cpu_of(child.pid)
+        child.communicate("\n")
+    assert measured >= 0.3

@@ -199,6 +199,14 @@ def test_the_versions_agree() -> None:
     assert (info["package-name"], info["versions"][0]) == (declared["name"], declared["version"])
 
 
+def test_the_registry_names_what_there_is() -> None:
+    registry, info = yaml.safe_load(read(".airflow-registry.yaml")), get_provider_info()
+    types = {each["connection-type"]: each["hook-class-name"] for each in info["connection-types"]}
+    assert set(registry["connection-types"]) == set(types)
+    assert set(types.values()) <= set(registry["hooks"])
+    assert set(registry["dags"]) == {file.stem for file in (ROOT / "dags").glob("*.py")}
+
+
 def test_links_between_documents_lead_somewhere() -> None:
     documents = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
     targets = [

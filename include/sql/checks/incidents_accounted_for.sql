@@ -1,35 +1,51 @@
 -- Every incident has its attribution rows, and nothing else has. Returns incidents without any, rows without an
 -- incident, and incidents that have both a service and none.
-with
-attributed as (
-    select
-        attribution.source,
-        attribution.account,
-        attribution.incident_id,
-        bool_or(attribution.service = '') and bool_or(attribution.service <> '') as has_both
-    from touched_incidents
-    inner join dora.incident_attribution as attribution using (source, account, incident_id)
-    group by attribution.incident_id, attribution.account, attribution.source
-),
-
-known as (
-    select
-        incident.source,
-        incident.account,
-        incident.incident_id
-    from touched_incidents
-    inner join dora.incidents as incident using (source, account, incident_id)
-)
-
 select
     source,
     account,
     incident_id,
-    case
-        when attributed.incident_id is null then 'no attribution'
-        when known.incident_id is null then 'no incident'
-        else 'services and none'
-    end as problem
-from known
-full outer join attributed using (incident_id, account, source)
-where known.incident_id is null or attributed.incident_id is null or attributed.has_both
+    'no attribution' as problem
+from touched_incidents
+inner join dora.incidents as incident using (source, account, incident_id)
+where
+    not exists (
+        select from dora.incident_attribution as attribution
+        where
+            attribution.source = incident.source
+            and attribution.account = incident.account
+            and attribution.incident_id = incident.incident_id
+    )
+union all
+select
+    source,
+    account,
+    incident_id,
+    'no incident' as problem
+from touched_incidents
+inner join dora.incident_attribution as attribution using (source, account, incident_id)
+where
+    not exists (
+        select from dora.incidents as incident
+        where
+            attribution.source = incident.source
+            and attribution.account = incident.account
+            and attribution.incident_id = incident.incident_id
+    )
+union all
+select
+    source,
+    account,
+    incident_id,
+    'services and none' as problem
+from touched_incidents
+inner join dora.incident_attribution as attribution using (source, account, incident_id)
+where
+    attribution.service = ''
+    and exists (
+        select from dora.incident_attribution as other
+        where
+            attribution.source = other.source
+            and attribution.account = other.account
+            and attribution.incident_id = other.incident_id
+            and other.service <> ''
+    )

@@ -1,4 +1,4 @@
-"""Bring OpsGenie into the warehouse, every hour.
+"""Bring OpsGenie, or Jira Service Management in its place, into the warehouse, every hour.
 
 Each account of `include/settings.yaml` is read side by side with the others:
 
@@ -8,9 +8,11 @@ Each account of `include/settings.yaml` is read side by side with the others:
    escalation policies, **on_call** schedules, rotations and who is on call, from 90 days back to two weeks
    ahead. **incidents**: the first run and one run a day read the whole history (90 days or more) and find
    deletions; the others read what is new, a trailing window, and what is open or changed lately before
-   it. **timelines** of incidents that changed say when they were acknowledged, resolved and closed.
+   it. **timelines** of incidents that changed say when they were acknowledged, resolved and closed. Jira
+   Service Management lists what changed, and once a day the ids of all; timelines come with the incidents,
+   and **users** are looked up last, those that were met.
    Accounts whose alerts are the incidents (`alert_accounts`) have **alerts** and their **details** in place
-   of both.
+   of incidents and timelines.
 3. **publish** sums up and starts `dora_metrics`, also where some of the accounts failed.
 
 A part that fails does not keep the others from being read: the task fails at its end and names each of
@@ -34,7 +36,7 @@ def opsgenie_sync() -> DAG:
     """The DAG ``opsgenie_sync``."""
     with DAG(
         dag_id="opsgenie_sync",
-        description="OpsGenie incidents, on-call and escalations into PostgreSQL",
+        description="Incidents and on-call of OpsGenie or Jira Service Management into PostgreSQL",
         doc_md=__doc__,
         schedule="@hourly",
         catchup=False,

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # How many of the repositories that failed a message explains; the log has all.
 _MOST_EXPLAINED = 5
+# The settings of own_deployments. Each XCom is a request to the API server, so there are no others.
+_HANDED_ON = ("deployments_relation", "deployments_columns", "postgres_conn_id")
 
 
 class RepositoriesFailedError(Exception):
@@ -27,7 +29,7 @@ class RepositoriesFailedError(Exception):
 class PrepareDeploymentsOperator(PrepareWarehouseOperator):
     """What ``PrepareWarehouseOperator`` does; returns what the tasks that read GitHub are mapped over.
 
-    The settings are not its output, but each is under its own XCom key.
+    The settings that ``own_deployments`` needs are under their own XCom keys.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -38,9 +40,10 @@ class PrepareDeploymentsOperator(PrepareWarehouseOperator):
         from opsgenie_provider.sync.repositories import shares
 
         settings = super().perform(context)
-        for name, value in settings.items():
+        for name in _HANDED_ON:
             # A value that is None would not be found further down.
-            context["ti"].xcom_push(key=name, value="" if value is None else value)
+            value = "" if settings[name] is None else settings[name]
+            context["ti"].xcom_push(key=name, value=value)
         repositories = [Repository.model_validate(each) for each in settings["github_repositories"]]
         return [
             {

@@ -163,14 +163,17 @@ def apply_repositories(connection: Connection, account: str, entries: Sequence[R
         "delete from staging.sync_state where account = %s and starts_with(stream, %s) and stream <> all(%s)",
         (account, f"{STREAM} ", [stream_of(entry) for entry in entries]),
     )
+    entries_of: dict[str, list[Repository]] = {}
+    for each in entries:
+        entries_of.setdefault(each.repository.lower(), []).append(each)
     places = connection.execute(
         sql.SQL(
-            "select distinct repository, environment from staging.deployments "
+            "select distinct repository, environment, service from staging.deployments "
             "where {} and repository is not null"
         ).format(_OF_GITHUB)
     ).fetchall()
-    for repository, environment in places:
-        of_repository = [entry for entry in entries if entry.is_named(repository)]
+    for repository, environment, stored_service in places:
+        of_repository = entries_of.get(repository.lower(), [])
         entry = next((entry for entry in of_repository if entry.counts(environment)), None)
         if entry is None:
             # The webhook's deployments of a repository that is not listed stay.
@@ -181,11 +184,13 @@ def apply_repositories(connection: Connection, account: str, entries: Sequence[R
                 ).format(_OF_GITHUB),
                 (repository, environment, bool(of_repository)),
             ).rowcount
-        changed += _describe(
-            connection, repository, [environment],
-            service=entry.service_name if entry else repository.split("/")[-1],
-            written_as=entry.repository if entry else repository,
-        )  # fmt: skip
+        service = entry.service_name if entry else repository.split("/")[-1]
+        written_as = entry.repository if entry else repository
+        # Hundreds of repositories are mostly as they were.
+        if (stored_service, repository) != (service, written_as):
+            changed += _describe(
+                connection, repository, [environment], service=service, written_as=written_as
+            )
     return changed
 
 
