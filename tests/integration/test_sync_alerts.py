@@ -20,9 +20,8 @@ from sandbox.opsgenie.store import CONFIG, READ, SYNC_KEY, Key
 from sandbox.world import World
 from tests.support.account_reads import DEFAULT_RULES, AccountReads
 from tests.support.accounts import Account, advance
-from tests.support.clocks import set_clocks
 from tests.support.expected_alerts import PRIORITIES, alert_differences, service_of
-from tests.support.jsm import JsmAccount
+from tests.support.jsm import Site
 from tests.support.postgres import Warehouse
 from tests.support.readers import refresh_metrics
 
@@ -259,14 +258,11 @@ def test_the_tasks_read_what_the_settings_say(
 
 
 @pytest.mark.parametrize("has_details", [True, False], ids=["lists have details", "lists have none"])
-def test_alerts_of_jira_service_management(
-    site: JsmAccount, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, has_details: bool
-) -> None:
+def test_alerts_of_jira_service_management(site: Site, warehouse: Warehouse, has_details: bool) -> None:
     from opsgenie_provider.operators.opsgenie import SyncAccountOperator
 
     alerts, now = site.store.alerts, site.store.clock()
     site.store.switches.alert_list_details = has_details
-    set_clocks(monkeypatch.setattr, lambda: to_datetime(site.store.clock()))
     for alert in alerts.all():
         alerts.delete(alert.id)
     old = {"at": now - OLD, "priority": "P1"}
@@ -276,9 +272,11 @@ def test_alerts_of_jira_service_management(
     alerts.add("low", **old | {"priority": "P4"})
 
     def read() -> dict[str, dict[str, Any]]:
-        site.app.log.clear()
-        SyncAccountOperator(task_id="sync", account=site.name, alerts=DEFAULT_RULES._asdict()).execute({})
-        assert not any("search/jql" in request.path for request in site.requests)
+        site.account.app.log.clear()
+        SyncAccountOperator(
+            task_id="sync", account=site.account.name, alerts=DEFAULT_RULES._asdict()
+        ).execute({})
+        assert not any("search/jql" in request.path for request in site.account.requests)
         rows = warehouse.rows("select * from staging.opsgenie_alerts where deleted_at is null")
         return {row["message"]: row for row in rows}
 
@@ -290,7 +288,7 @@ def test_alerts_of_jira_service_management(
     }
     assert found["edited"]["closed_at"] == to_datetime(now - OLD + HOUR)
     assert {row["backend"] for row in found.values()} == {"jsm"}
-    singles = sum(bool(re.search(r"/alerts/.+-\d+$", request.path)) for request in site.requests)
+    singles = sum(bool(re.search(r"/alerts/.+-\d+$", request.path)) for request in site.account.requests)
     assert singles == (0 if has_details else 3)
 
     site.store.clock.advance(3600)
