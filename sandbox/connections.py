@@ -55,6 +55,12 @@ def _variable(conn_id: str) -> str:
     return f"AIRFLOW_CONN_{conn_id.upper()}"
 
 
+def with_services(env: dict[str, str], socket_dir: Path, stand_ins: dict[str, str]) -> dict[str, str]:
+    """The environment with the connections, and with the settings that the user has not made."""
+    found = connections(socket_dir, stand_ins)
+    return settings(found) | env | found
+
+
 def settings(connections: dict[str, str]) -> dict[str, str]:
     """Settings of the package, as environment variables, for what ``connections`` returned."""
     known = ("opsgenie_default", ALERTS_CONN_ID, JSM_CONN_ID)

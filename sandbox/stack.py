@@ -2,8 +2,7 @@
 
 Everything is started by this process, listens on loopback only, keeps its files in `.run`, and is
 stopped by its process id at the end. With OPSGENIE_API_KEY (and OPSGENIE_REGION, PAGERDUTY_API_KEY,
-WAREHOUSE_URL), or JSM_SITE, JSM_EMAIL and JSM_API_TOKEN set, the real services are used in place of the
-stand-ins.
+WAREHOUSE_URL), or JSM_SITE, JSM_EMAIL and JSM_API_TOKEN set, the real services take the stand-ins' place.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ import psycopg
 import requests
 from psycopg import sql
 
-from sandbox.connections import connections, settings
+from sandbox.connections import with_services
 from sandbox.summary import print_summary
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -237,16 +236,13 @@ def start(stack: ExitStack) -> tuple[Airflow, dict[str, str]]:
     ports = RUN / "stand-ins.json"
     ports.unlink(missing_ok=True)
     command = [sys.executable, "-m", "sandbox", "--ports-file", str(ports)]
-    path = {"PYTHONPATH": str(ROOT)}
-    stack.enter_context(process("sandbox", command, os.environ | path))
+    stack.enter_context(process("sandbox", command, os.environ | {"PYTHONPATH": str(ROOT)}))
     wait_for(ports.exists, "the stand-ins", START_SECONDS)
 
     password = "admin"  # noqa: S105  # of a demo that listens on loopback only
     airflow = Airflow(f"http://127.0.0.1:{free_port(8080)}", password)
     env = environment(socket_dir, urlsplit(airflow.url).port or 0, password)
-    found = connections(socket_dir, json.loads(ports.read_text()))
-    # A setting of the user's takes precedence.
-    env = settings(found) | env | found
+    env = with_services(env, socket_dir, json.loads(ports.read_text()))
     env.setdefault("OPSGENIE_PROVIDER__REPORT_PATH", (RUN / "reports").as_uri())
     report("Airflow's own database ...")
     migrate(env, RUN)

@@ -38,6 +38,7 @@ def apply(connection: Connection, table: Table, select: str, *, is_full: bool, i
         "select": sql.SQL(select),
         "columns": _listed(columns),
         "order": _listed(table.order),
+        "key": _listed(table.key),
         "same_key": _same("stored", "computed", table.key),
         "stored_row": _listed(columns, "stored"),
         "computed_row": _listed(columns, "computed"),
@@ -71,8 +72,11 @@ def apply(connection: Connection, table: Table, select: str, *, is_full: bool, i
         )
         execute("analyze {computed}")
         deleted = execute(
-            "delete from {target} as stored where {stored_in_scope} "
-            "and not exists (select from {computed} as computed where {same_key})"
+            # Not by "not exists": where few stored rows are expected and many are there, that compares each
+            # of them with each computed one.
+            "delete from {target} as stored using ("
+            "select {key} from {target} as stored where {stored_in_scope} except select {key} from {computed}"
+            ") as computed where {same_key}"
         ).rowcount
         written = execute(
             "insert into {target} ({columns}) select {computed_row} from {computed} as computed "
