@@ -12,7 +12,7 @@ Each account of `include/settings.yaml` is read side by side with the others:
    Service Management lists what changed, and once a day the ids of all; timelines come with the incidents,
    and **users** are looked up last, those that were met.
    Accounts whose alerts are the incidents (`alert_accounts`) have **alerts** and their **details** in place
-   of both.
+   of incidents and timelines.
 3. **publish** sums up and starts `dora_metrics`, also where some of the accounts failed.
 
 A part that fails does not keep the others from being read: the task fails at its end and names each of
