@@ -135,7 +135,7 @@ class Comparison:
         seconds, cpu = _seconds(samples), _cpu(samples)
         answered = median(sample.requests - sample.refused for sample in samples)
         allowed = answered / self._cell.limit[1] if self._cell.limit else None
-        if any(sample.took.problem for sample in samples):
+        if any(sample.took.problem for sample in [*samples, *(ours or ())]):
             ours = None
         return {
             "runs": len(samples),

@@ -14,7 +14,7 @@ from benchmarks.meter import report
 from opsgenie_provider.api.concurrency import THREADS
 from opsgenie_provider.hooks.opsgenie import OpsgenieHook
 from opsgenie_provider.hooks.warehouse import warehouse
-from opsgenie_provider.sync.incidents import IncidentSync
+from opsgenie_provider.sync.incidents import IncidentSync, incident_subject
 from opsgenie_provider.sync.key import Key
 from opsgenie_provider.sync.opsgenie import OpsgenieReader
 from opsgenie_provider.sync.plan import plan_account
@@ -39,7 +39,8 @@ def main() -> None:
         progress = RunProgress(connection, ACCOUNT, "")
         now = datetime.now(UTC)
         run = AccountRun(ACCOUNT, reader, params, connection, executor, key, progress, now)
-        report(lambda: IncidentSync(run, plan_account(run)).perform(Result()))
+        subject = incident_subject(run)
+        report(lambda: IncidentSync(run, plan_account(run, subject), subject).perform(Result()))
         progress.finish()
 
 

@@ -396,6 +396,5 @@ def quantile(values: Iterable[float | None], fraction: float) -> float | None:
     if not known:
         return None
     place = (len(known) - 1) * fraction
-    low = int(place)
-    high = min(low + 1, len(known) - 1)
+    low, high = int(place), min(int(place) + 1, len(known) - 1)
     return known[low] + (known[high] - known[low]) * (place - low)

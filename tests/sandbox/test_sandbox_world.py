@@ -157,6 +157,8 @@ def test_the_command_line_starts_what_is_asked_for_and_reports_the_urls(
         command += ["--only", name]
     checks = {
         "opsgenie": ("/v1/incidents", f"GenieKey {SYNC_KEY}"),
+        "alerts": ("/v2/alerts", f"GenieKey {SYNC_KEY}"),
+        "jsm": ("/_edge/tenant_info", ""),
         "pagerduty": ("/abilities", f"Token token={READ_KEY}"),
         "github": ("/repos/acme/ledger/deployments", f"Bearer {GITHUB_KEY}"),
     }
