@@ -14,6 +14,13 @@ from pathlib import Path
 import pytest
 from hypothesis.configuration import set_hypothesis_home_dir
 
+LONGEST = (
+    "test_scale_out.py",
+    "test_fault_matrix.py",
+    "test_browser.py",
+    "test_sync_jsm.py",
+    "test_migration_run.py",
+)
 ROOT = Path(__file__).resolve().parents[1]
 HOME = Path(tempfile.mkdtemp(prefix="airflow-tests-"))
 
@@ -57,8 +64,8 @@ pytest.register_assert_rewrite("tests.support")
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The file that takes longest first: at the end, the other processes would wait for it."""
-    items.sort(key=lambda item: item.path.name != "test_scale_out.py")
+    """The files that take longest first: at the end, the other process would wait for them."""
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -204,7 +204,17 @@ def test_what_postgresql_cannot_hold_is_rejected(
 def test_what_it_can_hold_is_stored_as_it_came(database: Connection) -> None:
     # As long as keys may be, in the widest index there is; and numbers only in what they say.
     names = [NOISE[n : n + 500] for n in (0, 500, 1000)]
-    period = (names[1], "2026-03-02T00:00:00Z", names[2], None, None, "2026-03-03T00:00:00Z", None, "{}")
+    period = (
+        names[1],
+        "2026-03-02T00:00:00Z",
+        names[2],
+        None,
+        None,
+        "2026-03-03T00:00:00Z",
+        None,
+        "opsgenie",
+        "{}",
+    )
     said = {"n": "1e-20000", "e-12345": f"{'1' * 16_384} e-20000"}
     raw = _raw(SAMPLES["incident"] | {"extraProperties": said, "updatedAt": "2026-03-02T15:37:31+15:59"})
     with database.transaction(force_rollback=True):
