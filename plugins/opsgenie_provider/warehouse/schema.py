@@ -12,6 +12,8 @@ log = logging.getLogger(__name__)
 # Each of these needs the ones before it.
 _ORDER = (
     "staging_opsgenie",
+    "staging_on_call",
+    "staging_sync",
     "staging_deployments",
     "dora_functions",
     "dora",
