@@ -6,7 +6,8 @@
         null::timestamptz as until,
         outcome.deployment_id as id,
         outcome.pr_title as title,
-        outcome.is_change_failure as is_bad
+        outcome.is_change_failure as is_bad,
+        false as is_open
     from dora.eligible_deployments as eligible
     inner join dora.deployment_outcomes as outcome using (deployment_source, deployment_id)
     where
@@ -24,7 +25,8 @@ union all
         fact.recovered_at as until,
         fact.incident_id as id,
         incident.title,
-        fact.deployment_id is not null as is_bad
+        fact.deployment_id is not null as is_bad,
+        fact.status = 'open' as is_open
     from dora.incident_attribution as fact
     inner join dora.incidents as incident using (source, account, incident_id)
     where

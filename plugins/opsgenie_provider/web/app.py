@@ -119,11 +119,13 @@ async def _busy(request: Request, error: Exception) -> Response:
 
 
 async def _no_tables(request: Request, error: Exception) -> Response:
+    # Or a fault of a query: only the log tells them apart.
+    log.error("%s: %s", request.url.path, error)
     return _message(
         request,
-        200,
-        "Nothing here yet",
-        "The warehouse has no tables, or those of an older version. Run opsgenie_sync once: it makes them.",
+        503,
+        "The warehouse tables are missing or outdated",
+        "Run opsgenie_sync once: it creates or upgrades them. The API server's log names what is missing.",
     )
 
 

@@ -180,11 +180,13 @@ def _stored(conn_id: str, event: Event, sender: str, delivery_id: str) -> Result
     try:
         with pool.connection(conn_id, seconds=_SECONDS) as connection:
             return record(connection, event, sender=sender, delivery_id=delivery_id)
-    except _MISSING_TABLE:
+    except _MISSING_TABLE as error:
+        # The first line names what is missing, and holds no values of rows.
+        log.error("A webhook of %s could not be stored: %s", sender, str(error).partition("\n")[0])
         raise RefusedError(
             503,
             "no_tables",
-            "The warehouse has no tables, or those of an older version. Run deployments_sync once: it makes "
+            "The warehouse tables are missing or outdated. Run deployments_sync once: it creates or upgrades "
             "them. Then deliver it again.",
             retry_after=True,
         ) from None
