@@ -32,18 +32,12 @@ from page
 inner join dora.incident_history as history using (source, account, incident_id, service)
 left join staging.deployments as deployment
     on page.deployment_source = deployment.source and history.deployment_id = deployment.deployment_id
-left join lateral (
-    -- Of two ways to spell the service, the first counts, as in the attribution.
-    select *
-    from dora.attribution_overrides as written
-    where
-        written.source = page.source
-        and written.account = page.account
-        and written.incident_id = page.incident_id
-        and page.service in (written.service, coalesce(dora.service_key(written.service), ''))
-    order by written.service collate "C"
-    limit 1
-) as override on true
+left join dora.effective_overrides as override
+    on
+        page.source = override.source
+        and page.account = override.account
+        and page.incident_id = override.incident_id
+        and override.service in (page.service, dora.service_key(page.service))
 order by
     page.opened_at {direction},
     page.incident_id {direction},

@@ -23,18 +23,12 @@ select
     override.decided_at
 from dora.incidents as incident
 inner join dora.incident_attribution as attribution using (source, account, incident_id)
-left join lateral (
-    -- Of two ways to spell the service, the first counts, as in the attribution.
-    select *
-    from dora.attribution_overrides as written
-    where
-        written.source = attribution.source
-        and written.account = attribution.account
-        and written.incident_id = attribution.incident_id
-        and attribution.service in (written.service, coalesce(dora.service_key(written.service), ''))
-    order by written.service collate "C"
-    limit 1
-) as override on true
+left join dora.effective_overrides as override
+    on
+        attribution.source = override.source
+        and attribution.account = override.account
+        and attribution.incident_id = override.incident_id
+        and override.service in (attribution.service, dora.service_key(attribution.service))
 where
     incident.incident_id = %(incident_id)s
     and incident.account = %(account)s

@@ -36,9 +36,8 @@ full outer join (
     from staging.rejected_payloads
     group by account, stream
 ) as rejected on state.account = rejected.account and state.stream = rejected.stream
-left join staging.opsgenie_backend_spans as former
+left join staging.opsgenie_former_backends as former
     on
         coalesce(state.account, rejected.account) = former.account
         and split_part(coalesce(state.stream, rejected.stream), '_', 1) = former.backend
-        and not upper_inf(former.span)
 order by account, stream
