@@ -69,7 +69,7 @@ def test_every_parameter(page: TestClient) -> None:
 
 @filled
 def test_every_page_shows_what_others_wrote(page: TestClient) -> None:
-    # The form that joins services needs one that nothing meets: tests/web/test_trust.py has it.
+    # The form that maps a service needs one without deployments: tests/web/test_trust.py has it.
     for path in parameters(page).keys() - {"/service-map"}:
         answer = page.get(path.replace("{name}", "page.css"), params=INCIDENT)
         check(answer)
