@@ -49,7 +49,6 @@ def service(numbers: Numbers, row: dict[str, Any]) -> dict[str, Any]:
         "sentence": sentence(matches),
         "caused_words": caused_rate_in_words(row, row["decided"], matches),
         "histogram": histogram(numbers, row["service"]) if matches.total else "",
-        "quality": numbers.quality.get(row["service"]),
     }
 
 

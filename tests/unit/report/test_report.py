@@ -111,7 +111,6 @@ def numbers(**more: Any) -> Numbers:
         ],
         "incidents": [incident],
         "matches": {"": NINE_OF_TWELVE, HOSTILE: NINE_OF_TWELVE},
-        "quality": {},
         "offsets": {"": {-8: 3, 0: 9}, HOSTILE: {-8: 3, 0: 9}},
         "rule": {"hours_before": 4.0, "hours_after": 4.0, "is_symmetric": True},
     }  # fmt: skip
