@@ -194,7 +194,7 @@ class _AccountSync:
         return True
 
     def _say_what_ends(self) -> None:
-        query = (sql_directory("web") / "opsgenie_history.sql").read_text(encoding="utf-8")
+        query = (sql_directory("queries") / "opsgenie_history.sql").read_text(encoding="utf-8")
         for row in self._run.connection.execute(query):
             stored = StoredHistory(*row)
             if stored.account == self._run.account:
