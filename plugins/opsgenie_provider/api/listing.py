@@ -88,7 +88,9 @@ def read_whole(pages: Callable[[], Iterable[ListPage]], what: str, *, overlappin
         counts = set(totals)
         # A single page is one moment of the list.
         held_still = len(totals) == 1 or linked or found.keys() == previous_ids
-        if counts == {len(found)} or (counts == {None} and held_still):
+        counted = counts == {len(found)}
+        # One item that came and one that went are not seen in the count.
+        if (counted or counts == {None}) and (held_still or (counted and not overlapping)):
             return Listing(list(found.values()), complete=True)
         previous_ids = set(found)
         seen |= found

@@ -223,7 +223,7 @@ class OpsgenieClient:
 
     def users(self) -> Listing:
         """All users (user API); their requests belong to the Search domain."""
-        return read_whole(lambda: self._pages("/v2/users", SEARCH), "users")
+        return read_whole(lambda: self._pages("/v2/users", SEARCH, overlap=1), "users", overlapping=True)
 
     def teams(self) -> Listing:
         """All teams, without their members (team API, list: not paged)."""

@@ -205,11 +205,15 @@ class WindowReader:
         return part, page
 
     def _sequentially(self, part: Part) -> Iterator[Page]:
-        """The pages of a list of unknown length; beyond what paging reaches, from its last instant on."""
+        """The pages of a list of unknown length; beyond what paging reaches, from its last instant on.
+
+        Each begins with the last item of the page before: one that is deleted meanwhile hides none. If more
+        are, or some come in, the list does not end where it would after so many items.
+        """
         window, page, offset = part.window, part.first, 0
-        yield page
         while not page.last:
-            offset += len(page.items)
+            yield page
+            offset += len(page.items) - 1 if len(page.items) > 1 else 1
             if offset >= REACHABLE:
                 last = _created(page.items[-1])
                 if last <= window.since:
@@ -219,7 +223,7 @@ class WindowReader:
                     )
                 window, offset = replace(window, since=last), 0
             page = self._page(window, offset)
-            yield page
+        yield _with_total(page, offset + len(page.items)) if window is part.window else page
 
 
 def _with_total(page: Page, total: int | None) -> Page:

@@ -87,7 +87,8 @@ class PagerdutyClient:
     def incident_log_entries(self, incident_id: str) -> list[Raw]:
         """All log entries of an incident (incidents, list log entries)."""
         path = f"/incidents/{incident_id}/log_entries"
-        return read_whole(lambda: self._pages(path, "log_entries", {"time_zone": "UTC"}), path).items
+        params = {"time_zone": "UTC"}
+        return read_whole(lambda: self._pages(path, "log_entries", params), path, overlapping=True).items
 
     def notes(self, incident_id: str) -> list[Raw]:
         """All notes of an incident: at most 2,000, not paged (incidents, list notes)."""
@@ -153,16 +154,17 @@ class PagerdutyClient:
             ) from None
 
     def _whole(self, name: str) -> Listing:
-        return read_whole(lambda: self._pages(f"/{name}", name, {}), f"PagerDuty's {name}")
+        return read_whole(lambda: self._pages(f"/{name}", name, {}), f"PagerDuty's {name}", overlapping=True)
 
     def _pages(self, path: str, name: str, params: Mapping[str, Any]) -> Iterator[PagerdutyPage]:
+        """Pages of a list; each later one begins with the last item of the one before."""
         offset = 0
         while True:
             page = self._page(path, name, params, offset)
             yield page
             # A server may cap the page size, so the next offset follows from the items received.
-            offset += len(page.items)
-            if not page.more or not page.items:
+            offset += len(page.items) - 1
+            if not page.more or len(page.items) <= 1:
                 return
 
 
