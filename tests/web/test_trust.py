@@ -64,7 +64,9 @@ def test_the_matches_are_worth_what_the_tables_say(site: Any) -> None:
     assert f"{following} of {following + preceding} matched incidents opened after their deployment" in text
     assert f"checkout: {following} matched incidents opened after their deployment" in answer.text
     overview = words(viewer.get(f"{site.pages}/?service=checkout", timeout=30))
-    assert f"{following} of {following + preceding} matched incidents opened after their deployment" in overview
+    assert (
+        f"{following} of {following + preceding} matched incidents opened after their deployment" in overview
+    )
     assert "Without coincidental matches: about" in overview
 
 

@@ -73,7 +73,8 @@ def summary(numbers: Numbers) -> str:
         f"deployment, {display.duration(total['mttr_all_mean_seconds'])} of all; "
         f"the period before: {display.duration(before['mttr_mean_seconds'])}.",
         f"Incidents: {display.number(total['incidents'])} opened, "
-        f"{display.number(total['open_incidents'])} of them not recovered, or their recovery time is unknown.",
+        f"{display.number(total['open_incidents'])} of them not recovered, or their recovery time is "
+        "unknown.",
         sentence(numbers.matches.get("", Matches())),
     ]
     return "\n".join(line for line in lines if line)

@@ -36,7 +36,8 @@ class Matches(NamedTuple):
 
     :param following: incidents that opened at or after the deployment that they match was triggered.
     :param preceding: incidents that opened before it.
-    :param share: how much of them looks caused by the deployment, 0 to 1; None where that cannot be estimated.
+    :param share: how much of them looks caused by the deployment, 0 to 1; None where that cannot be
+        estimated.
     :param low: the lower bound of the share, at 90 %.
     :param high: the upper bound.
     """
@@ -75,7 +76,7 @@ class CausedRate(NamedTuple):
 
 
 def sentence(matches: Matches) -> str:
-    """What the matches are worth: "9 of 12 matched incidents opened after their deployment, 3 before it: ..."."""
+    """What the matches are worth: "9 of 12 matched incidents opened after their deployment, 3 ..."."""
     if not matches.total:
         return "No incident matches a deployment."
     noun = "incident opened after its" if matches.total == 1 else "incidents opened after their"

@@ -27,6 +27,7 @@ from opsgenie_provider.web import overrides, pages, service_map, trust, webhook
 from opsgenie_provider.web.forms import PATHS as FORM_PATHS
 from opsgenie_provider.web.lanes import PAGES, RETRY_AFTER, BusyError
 from opsgenie_provider.web.middleware import HEADERS, FormLimit, Headers
+from opsgenie_provider.web.rendering import templates
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +38,9 @@ STATIC = {
     "charts.js": Path(__file__).parent / "static" / "charts.js",
     "plotly.min.js": Path(str(files("plotly") / "package_data" / "plotly.min.js")),
 }
-_FORBIDDEN = "Ask an Airflow administrator for the permission to read plugins (to run dora_metrics for changes)."
+_FORBIDDEN = (
+    "Ask an Airflow administrator for the permission to read plugins (to run dora_metrics for changes)."
+)
 
 
 def create_app() -> FastAPI:
@@ -88,7 +91,7 @@ def static(name: str) -> Response:
 
 
 def _message(request: Request, status: int, title: str, text: str) -> Response:
-    response = pages.templates.TemplateResponse(
+    response = templates.TemplateResponse(
         request, "message.html", {"title": title, "text": text}, status_code=status
     )
     if status == 503:
@@ -137,7 +140,8 @@ async def _no_tables(request: Request, error: Exception) -> Response:
 
 async def _too_slow(request: Request, error: Exception) -> Response:
     log.warning("%s took too long and was cancelled.", request.url.path)
-    return _message(request, 503, "The query took too long", "Narrow it down by service or date, and try again.")
+    text = "Narrow it down by service or date, and try again."
+    return _message(request, 503, "The query took too long", text)
 
 
 async def _unreadable(request: Request, error: Exception) -> Response:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from airflow.api_fastapi.core_api.security import GetUserDep
 from fastapi import APIRouter, Form, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import BaseModel, ConfigDict
 
 from opsgenie_provider.assets import SERVICE_MAP
 from opsgenie_provider.web.asset_events import mark_updated
-from opsgenie_provider.web.forms import MAY_RUN, Text, check_token, storable, token
+from opsgenie_provider.web.forms import MAY_RUN, check_token, token
 from opsgenie_provider.web.lanes import PAGES
-from opsgenie_provider.web.pages import SERVICES, templates
 from opsgenie_provider.web.reader import Row, reading, writing
+from opsgenie_provider.web.rendering import SERVICES, templates
 from opsgenie_provider.web.similar_names import suggestions
+from opsgenie_provider.web.texts import Text
 
 router = APIRouter(default_response_class=HTMLResponse)
 
@@ -28,11 +29,6 @@ class ServiceId(BaseModel):
     account: Text
     service_id: Text
     service: Text = ""
-
-    @field_validator("*")
-    @classmethod
-    def _storable(cls, value: Any) -> Any:
-        return storable(value)
 
     @property
     def about(self) -> tuple[str, ...]:
@@ -51,7 +47,7 @@ class Decision(ServiceId):
 @router.get("/services")
 @PAGES.handler
 def services(request: Request) -> Response:
-    """Services with incidents but no deployments, those with deployments but no incidents, and the mappings."""
+    """Services with incidents but no deployments, the reverse, and what is mapped."""
     with reading() as reader:
         coverage = reader.rows("service_coverage")
         deployed = [row["service"] for row in reader.rows("deployed_services")]
@@ -104,7 +100,11 @@ def save(request: Request, user: GetUserDep, sent: Annotated[Decision, Form()]) 
             deployed = reader.first("deployed_service", service=sent.service)
         if deployed is None:
             return _page(
-                request, sent, sent.token, sent.service, error="No deployment belongs to a service with this name."
+                request,
+                sent,
+                sent.token,
+                sent.service,
+                error="No deployment belongs to a service with this name.",
             )
         if not sent.reason.strip():
             return _page(request, sent, sent.token, sent.service, error="Enter a reason.")

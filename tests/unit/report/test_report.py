@@ -24,10 +24,18 @@ NINE_OF_TWELVE = Matches(9, 3, 0.5, 0.0252, 0.7903)
 @pytest.mark.parametrize(
     ("matches", "counts", "worth"),
     [
-        (NINE_OF_TWELVE, "9 of 12 matched incidents opened after their", "about half of them look caused (3 % to 79 %)."),
+        (
+            NINE_OF_TWELVE,
+            "9 of 12 matched incidents opened after their",
+            "about half of them look caused (3 % to 79 %).",
+        ),
         (Matches(7, 2, 0.56, 0.0, 0.8), "7 of 9", "too few to estimate how many look caused."),
         (Matches(10, 10, 0.0, 0.0, 0.35), "10 of 20", "no more than chance would bring (0 % to 35 %)."),
-        (Matches(1, 0, 1.0, 0.2, 1.0), "1 of 1 matched incident opened after its", "too few to estimate how many look caused."),
+        (
+            Matches(1, 0, 1.0, 0.2, 1.0),
+            "1 of 1 matched incident opened after its",
+            "too few to estimate how many look caused.",
+        ),
         (Matches(40, 0, 1.0, 0.9, 1.0), "40 of 40", "nearly all of them look caused (90 % to 100 %)."),
         (Matches(40, 0), "40 of 40", "can be estimated only with equal windows before and after."),
         (Matches(2, 30, 0.0, 0.0, 0.0), "2 of 32", "before_only leaves them out."),
