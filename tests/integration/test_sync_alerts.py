@@ -176,7 +176,7 @@ def test_a_backlog_drains_over_later_runs_the_newest_first(
     with monkeypatch.context() as patch:
         patch.setattr(alert_sync, "time", SimpleNamespace(monotonic=lambda: next(times)))
         outcome = read_account(DEFAULT_RULES)
-    assert outcome["left"] == 3
+    assert outcome["deferred"] == 3
     known = {row["alert_id"] for row in warehouse.table("opsgenie_alerts") if row["service"]}
     assert known == {alert.id for alert in made[:2]}
     # One that is gone meanwhile does not keep the others from being read, and is not asked for every hour.

@@ -30,6 +30,12 @@ import copyreg
 from collections.abc import Mapping
 from typing import Any
 
+# What a person can do about an answer that contradicts the service's documentation.
+REPORT_REMEDY = (
+    "Nothing of it was stored. Run the task again; if this persists, report it to the service with this "
+    "message."
+)
+
 
 class ApiError(Exception):
     """Base class of everything a client raises."""
@@ -169,6 +175,9 @@ class QuotaError(RateLimitError):
 class ServerError(ApiStatusError):
     """5xx, 408: the service failed or timed out; a read may be repeated."""
 
+
+# Errors for a single object that this key cannot read: by itself never that it was deleted.
+UNREADABLE_ERRORS = (NotFoundError, PermissionDeniedError)
 
 BY_STATUS: dict[int, type[ApiStatusError]] = {
     400: InvalidRequestError,

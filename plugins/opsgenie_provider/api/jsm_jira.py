@@ -15,6 +15,7 @@ from msgspec import Raw
 
 from opsgenie_provider.api.decoding import decode_into
 from opsgenie_provider.api.errors import (
+    REPORT_REMEDY,
     InvalidRequestError,
     InvalidResponseError,
     NotFoundError,
@@ -137,7 +138,9 @@ class JsmJira:
             if not token:
                 return
             if token in seen:
-                raise InvalidResponseError(f"Paging through a search of {SERVICE} repeats a page token.")
+                raise InvalidResponseError(
+                    f"Paging through a search of {SERVICE} repeats a page token. {REPORT_REMEDY}"
+                )
             seen.add(token)
 
     def issue(self, issue_id: str, *, fields: Iterable[str], expand: str | None = None) -> Raw:

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Raw
 
 from opsgenie_provider.api.errors import (
+    REPORT_REMEDY,
     InvalidResponseError,
     NotFoundError,
     PermissionDeniedError,
@@ -147,6 +148,7 @@ class JsmOperations:
             if not page.items or page.items == before:
                 raise InvalidResponseError(
                     f"{SERVICE} answered GET {path} at offset {offset} with "
-                    f"{'the same page again' if page.items else 'an empty page'}, but says that more follow."
+                    f"{'the same page again' if page.items else 'an empty page'}, but says that more follow. "
+                    f"{REPORT_REMEDY}"
                 )
             offset, before = offset + len(page.items), page.items

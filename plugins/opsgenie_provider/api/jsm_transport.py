@@ -13,6 +13,7 @@ from msgspec import Raw
 
 from opsgenie_provider.api.decoding import decode_into
 from opsgenie_provider.api.errors import (
+    REPORT_REMEDY,
     ApiStatusError,
     InvalidResponseError,
     PermissionDeniedError,
@@ -110,7 +111,7 @@ class Gateway:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise UnknownShapeError(
                 f"{SERVICE} answered GET {path} ({family.name}) with JSON of an undocumented shape "
-                f"({error}): nothing of it was stored.",
+                f"({error}). {REPORT_REMEDY}",
                 self._hide(bytes(body).decode(errors="replace")).encode(),
             ) from None
 

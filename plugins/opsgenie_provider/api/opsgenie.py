@@ -19,6 +19,7 @@ from msgspec import Raw
 
 from opsgenie_provider.api.dialect import Dialect, ErrorDetail, Throttle
 from opsgenie_provider.api.errors import (
+    REPORT_REMEDY,
     InvalidRequestError,
     InvalidResponseError,
     NotFoundError,
@@ -168,7 +169,8 @@ class OpsgenieClient:
                 return entries
             if offset in seen:
                 raise InvalidResponseError(
-                    f"OpsGenie's timeline of incident {incident_id} repeats the page offset {offset!r}."
+                    f"OpsGenie's timeline of incident {incident_id} repeats the page offset {offset!r}. "
+                    f"{REPORT_REMEDY}"
                 )
             seen.add(offset)
 

@@ -176,10 +176,11 @@ class WindowReader:
             if all([_add_pages(part_pages, sink) for _, part_pages in reads]):
                 return True
         log.warning(
-            "The count for %s never matched what it listed, in %d reads. Everything listed is "
-            "stored; deletions in this window are detected by the next full read.",
+            "%s: in %d reads the service's count never matched the %s that it listed. All of them are "
+            "stored; deletions are checked by the next full read.",
             part.window,
             _MAX_READS,
+            self._what,
         )
         return False
 

@@ -15,7 +15,7 @@ import requests
 from msgspec import Raw
 
 from opsgenie_provider.api.dialect import Dialect, ErrorDetail, Quota, Throttle
-from opsgenie_provider.api.errors import InvalidRequestError, InvalidResponseError
+from opsgenie_provider.api.errors import REPORT_REMEDY, InvalidRequestError, InvalidResponseError
 from opsgenie_provider.api.limits import RateLimiter
 from opsgenie_provider.api.listing import Listing, read_whole
 from opsgenie_provider.api.transport import HeaderAuth, Transport
@@ -134,7 +134,9 @@ class PagerdutyClient:
         try:
             return msgspec.json.decode(answer[name], type=list[Raw])
         except (KeyError, msgspec.DecodeError):
-            raise InvalidResponseError(f"PagerDuty's answer to GET {path} has no list {name!r}.") from None
+            raise InvalidResponseError(
+                f"PagerDuty's answer to GET {path} has no list {name!r}. {REPORT_REMEDY}"
+            ) from None
 
     def _page(
         self, path: str, name: str, params: Mapping[str, Any], offset: int, limit: int = PAGE_SIZE
@@ -149,7 +151,7 @@ class PagerdutyClient:
             )
         except (KeyError, msgspec.DecodeError):
             raise InvalidResponseError(
-                f"PagerDuty's answer to GET {path} is not a page of {name!r}."
+                f"PagerDuty's answer to GET {path} is not a page of {name!r}. {REPORT_REMEDY}"
             ) from None
 
     def _whole(self, name: str) -> Listing:

@@ -29,7 +29,7 @@ from airflow.sdk import DAG, Param, TriggerRule
 from opsgenie_provider.assets import OPSGENIE_STAGING
 from opsgenie_provider.operators.opsgenie import PrepareSyncOperator, SyncAccountOperator
 from opsgenie_provider.operators.publish import PublishSyncOperator
-from opsgenie_provider.retry import retry_arguments
+from opsgenie_provider.operators.retry import retry_arguments
 
 
 def opsgenie_sync() -> DAG:

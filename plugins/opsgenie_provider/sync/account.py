@@ -13,8 +13,7 @@ from typing import TypedDict
 import psycopg
 
 from opsgenie_provider.api.errors import ApiError
-from opsgenie_provider.end_of_life import StoredHistory, notice
-from opsgenie_provider.resources import sql_directory
+from opsgenie_provider.end_of_life import notice
 from opsgenie_provider.rows.alerts import AlertRules
 from opsgenie_provider.sync.alerts import alert_subject, sync_details
 from opsgenie_provider.sync.catalogue import sync_lists
@@ -23,12 +22,13 @@ from opsgenie_provider.sync.key import Key
 from opsgenie_provider.sync.on_call import SCHEDULES, sync_on_call
 from opsgenie_provider.sync.plan import plan_account
 from opsgenie_provider.sync.reader import Reader
-from opsgenie_provider.sync.run import AccountRun, Params, Result
+from opsgenie_provider.sync.run import AccountRun, Params, Result, counts_text
 from opsgenie_provider.sync.timelines import sync_timelines
 from opsgenie_provider.sync.users import sync_met_users
 from opsgenie_provider.warehouse.alerts import leave_out
 from opsgenie_provider.warehouse.backends import note_backend
 from opsgenie_provider.warehouse.connection import Warehouse
+from opsgenie_provider.warehouse.history import opsgenie_histories
 from opsgenie_provider.warehouse.progress import RunProgress
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ class Outcome(TypedDict):
     rows_changed: int
     deleted: int
     rejected: int
-    left: int
+    deferred: int
     parts: dict[str, dict[str, int]]
     skipped_parts: list[str]
     failed: dict[str, str]
@@ -189,16 +189,12 @@ class _AccountSync:
             self._errors[name] = error
             return False
         if result.counts:
-            counts = ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in result.counts.items())
-            log.info("%s: %s: %s.", account, name, counts)
+            log.info("%s: %s: %s.", account, name, counts_text(result.counts))
         return True
 
     def _say_what_ends(self) -> None:
-        query = (sql_directory("web") / "opsgenie_history.sql").read_text(encoding="utf-8")
-        for row in self._run.connection.execute(query):
-            stored = StoredHistory(*row)
-            if stored.account == self._run.account:
-                log.warning("%s: %s", stored.account, notice(stored, self._run.now.date()))
+        for stored in opsgenie_histories(self._run.connection, self._run.account):
+            log.warning("%s: %s", stored.account, notice(stored, self._run.now.date()))
 
     def _outcome(self) -> Outcome:
         run = self._run
@@ -211,11 +207,16 @@ class _AccountSync:
             rows_changed=total["rows_changed"],
             deleted=total["deleted"],
             rejected=total["rejected"],
-            left=total["left"],
+            deferred=total["deferred"],
             parts={name: dict(result.counts) for name, result in self._results.items() if result.counts},
             skipped_parts=[what for result in self._results.values() for what in result.skipped],
             failed={name: str(error) for name, error in self._errors.items()},
             stored=bool(run.progress.earlier_rows_changed or total["rows_changed"] or total["deleted"]),
         )
-        log.info("%s: all parts: %d requests, %d rows changed.", *list(outcome.values())[:3])
+        log.info(
+            "%s: all parts: %d requests, %d rows changed.",
+            run.account,
+            outcome["requests"],
+            outcome["rows_changed"],
+        )
         return outcome

@@ -8,8 +8,8 @@ from functools import partial
 
 from msgspec import Raw
 
-from opsgenie_provider.absence import NOT_SEEN
 from opsgenie_provider.api.concurrency import in_parallel
+from opsgenie_provider.api.errors import UNREADABLE_ERRORS
 from opsgenie_provider.planning import ALERT_TRAILING, Plan
 from opsgenie_provider.progress import Progress
 from opsgenie_provider.rows.alerts import AlertRules
@@ -50,13 +50,15 @@ def sync_details(run: AccountRun, result: Result, rules: AlertRules) -> None:
     """
     end = time.monotonic() + BUDGET.total_seconds()
     counts = result.counts
-    counts.update(details=0, rows_changed=0, rejected=0, refused=0, left=0)
+    counts.update(details=0, rows_changed=0, rejected=0, refused=0, deferred=0)
     due = due_alerts(run.connection, run.account, run.reader.backend)
     progress = Progress(log, "alerts", total=len(due))
     for start in range(0, len(due), BATCH):
         if time.monotonic() > end:
-            counts["left"] = len(due) - start
-            log.warning("%s: %d alerts are left to be read by the next run.", run.account, counts["left"])
+            counts["deferred"] = len(due) - start
+            log.warning(
+                "%s: the details of %d alerts are deferred to the next run.", run.account, counts["deferred"]
+            )
             break
         counts.update(_load(run, rules, due[start : start + BATCH], progress))
     record_success(
@@ -64,7 +66,8 @@ def sync_details(run: AccountRun, result: Result, rules: AlertRules) -> None:
     )
     if counts["refused"]:
         log.warning(
-            "%s: %d alerts are listed, but not for this key to read. Their services may stay unknown.",
+            "%s: this key may not read the details of %d listed alerts (403 or 404). What is stored of them "
+            "is kept; their services may stay unknown.",
             run.account,
             counts["refused"],
         )
@@ -85,7 +88,7 @@ def _load(run: AccountRun, rules: AlertRules, due: list[str], progress: Progress
         """An alert; None where this key does not see it: that says nothing about whether it is deleted."""
         try:
             return alert_id, run.reader.alert(alert_id)
-        except NOT_SEEN:
+        except UNREADABLE_ERRORS:
             return alert_id, None
 
     found: list[Raw] = []

@@ -173,8 +173,8 @@ class IncidentSync:
         unseen = self._subject.unseen(gone) if gone else set()
         if unseen:
             log.warning(
-                "%s: %d %s are not listed any more, but lie in a place that is not for this key to see. "
-                "What is stored of them stays.",
+                "%s: %d %s are no longer listed, and this key can no longer see their project. They are "
+                "kept, not marked as deleted.",
                 run.account,
                 len(unseen),
                 self._subject.name,

@@ -10,8 +10,13 @@ from typing import Generic, TypeVar
 
 from msgspec import Raw
 
-from opsgenie_provider.absence import NOT_SEEN
-from opsgenie_provider.api.errors import AuthenticationError, NotFoundError, PermissionDeniedError, PlanError
+from opsgenie_provider.api.errors import (
+    UNREADABLE_ERRORS,
+    AuthenticationError,
+    NotFoundError,
+    PermissionDeniedError,
+    PlanError,
+)
 from opsgenie_provider.api.jsm import JsmClient
 from opsgenie_provider.api.jsm_dialect import refused_to_this_account
 from opsgenie_provider.api.listing import Listing, read_whole
@@ -134,7 +139,7 @@ class SiteNames:
         try:
             self.meet(account_ids)
         except PermissionDeniedError as error:
-            log.warning("The names of users stay unknown. %s", error)
+            log.warning("Cannot read users; their names stay unknown. %s", error)
 
     def _escalations(self) -> Listing:
         """The escalation policies of all teams. A team without Operations has none."""
@@ -155,7 +160,11 @@ class SiteNames:
             except NotFoundError:
                 continue
             except PermissionDeniedError as error:
-                log.warning("What is stored of a team's escalation policies stays. %s", error)
+                log.warning(
+                    "Cannot read the escalation policies of team %s; those stored are kept. %s",
+                    team_id,
+                    error,
+                )
                 complete = False
                 continue
             complete = complete and listing.complete
@@ -167,5 +176,5 @@ class SiteNames:
 def _readable(listing: Once[Listing]) -> list[Raw]:
     try:
         return listing.get().items
-    except (*NOT_SEEN, PlanError):
+    except (*UNREADABLE_ERRORS, PlanError):
         return []

@@ -8,9 +8,8 @@ from datetime import datetime, timedelta
 
 from msgspec import Raw
 
-from opsgenie_provider.absence import NOT_SEEN
 from opsgenie_provider.api.concurrency import in_parallel
-from opsgenie_provider.api.errors import PlanError
+from opsgenie_provider.api.errors import UNREADABLE_ERRORS, PlanError
 from opsgenie_provider.api.listing import Listing
 from opsgenie_provider.rows.fields import UnreadablePayloadError, decode, required_text
 from opsgenie_provider.rows.on_call import Coverage, Period, clipped, continued
@@ -48,7 +47,7 @@ def sync_on_call(run: AccountRun, result: Result) -> None:
         return
     try:
         schedules = run.listing(SCHEDULES)
-    except (*NOT_SEEN, PlanError) as error:
+    except (*UNREADABLE_ERRORS, PlanError) as error:
         return skip(run, result, SCHEDULES, error)
     if SCHEDULES not in run.progress.steps_done:
         store_list(run, result, SCHEDULES, schedules)
@@ -88,8 +87,13 @@ class _Periods:
         since = self._since(self._coverage.get(schedule_id))
         try:
             timeline = self._run.reader.schedule_timeline(schedule_id, since=since, until=_horizon(self._now))
-        except NOT_SEEN as error:
-            log.warning("%s: what is stored of a schedule stays. %s", self._run.account, error)
+        except UNREADABLE_ERRORS as error:
+            log.warning(
+                "%s: cannot read schedule %s; its stored on-call periods are kept. %s",
+                self._run.account,
+                schedule_id,
+                error,
+            )
             return ReadTimeline(schedule_id, since, None)
         return ReadTimeline(schedule_id, since, timeline)
 

@@ -18,7 +18,7 @@ from msgspec import Raw
 from opsgenie_provider import absence
 from opsgenie_provider.api.concurrency import THREADS, in_parallel
 from opsgenie_provider.api.decoding import decode_into
-from opsgenie_provider.api.errors import PlanError
+from opsgenie_provider.api.errors import UNREADABLE_ERRORS, PlanError
 from opsgenie_provider.api.listing import Listing
 from opsgenie_provider.api.pagerduty import PAGE_SIZE, PagerdutyClient
 from opsgenie_provider.api.pagerduty_windows import MAX_WINDOW, PagerdutyWindows, Part
@@ -170,7 +170,7 @@ class PagerdutyReader:
         try:
             listing: Listing = getattr(self.client, name)()
             return listing
-        except (*absence.NOT_SEEN, PlanError) as error:
+        except (*UNREADABLE_ERRORS, PlanError) as error:
             self.log.info("%s: no %s. %s", self.account, name, error)
             return None
 
@@ -198,7 +198,8 @@ class PagerdutyReader:
         found = [incident for incident in due if incident.incident_id in seen]
         if len(found) < len(due):
             self.log.warning(
-                "%s: the details of %d incidents are not for this key to see. What is stored of them stays.",
+                "%s: this key may not read the details of %d incidents (403 or 404). What is stored of them "
+                "is kept.",
                 self.account,
                 len(due) - len(found),
             )
@@ -307,14 +308,14 @@ class PagerdutyReader:
         """The log entries of an incident; None where the key does not see it."""
         try:
             return incident_id, self.client.incident_log_entries(incident_id)
-        except absence.NOT_SEEN:
+        except UNREADABLE_ERRORS:
             return incident_id, None
 
     def _notes(self, incident_id: str) -> tuple[str, list[Raw] | None]:
         """The notes of an incident; None where the key does not see them."""
         try:
             return incident_id, self.client.notes(incident_id)
-        except absence.NOT_SEEN:
+        except UNREADABLE_ERRORS:
             return incident_id, None
 
     def _log_tells_of_notes(

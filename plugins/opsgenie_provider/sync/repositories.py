@@ -45,6 +45,10 @@ _FOR_ALL = (AuthenticationError, RateLimitError, WarehouseUnavailableError, psyc
 _NO_ANSWER = (ApiConnectionError, ServerError)
 # After this many repositories in a row without an answer, GitHub is taken to be down.
 _MOST_WITHOUT_ANSWER = 2 * SIDE_BY_SIDE
+_NOT_READ = (
+    f"not read: GitHub did not answer for {_MOST_WITHOUT_ANSWER} repositories in a row. The next try of the "
+    "task reads it."
+)
 
 
 @dataclass
@@ -107,7 +111,7 @@ def read_repositories(
                 try:
                     changed, rejected = done.result()
                 except CancelledError:
-                    report.failed.setdefault(name, ApiConnectionError("not tried: GitHub does not answer."))
+                    report.failed.setdefault(name, ApiConnectionError(_NOT_READ))
                 except _FOR_ALL:
                     raise
                 except Exception as error:

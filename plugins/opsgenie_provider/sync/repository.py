@@ -161,9 +161,10 @@ class RepositoryReader:
                 return all_found, True
             before = found
         log.warning(
-            "%s: its list changed whenever it was read. All that it showed is stored; the next run reads it "
-            "again.",
+            "%s: the list of deployments changed during each of %d reads. All that it showed is stored; the "
+            "next run reads it again.",
             self._entry.repository,
+            _MOST_LISTINGS,
         )
         return all_found, False
 
@@ -221,7 +222,12 @@ class RepositoryReader:
             try:
                 due.append(_Due(each.raw, listed(each.raw), each.pull, is_pull_known=True))
             except UnreadablePayloadError as error:
-                log.info("%s: a deployment cannot be asked for: %s.", self._entry.repository, error)
+                log.info(
+                    "%s: skipped the unreadable stored deployment %s: %s.",
+                    self._entry.repository,
+                    each.deployment_id,
+                    error,
+                )
         self._load(due, [])
 
     def _load(self, due: Sequence[_Due], unreadable: list[tuple[bytes, str]]) -> None:
@@ -240,7 +246,11 @@ class RepositoryReader:
         rows = []
         for each, states in in_parallel(self._executor, self._statuses, due):
             if states is None:
-                log.info("%s: deployment %s is gone.", self._entry.repository, each.item.deployment_id)
+                log.info(
+                    "%s: deployment %s no longer exists on GitHub (404).",
+                    self._entry.repository,
+                    each.item.deployment_id,
+                )
                 self._missing.add(each.item.deployment_id)
                 continue
             pull = each.pull if each.is_pull_known else pulls.get(each.item.sha or "")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from opsgenie_provider.absence import NOT_SEEN
-from opsgenie_provider.api.errors import PlanError
+from opsgenie_provider.api.errors import UNREADABLE_ERRORS, PlanError
 from opsgenie_provider.sync.catalogue import skip, store_list
 from opsgenie_provider.sync.run import AccountRun, Result
 from opsgenie_provider.warehouse.people import people_met
@@ -25,7 +24,7 @@ def sync_met_users(run: AccountRun, result: Result) -> None:
     stream = f"{run.reader.backend}_{USERS}"
     try:
         listing = run.reader.users(people_met(run.connection, run.account, run.reader.backend, stream))
-    except (*NOT_SEEN, PlanError) as error:
+    except (*UNREADABLE_ERRORS, PlanError) as error:
         skip(run, result, USERS, error)
         return
     store_list(run, result, USERS, listing)

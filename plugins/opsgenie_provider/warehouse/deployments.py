@@ -44,6 +44,7 @@ class StoredDeployment(NamedTuple):
 class UnfinishedDeployment(NamedTuple):
     """A stored deployment that has not ended, or is known only from the webhook."""
 
+    deployment_id: str
     raw: Raw
     environment: str
     pull: PullRequest | None
@@ -98,7 +99,8 @@ def unfinished_deployments(
     from the webhook."""
     rows = connection.execute(
         sql.SQL(
-            "select coalesce(raw -> 'deployment', raw)::text, environment, pr_number, pr_url, pr_title "
+            "select deployment_id, coalesce(raw -> 'deployment', raw)::text, environment, pr_number, pr_url, "
+            "pr_title "
             "from staging.deployments where {} and lower(repository) = lower(%s) "
             "and (status in ('pending', 'running') or raw ? 'deployment') and deployment_id <> all(%s) "
             "order by deployment_id"
@@ -107,9 +109,9 @@ def unfinished_deployments(
     )
     return [
         UnfinishedDeployment(
-            Raw(raw.encode()), environment, None if number is None else PullRequest(number, *rest)
+            id_, Raw(raw.encode()), environment, None if number is None else PullRequest(number, *rest)
         )
-        for raw, environment, number, *rest in rows
+        for id_, raw, environment, number, *rest in rows
     ]
 
 
