@@ -99,7 +99,7 @@ READERS: dict[str, Callable[[Raw], Tables]] = {
     "pagerduty incident": one(t.PAGERDUTY_INCIDENTS, pagerduty.pagerduty_incident_row),
     "log entry": one(t.PAGERDUTY_LOG_ENTRIES, pagerduty.log_entry_row),
     "note": one(t.PAGERDUTY_NOTES, pagerduty.note_row, incident_id="i1"),
-    "pagerduty service": configured((t.PAGERDUTY_SERVICES, pagerduty.named_rows)),
+    "pagerduty service": configured((t.PAGERDUTY_SERVICES, pagerduty.service_rows)),
     "priority": priorities,
     "deployment": deployment,
     "deployment status": deployment_status,

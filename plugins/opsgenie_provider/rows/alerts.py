@@ -22,7 +22,7 @@ from opsgenie_provider.rows.fields import (
     timestamp,
 )
 from opsgenie_provider.rows.parts import Parts, Rejected
-from opsgenie_provider.rows.tables import ALERTS, OPSGENIE, Row
+from opsgenie_provider.rows.tables import ALERTS, COMPUTED_ALERT_COLUMNS, OPSGENIE, Row
 
 
 class AlertRules(NamedTuple):
@@ -58,16 +58,16 @@ def alert_rows(raw: Raw, *, account: str, key_reach: str, single: bool) -> Alert
 def rows_of(
     values: dict[str, Any], rejected: Rejected, *, account: str, key_reach: str, single: bool
 ) -> AlertRows:
-    """The row of an alert's values, by column; the warehouse computes the others."""
+    """The row of an alert's values, which are by column."""
     version = values["updated_at"] or values["created_at"]
-    values = {
+    row = ALERTS.row(
         **values,
-        "account": account,
-        "key_reach": key_reach,
-        "needs_details": False,
-        "details_of": version if single else None,
-    }
-    row = tuple(values.get(name) for name in ALERTS.columns)
+        **dict.fromkeys(COMPUTED_ALERT_COLUMNS),
+        account=account,
+        key_reach=key_reach,
+        needs_details=False,
+        details_of=version if single else None,
+    )
     return AlertRows(values["alert_id"], ([row],), rejected)
 
 

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from opsgenie_provider.rows.fields import Payload, UnreadablePayloadError, objects, required_text, timestamp
-from opsgenie_provider.rows.tables import JSM, Row, Table
 
 _ENCODED_PREFIX = "b:"
 # Nodes of a document that begin a new line.
@@ -42,12 +41,6 @@ class Directory:
             "escalation": self.escalations,
         }.get(kind or "", {})
         return known.get(identity or "")
-
-
-def row(table: Table, **values: Any) -> Row:
-    """A row of a table from its columns by name."""
-    values["backend"] = JSM
-    return tuple(values[name] for name in table.columns)
 
 
 def required_objects(payload: Payload, name: str) -> Sequence[Payload]:

@@ -25,7 +25,7 @@ from opsgenie_provider.api.pagerduty_windows import MAX_WINDOW, PagerdutyWindows
 from opsgenie_provider.planning import parse_instant
 from opsgenie_provider.progress import Progress
 from opsgenie_provider.rows.fields import UnreadablePayloadError
-from opsgenie_provider.rows.pagerduty import named_rows, pagerduty_incident_row
+from opsgenie_provider.rows.pagerduty import pagerduty_incident_row, service_rows, team_rows
 from opsgenie_provider.rows.parts import Rejected
 from opsgenie_provider.rows.tables import PAGERDUTY_SERVICES, PAGERDUTY_TEAMS
 from opsgenie_provider.warehouse.connection import Connection, Warehouse
@@ -139,14 +139,15 @@ class PagerdutyReader:
         :returns: how many payloads could not be read.
         """
         count = 0
-        for name, table in (("services", PAGERDUTY_SERVICES), ("teams", PAGERDUTY_TEAMS)):
+        for name, table, rows in (
+            ("services", PAGERDUTY_SERVICES, service_rows),
+            ("teams", PAGERDUTY_TEAMS, team_rows),
+        ):
             listed = self._listed(name)
             if listed is None:
                 continue
             with connection.transaction():
-                snapshot = Snapshot(
-                    connection, self.account, [(table, partial(named_rows, account=self.account))]
-                )
+                snapshot = Snapshot(connection, self.account, [(table, partial(rows, account=self.account))])
                 snapshot.add(listed.items)
                 snapshot.merge(may_prune=partial(absence.is_fact, reach=_REACH, complete=listed.complete))
                 count += self._keep_rejected(connection, f"pagerduty_{name}", snapshot.rejected)

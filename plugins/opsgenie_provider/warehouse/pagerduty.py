@@ -162,7 +162,14 @@ def merge_details(
                 notes[PAGERDUTY_NOTES.key_of(row)] = row
             except UnreadablePayloadError as error:
                 rejected.append((bytes(raw), str(error)))
-        reads.append((account, incident.incident_id, incident.version, found.notes is not None))
+        reads.append(
+            PAGERDUTY_DETAIL_READS.row(
+                account=account,
+                incident_id=incident.incident_id,
+                version=incident.version,
+                with_notes=found.notes is not None,
+            )
+        )
     staged_reads = Staged(connection, PAGERDUTY_DETAIL_READS)
     staged_reads.copy(reads)
     staged_entries, staged_notes = (

@@ -80,6 +80,16 @@ class DueTimeline(NamedTuple):
     updated_at: datetime | None
     status: str | None
 
+    def read(self, account: str, *, refused_to: str | None) -> Row:
+        """The row that says for which version the timeline was read, or to what key it was refused."""
+        return TIMELINE_READS.row(
+            account=account,
+            incident_id=self.incident_id,
+            incident_updated_at=self.updated_at,
+            incident_status=self.status,
+            refused_to=refused_to,
+        )
+
 
 def due_timelines(
     connection: Connection, account: str, backend: str, *, key_reach: str, key_sight: str
@@ -132,7 +142,7 @@ def record_refusals(
     Their stored entries stay.
     """
     staged = Staged(connection, TIMELINE_READS)
-    staged.copy((account, *incident, key_sight) for incident in incidents)
+    staged.copy(incident.read(account, refused_to=key_sight) for incident in incidents)
     staged.merge()
 
 
@@ -144,7 +154,7 @@ def load_timelines(
     reads: list[Row] = []
     rejected: list[tuple[bytes, str]] = []
     for incident, payloads in timelines:
-        reads.append((account, *incident, None))
+        reads.append(incident.read(account, refused_to=None))
         for raw in payloads:
             try:
                 row = timeline_row(raw, account=account, incident_id=incident.incident_id, rejected=rejected)
