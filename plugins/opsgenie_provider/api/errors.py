@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import copyreg
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 # What a person can do about an answer that contradicts the service's documentation.
 REPORT_REMEDY = (
@@ -83,6 +83,9 @@ class UnknownOutcomeError(ApiError):
     """It is unknown whether a write was applied: look it up before sending it again."""
 
 
+S = TypeVar("S", bound="ApiStatusError")
+
+
 class ApiStatusError(ApiError):
     """The service answered with an error status.
 
@@ -120,6 +123,20 @@ class ApiStatusError(ApiError):
         self.retry_after = retry_after
         self.kind = kind
         super().__init__(str(self))
+
+    def copy_as(self, cls: type[S], *, hint: str | None) -> S:
+        """The same answer as an error of another class, or with another hint."""
+        return cls(
+            status=self.status,
+            message=self.message,
+            service=self.service,
+            request=self.request,
+            request_id=self.request_id,
+            hint=hint,
+            fields=self.fields,
+            retry_after=self.retry_after,
+            kind=self.kind,
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         # An exception is copied and pickled by its args; this one is made from keywords.

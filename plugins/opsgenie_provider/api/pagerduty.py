@@ -7,7 +7,7 @@ regions, incidents, log entries, notes, priorities, services, teams).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -19,6 +19,7 @@ from opsgenie_provider.api.errors import REPORT_REMEDY, InvalidRequestError, Inv
 from opsgenie_provider.api.limits import RateLimiter
 from opsgenie_provider.api.listing import Listing, read_whole
 from opsgenie_provider.api.transport import HeaderAuth, Transport
+from opsgenie_provider.instants import whole_seconds
 
 HOSTS = {"us": "https://api.pagerduty.com", "eu": "https://api.eu.pagerduty.com"}
 PAGE_SIZE = 100
@@ -170,11 +171,7 @@ class PagerdutyClient:
 
 def _window(since: datetime, until: datetime) -> dict[str, str]:
     """Bounds with Z: without an offset, PagerDuty reads them in the account's own time zone."""
-    return {"since": _utc(since), "until": _utc(until), "time_zone": "UTC"}
-
-
-def _utc(instant: datetime) -> str:
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {"since": whole_seconds(since), "until": whole_seconds(until), "time_zone": "UTC"}
 
 
 def _detail(response: requests.Response) -> ErrorDetail:

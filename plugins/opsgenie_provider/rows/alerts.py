@@ -11,6 +11,7 @@ from msgspec import Raw
 from opsgenie_provider.rows.fields import (
     Payload,
     UnreadablePayloadError,
+    as_text,
     decode,
     integer,
     json_text,
@@ -82,7 +83,7 @@ def alert_values(raw: Raw, rejected: Rejected) -> dict[str, Any]:
     status = key_text(payload, "status")
     report = parts.nested("report")
     after = partial(elapsed, since=created_at)
-    tags = parts.each("tags", lambda tag: text({"tags": tag}, "tags"))
+    tags = parts.each("tags", partial(as_text, name="tags"))
     return {
         "alert_id": required_text(payload, "id"),
         "tiny_id": parts.read(text, "tinyId"),

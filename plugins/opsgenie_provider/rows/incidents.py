@@ -10,6 +10,8 @@ from msgspec import Raw
 
 from opsgenie_provider.rows.fields import (
     UnreadablePayloadError,
+    as_key_text,
+    as_text,
     decode,
     json_text,
     key_text,
@@ -67,7 +69,7 @@ def incident_rows(raw: Raw, *, account: str, key_reach: str) -> IncidentRows:
     rejected: Rejected = []
     parts = Parts(payload, rejected)
     incident_id = required_text(payload, "id")
-    tags = parts.each("tags", partial(_text_of, "tags"))
+    tags = parts.each("tags", partial(as_text, name="tags"))
     incident = INCIDENTS.row(
         account=account,
         incident_id=incident_id,
@@ -89,7 +91,7 @@ def incident_rows(raw: Raw, *, account: str, key_reach: str) -> IncidentRows:
         deleted_at=None,
         **dict.fromkeys(DERIVED_INCIDENT_COLUMNS),
     )
-    services = parts.each("impactedServices", partial(_key_of, "impactedServices"))
+    services = parts.each("impactedServices", partial(as_key_text, name="impactedServices"))
     responders = dict(parts.each("responders", _responder))
     return IncidentRows(
         incident_id,
@@ -132,14 +134,6 @@ def timeline_row(raw: Raw, *, account: str, incident_id: str, rejected: Rejected
         actor_type=actor.read(text, "type"),
         raw=raw_text(raw),
     )
-
-
-def _text_of(name: str, item: Any) -> str | None:
-    return text({name: item}, name)
-
-
-def _key_of(name: str, item: Any) -> str | None:
-    return key_text({name: item}, name)
 
 
 def _responder(responder: Any) -> tuple[tuple[str, str], str | None]:

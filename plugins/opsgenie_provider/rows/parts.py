@@ -6,14 +6,28 @@ object is rejected as a whole only where its identity or its time cannot be read
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
+
+from msgspec import Raw
 
 from opsgenie_provider.rows.fields import Payload, UnreadablePayloadError, items, json_text, nested
 
 T = TypeVar("T")
-# Payloads, or parts of them as {"id": ..., <field>: ...}, each with why it could not be read.
-Rejected = list[tuple[bytes, str]]
+# A payload, or a part of one as {"id": ..., <field>: ...}, with why it could not be read.
+RejectedPayload = tuple[bytes, str]
+Rejected = list[RejectedPayload]
+
+
+def readable_rows(payloads: Iterable[Raw], convert: Callable[[Raw], T], rejected: Rejected) -> Iterator[T]:
+    """What ``convert`` makes of each payload; one that cannot be read is rejected with the reason."""
+    for raw in payloads:
+        try:
+            row = convert(raw)
+        except UnreadablePayloadError as error:
+            rejected.append((bytes(raw), str(error)))
+        else:
+            yield row
 
 
 class Parts:

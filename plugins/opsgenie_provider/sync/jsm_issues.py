@@ -17,7 +17,7 @@ from opsgenie_provider.api.jsm import Issue, JsmIncidents
 from opsgenie_provider.api.listing import Sink
 from opsgenie_provider.progress import Watch
 from opsgenie_provider.rows.fields import UnreadablePayloadError
-from opsgenie_provider.rows.jsm_fields import required_instant
+from opsgenie_provider.rows.jsm_fields import as_instant
 from opsgenie_provider.sync.jsm_names import Once
 from opsgenie_provider.sync.reader import IncidentWindows
 
@@ -180,7 +180,7 @@ class IssueChanges:
 def created_at(issue: Issue) -> datetime | None:
     """When an issue was created; None where that cannot be read."""
     try:
-        return required_instant({"created": decode_into(issue.raw, _Dated).fields.created}, "created")
+        return as_instant(decode_into(issue.raw, _Dated).fields.created, "created")
     except (msgspec.DecodeError, UnreadablePayloadError):
         return None
 

@@ -7,6 +7,7 @@ the read at once: a token that is refused or used up, a GitHub or a warehouse th
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections.abc import Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
@@ -65,7 +66,7 @@ def shares(repositories: Sequence[Repository]) -> list[tuple[list[Repository], i
 
     Neighbours go to different tasks: those of one team, whose sizes are alike, may be next to each other.
     """
-    count = min(_MOST_TASKS, -(-len(repositories) // _REPOSITORIES_PER_TASK))
+    count = min(_MOST_TASKS, math.ceil(len(repositories) / _REPOSITORIES_PER_TASK))
     return [
         (list(islice(repositories, first, None, count)), _REQUESTS_PER_MINUTE // count)
         for first in range(count)

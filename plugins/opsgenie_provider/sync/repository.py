@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -23,6 +24,7 @@ from opsgenie_provider.rows.deployments import (
     pull_of,
 )
 from opsgenie_provider.rows.fields import UnreadablePayloadError
+from opsgenie_provider.rows.parts import Rejected
 from opsgenie_provider.settings import Repository
 from opsgenie_provider.warehouse.connection import Connection
 from opsgenie_provider.warehouse.deployments import (
@@ -183,7 +185,7 @@ class RepositoryReader:
                 break
         return found, pages
 
-    def _listed(self, page: Sequence[Raw]) -> tuple[list[tuple[Raw, Listed]], list[tuple[bytes, str]]]:
+    def _listed(self, page: Sequence[Raw]) -> tuple[list[tuple[Raw, Listed]], Rejected]:
         """The deployments of a page, and what could not be read as one, which is shown once."""
         items, unreadable = [], []
         for raw in page:
@@ -215,7 +217,7 @@ class RepositoryReader:
             if self._entry.counts(each.environment)
         ]
         # Every hour another share of them, where they are many.
-        shares = -(-len(unfinished) // _UNFINISHED_AT_ONCE) or 1
+        shares = math.ceil(len(unfinished) / _UNFINISHED_AT_ONCE) or 1
         hour = int(self._now.timestamp() // 3600)
         due = []
         for each in unfinished[hour % shares :: shares]:
@@ -230,16 +232,14 @@ class RepositoryReader:
                 )
         self._load(due, [])
 
-    def _load(self, due: Sequence[_Due], unreadable: list[tuple[bytes, str]]) -> None:
+    def _load(self, due: Sequence[_Due], unreadable: Rejected) -> None:
         rows = self._rows(due, unreadable)
         with self._connection.transaction():
             self._changed += load_deployments(self._connection, rows)
             keep_rejected(self._connection, self._account, self._stream, unreadable)
         self._rejected += len(unreadable)
 
-    def _rows(
-        self, due: Sequence[_Due], unreadable: list[tuple[bytes, str]]
-    ) -> list[tuple[Deployment, datetime]]:
+    def _rows(self, due: Sequence[_Due], unreadable: Rejected) -> list[tuple[Deployment, datetime]]:
         pulls = self._pulls(
             {each.item.sha for each in due if each.item.sha and not each.is_pull_known}, unreadable
         )
@@ -270,7 +270,7 @@ class RepositoryReader:
         except NotFoundError:
             return due, None
 
-    def _pulls(self, shas: set[str], unreadable: list[tuple[bytes, str]]) -> dict[str, PullRequest | None]:
+    def _pulls(self, shas: set[str], unreadable: Rejected) -> dict[str, PullRequest | None]:
         """The pull request of each commit, those that are known already without asking."""
         repository = self._entry.repository
         pulls: dict[str, PullRequest | None] = {**stored_pulls(self._connection, repository, shas)}

@@ -9,13 +9,12 @@ from msgspec import Raw
 from psycopg import sql
 
 from opsgenie_provider.rows.alerts import AlertRows, AlertRules
+from opsgenie_provider.rows.fields import MAX_KEY_BYTES
 from opsgenie_provider.rows.tables import ALERTS
 from opsgenie_provider.warehouse.batches import Batch
 from opsgenie_provider.warehouse.connection import Connection
 
 ENTITY, TAG, DETAILS = "entity", "tag:", "details."
-# What an index entry can hold; a longer text is no name.
-_MAX_BYTES = 500
 
 # The relation that is merged: the batch as the staging table is to have it.
 #
@@ -191,7 +190,7 @@ def _named(source: str, columns: Mapping[str, sql.Composable]) -> sql.Composable
     return sql.SQL(
         "(select said from (select {text} as said) as source "
         "where dora.service_key(said) is not null and octet_length(said) <= {most})"
-    ).format(text=text, most=sql.Literal(_MAX_BYTES))
+    ).format(text=text, most=sql.Literal(MAX_KEY_BYTES))
 
 
 def leave_out(connection: Connection, account: str, *, but: Iterable[str]) -> int:

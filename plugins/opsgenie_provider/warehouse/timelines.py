@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from functools import partial
 from typing import NamedTuple
 
 from msgspec import Raw
 from psycopg import sql
 
-from opsgenie_provider.rows.fields import UnreadablePayloadError
 from opsgenie_provider.rows.incidents import timeline_row
+from opsgenie_provider.rows.parts import Rejected, readable_rows
 from opsgenie_provider.rows.tables import (
     DERIVED_INCIDENT_COLUMNS,
     INCIDENT_TIMELINE,
@@ -148,19 +149,16 @@ def record_refusals(
 
 def load_timelines(
     connection: Connection, account: str, timelines: Iterable[tuple[DueTimeline, list[Raw]]]
-) -> tuple[int, list[tuple[bytes, str]]]:
+) -> tuple[int, Rejected]:
     """Merge timelines of incidents; returns how many rows changed and what could not be read."""
     entries: dict[Row, Row] = {}
     reads: list[Row] = []
-    rejected: list[tuple[bytes, str]] = []
+    rejected: Rejected = []
     for incident, payloads in timelines:
         reads.append(incident.read(account, refused_to=None))
-        for raw in payloads:
-            try:
-                row = timeline_row(raw, account=account, incident_id=incident.incident_id, rejected=rejected)
-                entries[INCIDENT_TIMELINE.key_of(row)] = row
-            except UnreadablePayloadError as error:
-                rejected.append((bytes(raw), str(error)))
+        convert = partial(timeline_row, account=account, incident_id=incident.incident_id, rejected=rejected)
+        for row in readable_rows(payloads, convert, rejected):
+            entries[INCIDENT_TIMELINE.key_of(row)] = row
     staged_entries, staged_reads = Staged(connection, INCIDENT_TIMELINE), Staged(connection, TIMELINE_READS)
     staged_entries.copy(entries.values())
     staged_reads.copy(reads)

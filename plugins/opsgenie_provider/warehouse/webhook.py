@@ -57,7 +57,7 @@ def _claim(connection: Connection, deployment: Deployment, sender: str, delivery
 
 
 def _apply(connection: Connection, event: Event) -> bool:
-    key = event.deployment[:2]
+    key = (event.deployment.source, event.deployment.deployment_id)
     while (known := _known(connection, key)) is None:
         # Another transaction may insert it in between.
         if connection.execute(_INSERT, (*event.deployment, event.at)).rowcount == 1:
