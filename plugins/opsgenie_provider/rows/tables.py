@@ -46,7 +46,8 @@ class Table:
         return row[: len(self.key)]
 
 
-# Of OpsGenie computed in the warehouse from the payload and the timeline together; a read leaves them empty.
+# For OpsGenie, the warehouse computes these from the payload and the timeline together: a read leaves them
+# empty.
 DERIVED_INCIDENT_COLUMNS = ("acknowledged_at", "resolved_at", "resolved_at_source", "closed_at")
 INCIDENTS = Table(
     "opsgenie_incidents",

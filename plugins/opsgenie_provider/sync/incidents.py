@@ -54,8 +54,8 @@ class IncidentSync:
 
     Its first requests leave when it is made. Each 20,000 incidents or fewer are one transaction together
     with the watermark. Incidents that are stored, lie in the window and are gone at the source are marked
-    deleted, only after a complete read with a key that sees the whole account. Those that the account's
-    connection was another backend's for stay as they are.
+    deleted, only after a complete read with a key that sees the whole account. Incidents read from another
+    backend are untouched.
     """
 
     def __init__(self, run: AccountRun, plan: Plan, subject: Subject) -> None:

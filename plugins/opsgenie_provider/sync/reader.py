@@ -134,7 +134,7 @@ class Reader(Protocol):
         """An incident as rows."""
 
     def begin_alert_windows(self, since: datetime, until: datetime) -> Callable[[], IncidentWindows]:
-        """The same for the alerts that are incidents, as for all of these methods."""
+        """Ask for the alerts created in [since, until); returns what waits for the answer."""
 
     def begin_alert_changes(
         self, created_since: datetime, created_until: datetime, since: datetime

@@ -54,7 +54,7 @@ class AccountRun:
     :param executor: runs requests beside the work on the warehouse.
     :param now: when this try began, by our clock.
     :param alerts: which alerts are the incidents; None: incidents are.
-    :param expected_refusals: how many requests were refused as the account's plan has it.
+    :param expected_refusals: how many requests were refused because of the account's plan.
     :param listings: the lists that were asked for at the start, by name.
     """
 

@@ -99,7 +99,7 @@ class AlertBatch(Batch):
     """A batch of alerts.
 
     :param to_rows: makes the row of a payload, and is told whether that was read by its id.
-    :param again: whether all alerts are to be read by their ids once more.
+    :param again: read the details of all alerts again, not only of new and changed ones.
     """
 
     def __init__(
@@ -218,7 +218,7 @@ def due_alerts(connection: Connection, account: str, backend: str) -> list[str]:
 
 
 def note_refused(connection: Connection, account: str, alert_ids: list[str]) -> None:
-    """Note alerts that were not to be read by their ids: they are not due until they are listed again."""
+    """Unreadable alerts are read by their ids again only after they are listed again."""
     connection.execute(
         "update staging.opsgenie_alerts set needs_details = false, synced_at = now() "
         "where account = %s and alert_id = any(%s)",
