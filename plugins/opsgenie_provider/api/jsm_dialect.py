@@ -23,7 +23,7 @@ from opsgenie_provider.api.errors import (
 from opsgenie_provider.api.limits import Limits
 from opsgenie_provider.instants import utc_instant
 
-SERVICE = "Jira Service Management"
+SERVICE_NAME = "Jira Service Management"
 # Error code: Operations is not in the plan, not enabled, or not available to this account.
 _NO_OPERATIONS = "40301"
 # Seconds that a family pauses after an answer that reports a nearly exhausted limit.
@@ -69,7 +69,7 @@ LIMITS: Limits = {
 }
 
 
-def explained(error: ApiStatusError, family: Family) -> ApiStatusError:
+def explain(error: ApiStatusError, family: Family) -> ApiStatusError:
     """The error as the class that fits its meaning in this family, with a hint for a person."""
     error_type, hint = _meaning(error, family)
     return error.copy_as(error_type, hint=hint)
@@ -199,5 +199,5 @@ def _pause(response: requests.Response) -> float:
     return _NEAR_LIMIT_PAUSE if _header(response, "X-RateLimit-NearLimit").lower() == "true" else 0.0
 
 
-DIALECT = Dialect(service=SERVICE, hints={}, detail=_detail, throttle=_throttle, pause=_pause)
+DIALECT = Dialect(service=SERVICE_NAME, hints={}, detail=_detail, throttle=_throttle, pause=_pause)
 SITE_DIALECT = Dialect(service="The site", hints={}, detail=_detail, throttle=_throttle)

@@ -21,7 +21,7 @@ from opsgenie_provider.api.errors import (
     PermissionDeniedError,
     PlanError,
 )
-from opsgenie_provider.api.jsm_dialect import ALERTS, OPERATIONS, SERVICE, Family
+from opsgenie_provider.api.jsm_dialect import ALERTS, OPERATIONS, SERVICE_NAME, Family
 from opsgenie_provider.api.jsm_transport import Gateway
 from opsgenie_provider.api.opsgenie import Page
 from opsgenie_provider.instants import whole_seconds
@@ -146,7 +146,7 @@ class JsmOperations:
                 return
             if not page.items or page.items == before:
                 raise InvalidResponseError(
-                    f"{SERVICE} answered GET {path} at offset {offset} with "
+                    f"{SERVICE_NAME} answered GET {path} at offset {offset} with "
                     f"{'the same page again' if page.items else 'an empty page'}, but says that more follow. "
                     f"{REPORT_REMEDY}"
                 )

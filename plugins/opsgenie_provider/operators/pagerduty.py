@@ -51,11 +51,11 @@ class PagerdutyToPostgresOperator(ProviderOperator):
     def perform(self, context: Context) -> Outcome:
         from opsgenie_provider.hooks.pagerduty import PagerdutyHook
         from opsgenie_provider.hooks.warehouse import warehouse
-        from opsgenie_provider.sync.pagerduty import PagerdutyReader
+        from opsgenie_provider.sync.pagerduty import PagerdutySync
         from opsgenie_provider.sync.run import counts_text
 
         client = PagerdutyHook(pagerduty_conn_id=self.pagerduty_conn_id).client
-        reader = PagerdutyReader(
+        reader = PagerdutySync(
             client,
             warehouse(self.postgres_conn_id),
             account=self.pagerduty_conn_id,

@@ -22,7 +22,7 @@ from opsgenie_provider.rows.fields import (
     text,
     timestamp,
 )
-from opsgenie_provider.rows.parts import Parts, Rejected
+from opsgenie_provider.rows.parts import OptionalFields, Rejected
 from opsgenie_provider.rows.tables import ALERTS, COMPUTED_ALERT_COLUMNS, OPSGENIE, Row
 
 
@@ -78,7 +78,7 @@ def alert_values(raw: Raw, rejected: Rejected) -> dict[str, Any]:
     :raises UnreadablePayloadError: it has no id or creation time, or its status is not a text.
     """
     payload = decode(raw)
-    parts = Parts(payload, rejected)
+    parts = OptionalFields(payload, rejected)
     created_at = required_timestamp(payload, "createdAt")
     status = key_text(payload, "status")
     report = parts.nested("report")

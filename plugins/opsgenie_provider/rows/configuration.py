@@ -21,7 +21,7 @@ from opsgenie_provider.rows.fields import (
     text,
     timestamp,
 )
-from opsgenie_provider.rows.parts import Parts, Rejected
+from opsgenie_provider.rows.parts import OptionalFields, Rejected
 from opsgenie_provider.rows.tables import (
     ESCALATION_RULES,
     ESCALATIONS,
@@ -42,7 +42,7 @@ _UNIT_SECONDS = {"minutes": 60, "hours": 3600, "days": 86400}
 def service_rows(raw: Raw, *, account: str, rejected: Rejected | None = None) -> list[Row]:
     """A service (service API); its name is part of the keys of the dora tables."""
     payload = decode(raw)
-    parts = Parts(payload, rejected)
+    parts = OptionalFields(payload, rejected)
     row = SERVICES.row(
         account=account,
         service_id=required_text(payload, "id"),
@@ -60,7 +60,7 @@ def team_rows(raw: Raw, *, account: str, rejected: Rejected | None = None) -> li
     row = TEAMS.row(
         account=account,
         team_id=required_text(payload, "id"),
-        name=Parts(payload, rejected).read(text, "name"),
+        name=OptionalFields(payload, rejected).read(text, "name"),
         backend=OPSGENIE,
         raw=raw_text(raw),
     )
@@ -70,7 +70,7 @@ def team_rows(raw: Raw, *, account: str, rejected: Rejected | None = None) -> li
 def user_rows(raw: Raw, *, account: str, rejected: Rejected | None = None) -> list[Row]:
     """A user (user API); the username is an e-mail address."""
     payload = decode(raw)
-    parts = Parts(payload, rejected)
+    parts = OptionalFields(payload, rejected)
     row = USERS.row(
         account=account,
         user_id=required_text(payload, "id"),
@@ -85,7 +85,7 @@ def user_rows(raw: Raw, *, account: str, rejected: Rejected | None = None) -> li
 def schedule_rows(raw: Raw, *, account: str, rejected: Rejected | None = None) -> list[Row]:
     """A schedule (schedule API); its time zone is an IANA name."""
     payload = decode(raw)
-    parts = Parts(payload, rejected)
+    parts = OptionalFields(payload, rejected)
     row = SCHEDULES.row(
         account=account,
         schedule_id=required_text(payload, "id"),
@@ -107,11 +107,11 @@ def rotation_rows(raw: Raw, *, account: str, rejected: Rejected | None = None) -
     def read(rotation: Any) -> Row:
         return _rotation_row(_object(rotation, "rotations"), account, schedule_id, rejected)
 
-    return Parts(payload, rejected).each("rotations", read)
+    return OptionalFields(payload, rejected).each("rotations", read)
 
 
 def _rotation_row(rotation: Payload, account: str, schedule_id: str, rejected: Rejected | None) -> Row:
-    parts = Parts(rotation, rejected)
+    parts = OptionalFields(rotation, rejected)
     return ROTATIONS.row(
         account=account,
         schedule_id=schedule_id,
@@ -131,7 +131,7 @@ def _rotation_row(rotation: Payload, account: str, schedule_id: str, rejected: R
 def escalation_rows(raw: Raw, *, account: str, rejected: Rejected | None = None) -> list[Row]:
     """An escalation policy (escalation API); ``repeat.waitInterval`` is in minutes."""
     payload = decode(raw)
-    parts = Parts(payload, rejected)
+    parts = OptionalFields(payload, rejected)
     repeat = parts.nested("repeat")
     row = ESCALATIONS.row(
         account=account,
@@ -157,11 +157,11 @@ def escalation_rule_rows(raw: Raw, *, account: str, rejected: Rejected | None = 
         step = next(steps)
         return _rule_row(_object(rule, "rules"), account, escalation_id, step, rejected)
 
-    return Parts(payload, rejected).each("rules", read)
+    return OptionalFields(payload, rejected).each("rules", read)
 
 
 def _rule_row(rule: Payload, account: str, escalation_id: str, step: int, rejected: Rejected | None) -> Row:
-    parts = Parts(rule, rejected)
+    parts = OptionalFields(rule, rejected)
     recipient = parts.nested("recipient")
     return ESCALATION_RULES.row(
         account=account,

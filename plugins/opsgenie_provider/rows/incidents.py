@@ -21,7 +21,7 @@ from opsgenie_provider.rows.fields import (
     text,
     timestamp,
 )
-from opsgenie_provider.rows.parts import Parts, Rejected
+from opsgenie_provider.rows.parts import OptionalFields, Rejected
 from opsgenie_provider.rows.tables import (
     DERIVED_INCIDENT_COLUMNS,
     INCIDENT_RESPONDERS,
@@ -67,7 +67,7 @@ def incident_rows(raw: Raw, *, account: str, key_reach: str) -> IncidentRows:
     """
     payload = decode(raw)
     rejected: Rejected = []
-    parts = Parts(payload, rejected)
+    parts = OptionalFields(payload, rejected)
     incident_id = required_text(payload, "id")
     tags = parts.each("tags", partial(as_text, name="tags"))
     incident = INCIDENTS.row(
@@ -123,7 +123,7 @@ def timeline_row(raw: Raw, *, account: str, incident_id: str, rejected: Rejected
     :raises UnreadablePayloadError: it has no id, or its type or time cannot be read.
     """
     payload = decode(raw)
-    actor = Parts(payload, rejected).nested("actor")
+    actor = OptionalFields(payload, rejected).nested("actor")
     return INCIDENT_TIMELINE.row(
         account=account,
         incident_id=incident_id,

@@ -21,7 +21,7 @@ from opsgenie_provider.rows.fields import (
     text,
     timestamp,
 )
-from opsgenie_provider.rows.parts import Parts, Rejected
+from opsgenie_provider.rows.parts import OptionalFields, Rejected
 from opsgenie_provider.rows.tables import (
     PAGERDUTY_LOG_ENTRIES,
     PAGERDUTY_NOTES,
@@ -63,7 +63,7 @@ def pagerduty_incident_row(
     """
     payload = decode(raw)
     status = text(payload, "status")
-    parts = Parts(payload, rejected)
+    parts = OptionalFields(payload, rejected)
     service, priority = parts.nested("service"), parts.nested("priority")
     resolved_at = parts.read(timestamp, "resolved_at") or parts.read(timestamp, "last_status_change_at")
     return PagerdutyIncidentRow(
@@ -101,7 +101,7 @@ def log_entry_row(raw: Raw, *, account: str, incident_id: str | None = None) -> 
 def note_row(raw: Raw, *, account: str, incident_id: str, rejected: Rejected | None = None) -> Row:
     """A note; its author is a user, or the name of a rule or service (incidents API, notes)."""
     payload = decode(raw)
-    parts = Parts(payload, rejected)
+    parts = OptionalFields(payload, rejected)
     user, channel = parts.nested("user"), parts.nested("channel")
     return PAGERDUTY_NOTES.row(
         account=account,
@@ -128,7 +128,7 @@ def team_rows(raw: Raw, *, account: str, rejected: Rejected | None = None) -> li
 
 def _id_and_name(raw: Raw, rejected: Rejected | None) -> tuple[str, str | None]:
     payload = decode(raw)
-    parts = Parts(payload, rejected)
+    parts = OptionalFields(payload, rejected)
     return required_text(payload, "id"), parts.read(text, "name") or parts.read(text, "summary")
 
 

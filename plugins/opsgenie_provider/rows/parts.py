@@ -30,7 +30,7 @@ def readable_rows(payloads: Iterable[Raw], convert: Callable[[Raw], T], rejected
             yield row
 
 
-class Parts:
+class OptionalFields:
     """The optional fields of an object.
 
     :param rejected: receives the parts that cannot be read. None: the first one raises its error.
@@ -50,9 +50,9 @@ class Parts:
             self._reject(name, self._payload.get(name), error)
             return None
 
-    def nested(self, name: str) -> Parts:
+    def nested(self, name: str) -> OptionalFields:
         """The optional fields of a nested object; they are all None where it is not an object."""
-        return Parts(self.read(nested, name) or {}, self._rejected, within=self._id)
+        return OptionalFields(self.read(nested, name) or {}, self._rejected, within=self._id)
 
     def each(self, name: str, read: Callable[[Any], T | None]) -> list[T]:
         """The results of ``read`` for the items of a list, without those that are None."""

@@ -16,7 +16,7 @@ from opsgenie_provider.rows.alerts import AlertRules
 from opsgenie_provider.sync.run import AccountRun, Result
 from opsgenie_provider.sync.subject import Subject
 from opsgenie_provider.sync.timelines import BATCH, BUDGET
-from opsgenie_provider.warehouse.alerts import AlertBatch, due_alerts, note_refused
+from opsgenie_provider.warehouse.alerts import AlertBatch, due_alerts, mark_unreadable
 from opsgenie_provider.warehouse.state import keep_rejected, record_success
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ def alert_subject(run: AccountRun, rules: AlertRules) -> Subject:
     reader = run.reader
 
     def batch(plan: Plan) -> AlertBatch:
-        return _batch(run, rules, again=run.params.full_refresh and plan.whole_history)
+        return _batch(run, rules, force_details=run.params.full_refresh and plan.whole_history)
 
     return Subject(
         name="alerts",
@@ -36,7 +36,7 @@ def alert_subject(run: AccountRun, rules: AlertRules) -> Subject:
         begin_windows=reader.begin_alert_windows,
         begin_changes=reader.begin_alert_changes,
         read_single=reader.alert,
-        unseen=lambda gone: set(),
+        hidden_from_key=lambda gone: set(),
         batch=batch,
         trailing=ALERT_TRAILING,
     )
@@ -77,10 +77,12 @@ def _stream(run: AccountRun) -> str:
     return f"{run.reader.backend}_alerts"
 
 
-def _batch(run: AccountRun, rules: AlertRules, *, again: bool = False) -> AlertBatch:
+def _batch(run: AccountRun, rules: AlertRules, *, force_details: bool = False) -> AlertBatch:
     reach = run.key.access.reach
     to_rows = partial(run.reader.alert_rows, key_reach=reach)
-    return AlertBatch(run.connection, run.account, run.reader.backend, reach, to_rows, rules, again=again)
+    return AlertBatch(
+        run.connection, run.account, run.reader.backend, reach, to_rows, rules, force_details=force_details
+    )
 
 
 def _load(run: AccountRun, rules: AlertRules, due: list[str], progress: Progress) -> dict[str, int]:
@@ -104,7 +106,7 @@ def _load(run: AccountRun, rules: AlertRules, due: list[str], progress: Progress
         changed = batch.merge()
         keep_rejected(connection, run.account, _stream(run), batch.rejected.items())
         # One that cannot be read any more is not asked for again, either, before it is listed again.
-        note_refused(connection, run.account, sorted(set(due) - batch.ids))
+        mark_unreadable(connection, run.account, sorted(set(due) - batch.ids))
         run.progress.stored(changed)
     return {
         "details": len(found),

@@ -27,7 +27,7 @@ class Key:
         self._reader = reader
         self.is_validated = False
 
-    def begin(self) -> None:
+    def load_or_validate(self) -> None:
         """Take what the last validation found, or validate the key where that is due.
 
         :raises ApiError: the key cannot be validated.

@@ -200,7 +200,7 @@ class OpsgenieReader:
     def incident_rows(self, raw: Raw, *, key_reach: str) -> IncidentRows:
         return incident_rows(raw, account=self._account, key_reach=key_reach)
 
-    def unseen(self, incidents: Mapping[str, Raw]) -> set[str]:
+    def hidden_from_key(self, incidents: Mapping[str, Raw]) -> set[str]:
         return set()
 
     def users(self, ids: Iterable[str]) -> Listing:
@@ -241,7 +241,7 @@ class OpsgenieReader:
         weeks = math.ceil((until - since) / _WEEK)
         return self._client.schedule_timeline(schedule_id, start=since, weeks=weeks)
 
-    def with_names(self, timelines: Iterable[ReadTimeline]) -> Iterable[ReadTimeline]:
+    def resolve_names(self, timelines: Iterable[ReadTimeline]) -> Iterable[ReadTimeline]:
         return timelines
 
     def on_call(self, timeline: Raw, /, *, rejected: Rejected) -> Timeline:

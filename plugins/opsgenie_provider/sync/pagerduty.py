@@ -48,7 +48,7 @@ _BATCH = 500
 _REACH = "what the key sees"
 
 
-class PagerdutyReader:
+class PagerdutySync:
     """Reads the incidents created in [since, until), then the details of those that are new or changed.
 
     Each 10,000 or fewer incidents, and each 500 incidents' details, are one transaction. The list is

@@ -19,8 +19,8 @@ from opsgenie_provider.rows.deployments import (
     Listed,
     PullRequest,
     deployment_row,
-    listed,
     newest_event_at,
+    parse_listed,
     pull_of,
 )
 from opsgenie_provider.rows.fields import UnreadablePayloadError
@@ -69,7 +69,7 @@ class _Due(NamedTuple):
     is_pull_known: bool = False
 
 
-class RepositoryReader:
+class RepositorySync:
     """Reads the deployments of a repository; the first run 90 days, later ones what is new or unfinished.
 
     Each page of 100 is one transaction, and what is stored needs no second look once it succeeded:
@@ -190,7 +190,7 @@ class RepositoryReader:
         items, unreadable = [], []
         for raw in page:
             try:
-                items.append((raw, listed(raw)))
+                items.append((raw, parse_listed(raw)))
             except UnreadablePayloadError as error:
                 payload = bytes(raw)
                 if (shown := payload.decode(errors="replace")) not in self._seen:
@@ -222,7 +222,7 @@ class RepositoryReader:
         due = []
         for each in unfinished[hour % shares :: shares]:
             try:
-                due.append(_Due(each.raw, listed(each.raw), each.pull, is_pull_known=True))
+                due.append(_Due(each.raw, parse_listed(each.raw), each.pull, is_pull_known=True))
             except UnreadablePayloadError as error:
                 log.info(
                     "%s: skipped the unreadable stored deployment %s: %s.",

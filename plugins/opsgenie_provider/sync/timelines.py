@@ -39,7 +39,11 @@ def sync_timelines(run: AccountRun, result: Result) -> None:
     counts, access = result.counts, run.key.access
     counts.update(timelines=0, rows_changed=0, rejected=0, refused=0, deferred=0)
     due = due_timelines(
-        run.connection, run.account, run.reader.backend, key_reach=access.reach, key_sight=access.sight
+        run.connection,
+        run.account,
+        run.reader.backend,
+        key_reach=access.reach,
+        permissions_id=access.permissions_id,
     )
     progress = Progress(log, "timelines", total=len(due))
     for start in range(0, len(due), BATCH):
@@ -51,7 +55,7 @@ def sync_timelines(run: AccountRun, result: Result) -> None:
         if not access.configuration and not counts["timelines"]:
             # Timelines take the right that this key was found to lack.
             with run.transaction() as connection:
-                record_refusals(connection, run.account, due[start + BATCH :], access.sight)
+                record_refusals(connection, run.account, due[start + BATCH :], access.permissions_id)
             result.skipped.append("timelines")
             log.warning(
                 "%s: timelines skipped. The key may not read timelines: all %d that were asked for were "
@@ -92,7 +96,7 @@ def _load(run: AccountRun, due: Sequence[DueTimeline], progress: Progress) -> di
         run.progress.stored(changed)
     if refused:
         with run.transaction() as connection:
-            record_refusals(connection, run.account, refused, run.key.access.sight)
+            record_refusals(connection, run.account, refused, run.key.access.permissions_id)
     return {
         "timelines": len(timelines),
         "rows_changed": changed,

@@ -40,7 +40,7 @@ _MERGED = sql.SQL("""
                 as is_to_be_read,
             stored.deleted_at as known_deleted_at,
             -- An older version where everything is read again.
-            case when {again} then 'epoch' else stored.details_of end as known_details_of,
+            case when {force_details} then 'epoch' else stored.details_of end as known_details_of,
             stored.description as known_description,
             stored.entity as known_entity,
             stored.details as known_details,
@@ -99,7 +99,7 @@ class AlertBatch(Batch):
     """A batch of alerts.
 
     :param to_rows: makes the row of a payload, and is told whether that was read by its id.
-    :param again: read the details of all alerts again, not only of new and changed ones.
+    :param force_details: read the details of all alerts again, not only of new and changed ones.
     """
 
     def __init__(
@@ -111,12 +111,12 @@ class AlertBatch(Batch):
         to_rows: Callable[..., AlertRows],
         rules: AlertRules,
         *,
-        again: bool = False,
+        force_details: bool = False,
     ) -> None:
         super().__init__(connection, account, backend, key_reach, (ALERTS,))
         self._to_rows = to_rows
         self._rules = rules
-        self._again = again
+        self._force_details = force_details
 
     def to_rows(self, raw: Raw, *, single: bool) -> AlertRows:
         return self._to_rows(raw, single=single)
@@ -139,7 +139,7 @@ class AlertBatch(Batch):
             columns=sql.SQL(", ").join(map(sql.Identifier, ALERTS.columns)),
             needs_details=_needs_details(self._rules.service_from),
             service=_service(self._rules.service_from),
-            again=sql.Literal(self._again),
+            force_details=sql.Literal(self._force_details),
             priorities=sql.Literal(self._rules.priorities),
             details_keys=sql.Literal(_DETAILS_KEYS),
             single_fields=sql.Literal(_SINGLE_FIELDS),
@@ -193,7 +193,7 @@ def _named(source: str, columns: Mapping[str, sql.Composable]) -> sql.Composable
     ).format(text=text, most=sql.Literal(MAX_KEY_BYTES))
 
 
-def leave_out(connection: Connection, account: str, *, but: Iterable[str]) -> int:
+def mark_excluded(connection: Connection, account: str, *, included: Iterable[str]) -> int:
     """Mark alerts of other priorities than these as deleted; returns how many.
 
     A widened choice finds them again with the next read of the whole history.
@@ -201,7 +201,7 @@ def leave_out(connection: Connection, account: str, *, but: Iterable[str]) -> in
     return connection.execute(
         "update staging.opsgenie_alerts set deleted_at = now(), synced_at = now() "
         "where account = %s and deleted_at is null and (priority = any(%s)) is not true",
-        (account, list(but)),
+        (account, list(included)),
     ).rowcount
 
 
@@ -217,7 +217,7 @@ def due_alerts(connection: Connection, account: str, backend: str) -> list[str]:
     return [alert_id for (alert_id,) in rows]
 
 
-def note_refused(connection: Connection, account: str, alert_ids: list[str]) -> None:
+def mark_unreadable(connection: Connection, account: str, alert_ids: list[str]) -> None:
     """Unreadable alerts are read by their ids again only after they are listed again."""
     connection.execute(
         "update staging.opsgenie_alerts set needs_details = false, synced_at = now() "

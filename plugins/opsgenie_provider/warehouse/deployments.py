@@ -147,7 +147,7 @@ def apply_entry(connection: Connection, entry: Repository) -> int:
     )
     return _describe(
         connection, entry.repository, [name for (name,) in found if entry.counts(name)],
-        service=entry.service_name, written_as=entry.repository,
+        service=entry.service_name, repository_name=entry.repository,
     )  # fmt: skip
 
 
@@ -187,11 +187,11 @@ def apply_repositories(connection: Connection, account: str, entries: Sequence[R
                 (repository, environment, bool(of_repository)),
             ).rowcount
         service = entry.service_name if entry else repository.split("/")[-1]
-        written_as = entry.repository if entry else repository
+        repository_name = entry.repository if entry else repository
         # Hundreds of repositories are mostly as they were.
-        if (stored_service, repository) != (service, written_as):
+        if (stored_service, repository) != (service, repository_name):
             changed += _describe(
-                connection, repository, [environment], service=service, written_as=written_as
+                connection, repository, [environment], service=service, repository_name=repository_name
             )
     return changed
 
@@ -224,7 +224,12 @@ def _follow_renames(connection: Connection, entries: Sequence[Repository]) -> in
 
 
 def _describe(
-    connection: Connection, repository: str, environments: Sequence[str], *, service: str, written_as: str
+    connection: Connection,
+    repository: str,
+    environments: Sequence[str],
+    *,
+    service: str,
+    repository_name: str,
 ) -> int:
     """Set service and repository name for the deployments of a repository in some environments."""
     return connection.execute(
@@ -233,5 +238,5 @@ def _describe(
             "where {} and lower(repository) = lower(%s) and environment = any(%s) "
             "and (service, repository) is distinct from (%s, %s)"
         ).format(_OF_GITHUB),
-        (service, written_as, repository, list(environments), service, written_as),
+        (service, repository_name, repository, list(environments), service, repository_name),
     ).rowcount

@@ -93,13 +93,13 @@ class DueTimeline(NamedTuple):
 
 
 def due_timelines(
-    connection: Connection, account: str, backend: str, *, key_reach: str, key_sight: str
+    connection: Connection, account: str, backend: str, *, key_reach: str, permissions_id: str
 ) -> list[DueTimeline]:
     """Incidents of a backend that have changed since their timeline was read.
 
     Ordered: those that this key has listed first, then ended ones first, then the newest first.
 
-    :param key_sight: what the key can read; a timeline that was refused to a key with another sight is
+    :param permissions_id: names what the key can read; a timeline that was refused to a key with others is
         included.
     """
     rows = connection.execute(
@@ -117,7 +117,7 @@ def due_timelines(
             incident.status in ('resolved', 'closed') desc,
             incident.created_at desc
         """,
-        (account, backend, key_sight, key_reach),
+        (account, backend, permissions_id, key_reach),
     ).fetchall()
     return [DueTimeline(*row) for row in rows]
 
@@ -136,14 +136,14 @@ def forget_refusals(connection: Connection, account: str) -> None:
 
 
 def record_refusals(
-    connection: Connection, account: str, incidents: Iterable[DueTimeline], key_sight: str
+    connection: Connection, account: str, incidents: Iterable[DueTimeline], permissions_id: str
 ) -> None:
-    """Record timelines that were refused to a key: only a key with another sight requests them again.
+    """Record timelines that were refused to a key: only a key with other permissions requests them again.
 
     Their stored entries stay.
     """
     staged = Staged(connection, TIMELINE_READS)
-    staged.copy(incident.read(account, refused_to=key_sight) for incident in incidents)
+    staged.copy(incident.read(account, refused_to=permissions_id) for incident in incidents)
     staged.merge()
 
 
