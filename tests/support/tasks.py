@@ -11,6 +11,7 @@ import copy
 import inspect
 import json
 from collections.abc import Iterator, Mapping
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -69,10 +70,16 @@ class _TaskInstance:
         return {self.run_id: dict.fromkeys(self.outputs, "success")}
 
 
+@cache
+def _defaults(dag_id: str) -> dict[str, Any]:
+    """The DAG's params. Airflow checks each against its schema whenever it is asked for."""
+    return {name: dag(dag_id).params[name] for name in dag(dag_id).params}
+
+
 def execute(dag_id: str, task_id: str, outputs: Outputs, params: Mapping[str, Any]) -> Any:
     """Execute a task, all its mapped instances; returns its output, or the list of their outputs."""
     task = dag(dag_id).get_task(task_id)
-    params = {name: dag(dag_id).params[name] for name in dag(dag_id).params} | dict(params)
+    params = _defaults(dag_id) | dict(params)
     if not task.is_mapped:
         return _execute(copy.copy(task), _TaskInstance(task_id, outputs), params)
     count = _instances(task, outputs)

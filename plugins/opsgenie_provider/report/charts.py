@@ -70,7 +70,7 @@ def columns(
 ) -> Markup:
     """Counts as bars, a part of each marked, and a share of 1 as a line above them with an axis of its own.
 
-    :param label: what the chart shows, for who does not see it.
+    :param label: what the chart shows, for readers who do not see it.
     """
     frame = _Frame(len(labels))
     most, top = _ceiling(max(bars, default=0)), _ceiling(max((v for v in line if v is not None), default=0.0))

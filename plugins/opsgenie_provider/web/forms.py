@@ -50,7 +50,7 @@ def check_token(given: str, about: tuple[str, ...], user_id: str) -> None:
         signed_for = None
     if signed_for != user_id:
         raise HTTPException(
-            403, "The form is too old or was not made for you: open it again and send it again."
+            403, "The form has expired or belongs to another user. Open it again and resend it."
         )
 
 

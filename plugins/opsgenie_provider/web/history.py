@@ -70,13 +70,13 @@ class Filters(BaseModel):
         tests: list[sql.Composable] = [sql.SQL("true")]
         for column in ("service", "priority", "status", "match_status"):
             if (value := getattr(self, column)) is not None:
-                tests.append(sql.SQL("fact.{} = {}").format(sql.Identifier(column), sql.Placeholder(column)))
+                tests.append(sql.SQL("attribution.{} = {}").format(sql.Identifier(column), sql.Placeholder(column)))
                 values[column] = value
         if self.since:
-            tests.append(sql.SQL("fact.opened_at >= %(since)s"))
+            tests.append(sql.SQL("attribution.opened_at >= %(since)s"))
             values["since"] = _midnight(self.since)
         if self.until and self.until < date.max:
-            tests.append(sql.SQL("fact.opened_at < %(until)s"))
+            tests.append(sql.SQL("attribution.opened_at < %(until)s"))
             values["until"] = _midnight(self.until + timedelta(days=1))
         return sql.SQL("\n    and ").join(tests), values
 
@@ -106,7 +106,7 @@ def page(reader: Reader, filters: Filters) -> Page:
     upwards = filters.newer is not None
     if place:
         beyond = sql.SQL(
-            "\n    and (fact.opened_at, fact.incident_id, fact.account, fact.source, fact.service) {} ({})"
+            "\n    and (attribution.opened_at, attribution.incident_id, attribution.account, attribution.source, attribution.service) {} ({})"
         ).format(
             sql.SQL(">" if upwards else "<"), sql.SQL(", ").join(sql.Placeholder(f"at_{c}") for c in _ORDER)
         )

@@ -87,7 +87,7 @@ def save(request: Request, user: GetUserDep, decision: Annotated[Decision, Form(
     if decision.deployment not in ("none", "remove") and not _exists(*key):
         return _refused(request, found, decision, "There is no such deployment in staging.deployments.")
     if decision.deployment != "remove" and not decision.reason.strip():
-        return _refused(request, found, decision, "Say why: the next reader will want to know.")
+        return _refused(request, found, decision, "Enter a reason.")
     values = {name: found[name] for name in ("source", "account", "incident_id", "service")} | {
         "deployment_source": key[0],
         "deployment_id": key[1],

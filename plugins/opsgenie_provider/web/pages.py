@@ -60,7 +60,7 @@ def overview(
         service = asked_service(reader, service)
         trend = reader.rows("trend", service=service, grain=grain, periods=PERIODS[grain])
         shown = _period(period, trend)
-        rows = reader.rows("services", grain=grain, period=shown, service=None, limit=SERVICES + 1)
+        rows = reader.rows("services", grain=grain, period=shown, limit=SERVICES + 1)
         names = [row["service"] for row in reader.rows("service_names")]
         seen = service or (rows[0]["service"] if rows else None)
         until = datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""How far the matches can be trusted, and what another rule would say."""
+"""The pages Trust and What if: how far the matches can be trusted, and the metrics under other match rules."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ router = APIRouter(default_response_class=HTMLResponse)
 
 WINDOWS = (1, 2, 4, 8)
 DAYS = (30, 90, 180, 365)
-# What can be tried in a few seconds, whatever else the warehouse does.
+# What can be evaluated in a few seconds, whatever else the warehouse does.
 MOST_INCIDENTS = 100_000
 MOST_DEPLOYMENTS = 250_000
 
