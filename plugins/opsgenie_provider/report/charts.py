@@ -7,7 +7,7 @@ That page's style sheet gives the classes ``following``, ``preceding``, ``soft``
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import floor, log10
+from math import ceil, floor, log10
 
 from markupsafe import Markup
 
@@ -131,7 +131,7 @@ class _Frame:
         return body
 
     def labels(self, labels: Sequence[str]) -> Markup:
-        every = -(-self._count // 7)
+        every = ceil(self._count / 7)
         last = len(labels) - 1
         body = Markup("")
         for index, text in enumerate(labels):

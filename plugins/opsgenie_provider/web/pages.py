@@ -10,9 +10,10 @@ from typing import Any, Literal
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response, StreamingResponse
 
-from opsgenie_provider.end_of_life import StoredHistory, notice
+from opsgenie_provider.end_of_life import notice
 from opsgenie_provider.report.matches import Matches, caused_rate_in_words, sentence
 from opsgenie_provider.settings import load_settings
+from opsgenie_provider.warehouse.history import opsgenie_histories
 from opsgenie_provider.web import history
 from opsgenie_provider.web.connection_pool import StopSwitch
 from opsgenie_provider.web.downloads import download
@@ -234,7 +235,7 @@ def sync(request: Request) -> Response:
     """How fresh everything is, what could not be read, and what the keys do not see."""
     with reading() as reader:
         found = {name: reader.rows(name) for name in ("streams", "rejected", "keys", "refreshes")}
-        stored = [StoredHistory(**row) for row in reader.rows("opsgenie_history")]
+        stored = opsgenie_histories(reader.connection)
     today = datetime.now(UTC).date()
     found["ends"] = [{"account": each.account, "notice": notice(each, today)} for each in stored]
     return templates.TemplateResponse(request, "sync.html", found)
