@@ -121,8 +121,8 @@ def test_a_statement_without_an_answer_is_given_up(
     """Also where the warehouse does not end it: it may have vanished."""
 
     def hang(reader: Reader, *_: Any) -> None:
-        reader._connection.execute("set local statement_timeout = 0")
-        reader._connection.execute("select pg_sleep(60)")
+        reader.connection.execute("set local statement_timeout = 0")
+        reader.connection.execute("select pg_sleep(60)")
 
     monkeypatch.setattr(history, "page", hang)
     monkeypatch.setattr(pool, "USE_SECONDS", 1)
@@ -176,7 +176,7 @@ def test_a_download_ends_with_its_client(
     page_app: FastAPI, company: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def slow(reader: Reader, filters: history.Filters) -> Iterator[str]:
-        reader._connection.execute("select pg_sleep(50)")
+        reader.connection.execute("select pg_sleep(50)")
         yield "never"
 
     monkeypatch.setattr(history, "as_csv", slow)
