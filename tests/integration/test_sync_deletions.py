@@ -113,8 +113,7 @@ def test_a_list_that_lacks_what_is_there_marks_nothing(
     """A search index that lost some: the service still knows them by id."""
     store = account.store
     for incident in known[:4]:
-        store.incidents._order.remove(incident)
-    store.incidents.forget_results()
+        store.incidents.unindex(incident.id)
     store.incidents.edit(known[0].id, message="changed")
 
     run = sync(full_refresh=True)
