@@ -14,7 +14,7 @@ from sandbox.world import World
 from tests.support import tasks
 from tests.support.accounts import Account, Accounts, demo_store
 from tests.support.clocks import set_clocks
-from tests.support.dag_runs import DagRun, TaskRun, logged, run_dag
+from tests.support.dag_runs import DagRun, TaskRun, logged
 from tests.support.postgres import Warehouse, temporary_database
 
 DAG = "opsgenie_sync"
@@ -49,10 +49,6 @@ class Sync:
             [*runs, TaskRun("all", -1, "done", None, "".join(lines))],
             list(outputs.values()),
         )
-
-    def by_airflow(self) -> DagRun:
-        """The same as Airflow itself runs it."""
-        return run_dag(DAG)
 
 
 def total(run: DagRun, name: str) -> int:
