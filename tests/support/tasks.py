@@ -48,7 +48,7 @@ def adapt(patch: Patch) -> None:
 class _TaskInstance:
     """As much of a task instance as rendering and the operators ask for."""
 
-    dag_id, run_id = "dag", "run"
+    dag_id, run_id, try_number = "dag", "run", 1
 
     def __init__(self, task_id: str, outputs: Outputs, map_index: int = -1) -> None:
         self.task_id, self.outputs, self.map_index = task_id, outputs, map_index
@@ -56,17 +56,19 @@ class _TaskInstance:
     def xcom_push(self, *, key: str, value: Any) -> None:
         self.outputs[f"{self.task_id}:{key}"] = value
 
-    def xcom_pull(self, *, task_ids: str, key: str, **anything: Any) -> Any:
+    def xcom_pull(self, *, task_ids: str | list[str], key: str, **anything: Any) -> Any:
+        if not isinstance(task_ids, str):
+            return [self.xcom_pull(task_ids=each, key=key) for each in task_ids]
         if (pushed := f"{task_ids}:{key}") in self.outputs:
             return self.outputs[pushed]
         output = self.outputs.get(task_ids)
-        return output if key == "return_value" or output is None else output[key]
+        return output if key == "return_value" or not isinstance(output, dict) else output.get(key)
 
     def get_relevant_upstream_map_indexes(self, **anything: Any) -> None:
         return None
 
     def get_task_states(self, **which: Any) -> dict[str, dict[str, str]]:
-        return {self.run_id: dict.fromkeys(self.outputs, "success")}
+        return {self.run_id: dict.fromkeys(which["task_ids"], "success")}
 
 
 def execute(dag_id: str, task_id: str, outputs: Outputs, params: Mapping[str, Any]) -> Any:
