@@ -24,7 +24,7 @@ from airflow.sdk import DAG, Param, TriggerRule
 from opsgenie_provider.assets import DEPLOYMENTS_STAGING
 from opsgenie_provider.operators.deployments import DeploymentsToPostgresOperator, SyncDeploymentsOperator
 from opsgenie_provider.operators.publish import PublishSyncOperator
-from opsgenie_provider.retry import retry_arguments
+from opsgenie_provider.operators.retry import retry_arguments
 
 
 def deployments_sync() -> DAG:

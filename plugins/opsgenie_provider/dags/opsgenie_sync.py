@@ -8,7 +8,7 @@
    deletions; the others read what is new, a trailing window, and what is open or changed lately before
    it. **timelines** of incidents that changed say when they were acknowledged, resolved and closed. Jira
    Service Management lists what changed, and once a day the ids of all; timelines come with the incidents,
-   and **users** are looked up last, those that were met.
+   and **users** are looked up last, those that the others refer to.
    Accounts whose alerts are the incidents (`alert_accounts`) have **alerts** and their **details** in place
    of incidents and timelines.
 2. **account** reads an account in the same way, where the settings name several: these are read side by
@@ -32,7 +32,7 @@ from airflow.sdk import DAG, Param, TriggerRule
 from opsgenie_provider.assets import OPSGENIE_STAGING
 from opsgenie_provider.operators.opsgenie import SyncAccountOperator, SyncAccountsOperator
 from opsgenie_provider.operators.publish import PublishSyncOperator
-from opsgenie_provider.retry import retry_arguments
+from opsgenie_provider.operators.retry import retry_arguments
 
 
 def opsgenie_sync() -> DAG:

@@ -95,7 +95,7 @@ class ApiHook(BaseHook):
         session.proxies = options.get("proxies", options.get("proxy")) or {}
         session.trust_env = options.get("trust_env", True)
         for scheme in ("https://", "http://"):
-            # Its sockets outlive a firewall's idea of how long a connection may be quiet.
+            # Keep-alive, so that firewalls do not drop idle connections.
             session.mount(
                 scheme, TCPKeepAliveAdapter(idle=120, count=20, interval=30, pool_maxsize=self.threads)
             )

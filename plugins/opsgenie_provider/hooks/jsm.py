@@ -25,7 +25,7 @@ class JsmHook(ApiHook):
     """Reads a site of Jira Service Management; sends nothing but GET.
 
     :param jsm_conn_id: the connection: host = the site, login = e-mail, password = API token; the
-        extras are those of the form, ``jsm_form.CONNECTION_TYPE``.
+        extras are those of the form, in ``get_provider_info``.
     :param cloud_id: the site's, where it is known already; else that of the connection, or the site's
         own word.
     :param limits: rate limits per family.

@@ -24,7 +24,7 @@ class Outcome(TypedDict, total=False):
     rejected: int
     requests: int
     deleted: int
-    left: int
+    deferred: int
     stored: bool
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import chain
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from airflow.sdk import Context
 
@@ -34,6 +34,8 @@ class PublishSyncOperator(ProviderOperator):
     ui_color = "#e2f0d9"
 
     def perform(self, context: Context) -> dict[str, int]:
+        from opsgenie_provider.sync.run import counts_text
+
         by_task = {task_id: _outcomes(context, task_id) for task_id in sorted(self.upstream_task_ids)}
         started = [
             state
@@ -47,7 +49,7 @@ class PublishSyncOperator(ProviderOperator):
         if "success" not in started and len(outcomes) == len(started) and not any(map(_stored, outcomes)):
             raise AirflowSkipException("All tasks that read failed before anything was stored.")
         totals = summary(outcomes)
-        self.log.info("The run: %s.", ", ".join(f"{count} {name}" for name, count in totals.items()))
+        self.log.info("The run: %s.", counts_text(totals))
         return totals
 
 
@@ -74,5 +76,7 @@ def _stored(outcome: Outcome) -> bool:
 
 def summary(outcomes: Iterable[Outcome]) -> dict[str, int]:
     """The counts of all tasks together."""
-    names = ("requests", "rows_changed", "deleted", "rejected", "left")
-    return {name: sum(int(str(outcome.get(name) or 0)) for outcome in outcomes) for name in names}
+    names: tuple[Literal["requests", "rows_changed", "deleted", "rejected", "deferred"], ...] = (
+        "requests", "rows_changed", "deleted", "rejected", "deferred",
+    )  # fmt: skip
+    return {name: sum(outcome.get(name) or 0 for outcome in outcomes) for name in names}
