@@ -137,10 +137,10 @@ def test_dags_are_read_without_connections_database_or_network(tmp_path: Path) -
     assert {task for task, (retries, _) in loaded["tasks"].items() if retries < 2} == set()
     upstream = {task: before for task, (_, before) in loaded["tasks"].items()}
     assert upstream == {
-        "prepare": [],
-        "sync": ["prepare"],
-        "publish": ["sync"],
-        "complete": ["publish", "sync"],
+        "sync": [],
+        "account": ["sync"],
+        "publish": ["account", "sync"],
+        "complete": ["account", "publish", "sync"],
     }
 
 
