@@ -13,7 +13,7 @@ from opsgenie_provider.api.jsm import JsmIncidents
 from opsgenie_provider.hooks.warehouse import warehouse
 from opsgenie_provider.sync import jsm_issues
 from opsgenie_provider.sync.account import PartsFailedError
-from opsgenie_provider.warehouse.people import people_met
+from opsgenie_provider.warehouse.people import referenced_users
 from sandbox.instants import DAY, HOUR, MINUTE
 from sandbox.jsm import Token
 from sandbox.jsm.store import JIRA_WORK, SYNC_ACCOUNT, SYNC_TOKEN
@@ -253,7 +253,7 @@ def test_whom_many_incidents_involve_is_found_in_one_pass(tables: Warehouse) -> 
     )
     rows_read = "select sum(idx_tup_read) from pg_stat_user_indexes where relname = %s"
     with warehouse("postgres_default").connection() as connection:
-        assert people_met(connection, "a", "jsm", "jsm_users") == set("0123456")
+        assert referenced_users(connection, "a", "jsm", "jsm_users") == set("0123456")
         connection.execute("select pg_stat_force_next_flush()")
         assert tables.value(rows_read, "opsgenie_incident_responders") <= 2 * count
 
@@ -303,7 +303,9 @@ def test_credentials_that_are_wrong_fail_in_words(site: Site, tables: Warehouse)
     assert tables.table("opsgenie_incidents") == []
 
 
-def test_an_answer_of_another_shape_is_kept_and_no_empty_list(site: Site, tables: Warehouse) -> None:
+def test_an_answer_of_another_shape_is_kept_and_no_empty_list(
+    site: Site, tables: Warehouse, caplog: pytest.LogCaptureFixture
+) -> None:
     site.read()
     before = tables.versions()
     site.store.switches.renamed = {"values": "data", "services": "data"}
@@ -311,6 +313,8 @@ def test_an_answer_of_another_shape_is_kept_and_no_empty_list(site: Site, tables
         site.read(full_refresh=True)
     kept = {row["stream"] for row in tables.table("rejected_payloads")}
     assert {"jsm_services", "jsm_escalations"} <= kept
+    # A list is read within a part: its failure is logged once, and not for both.
+    assert sum("failed." in said and "/services/" in said for said in caplog.messages) == 1
     after = tables.versions()
     changed = {name for name in before if after[name] != before[name]}
     assert changed == {"rejected_payloads", "sync_progress"}, changed

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from opsgenie_provider.hooks import warehouse as hook
-from opsgenie_provider.retry import ApiRetryPolicy
+from opsgenie_provider.operators.retry import ApiRetryPolicy
 from opsgenie_provider.warehouse import connection as module
 from opsgenie_provider.warehouse.connection import SESSION_SETTINGS, LockWaitError
 from tests.support.postgres import Warehouse

@@ -16,11 +16,11 @@ from typing import Any
 
 from sandbox import opsgenie
 from tests.proof.matrix import MOVED
-from tests.proof.server import Dump
 from tests.support import tasks
 from tests.support.clocks import Patch, set_clocks
 from tests.support.dag_runs import DAGS
 from tests.support.faults import FaultInjector
+from tests.support.server import Dump
 from tests.support.service_world import NOON, World, imported
 from tests.support.tasks import Outputs
 

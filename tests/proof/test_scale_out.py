@@ -21,8 +21,8 @@ import yaml
 
 from sandbox.server import serve
 from tests.proof.scale_accounts import Accounts
-from tests.proof.server import Server
 from tests.support.postgres import Warehouse
+from tests.support.server import Server
 
 pytest.importorskip("airflow.providers.celery", reason="apache-airflow-providers-celery is not installed")
 from tests.proof.scale_stack import ROOT, WORKERS, Stack, running, wait_for
@@ -33,7 +33,7 @@ ACCOUNTS = 20
 TIMED = 11
 # Long for a request: then waiting takes most of the time, as it does with the real service.
 LATENCY_MS = 250
-MAPPED = ("sync",)
+MAPPED = ("account",)
 
 
 @pytest.fixture

@@ -154,8 +154,15 @@ def template(postgres: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def warehouse(postgres: str, template: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Warehouse]:
-    """A database with the package's tables, and the connection ``postgres_default`` to it."""
+def warehouse(
+    postgres: str, template: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Warehouse]:
+    """A database with the package's tables, and the connection ``postgres_default`` to it.
+
+    Of a test that uses ``first_run``, with what that left in them.
+    """
+    if "first_run" in request.fixturenames:
+        template = request.getfixturevalue("first_run")
     with temporary_database(postgres, template) as name, Warehouse(postgres, name) as opened:
         monkeypatch.setenv("AIRFLOW_CONN_POSTGRES_DEFAULT", json.dumps(opened.connection))
         yield opened

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
@@ -14,9 +12,8 @@ from fastapi.testclient import TestClient
 
 from opsgenie_provider.warehouse.schema import upgrade
 from opsgenie_provider.web import reader
-from tests.support.postgres import warehouse_of
+from tests.support.postgres import Warehouse, warehouse_of
 
-NAME = "web_empty"
 PATHS = (
     "",
     "trust",
@@ -31,41 +28,38 @@ PATHS = (
 )
 
 
-@pytest.fixture
-def host(site: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A server with an empty database, and the connection to it."""
-    with psycopg.connect(host=site.host, user="postgres", dbname="postgres", autocommit=True) as admin:
-        admin.execute(f"create database {NAME}")
-        connection = {"conn_type": "postgres", "host": site.host, "login": "postgres", "schema": NAME}
-        monkeypatch.setenv("AIRFLOW_CONN_POSTGRES_DEFAULT", json.dumps(connection))
-        yield site.host
-        admin.execute(f"drop database {NAME} with (force)")
+def make_tables(warehouse: Warehouse) -> None:
+    upgrade(warehouse_of(warehouse.connection["host"], warehouse.connection["schema"]))
 
 
-def words(client: TestClient, path: str) -> str:
+def words(client: TestClient, path: str, status: int = 200) -> str:
     answer = client.get(f"/{path}")
-    assert answer.status_code == 200
+    assert answer.status_code == status
     return re.sub(r"\s+", " ", re.sub("<[^>]+>", " ", answer.text))
 
 
 @pytest.mark.parametrize("path", PATHS)
-@pytest.mark.usefixtures("host")
-def test_without_tables_the_page_says_which_dag_makes_them(client: TestClient, path: str) -> None:
-    assert "Run opsgenie_sync once" in words(client, path)
+@pytest.mark.usefixtures("empty_warehouse")
+def test_without_tables_the_page_says_which_dag_makes_them(
+    client: TestClient, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    assert "Run opsgenie_sync once" in words(client, path, 503)
+    # A query that names what no version has would say the same, but for the log.
+    assert "does not exist" in caplog.text
 
 
-def test_without_rows_each_part_says_what_to_do_next(client: TestClient, host: str) -> None:
-    upgrade(warehouse_of(host, NAME))
+def test_without_rows_each_part_says_what_to_do_next(client: TestClient, empty_warehouse: Warehouse) -> None:
+    make_tables(empty_warehouse)
     assert "Incidents come with the DAG opsgenie_sync" in words(client, "")
     assert "There is nothing to count yet for nobody" in words(client, "?service=nobody").replace(" .", ".")
     assert "There is nothing to match yet" in words(client, "trust")
-    assert "There is nothing to try it on" in words(client, "what-if")
+    assert "There is nothing to evaluate" in words(client, "what-if")
     assert "There are no services yet" in words(client, "services")
     assert "Run opsgenie_sync , then dora_metrics" in words(client, "incidents")
-    assert "No incident is like this" in words(client, "incidents?priority=P1")
+    assert "No incidents match these filters" in words(client, "incidents?priority=P1")
     assert "the key needs Configuration Access" in words(client, "on-call")
     assert "the key needs Configuration Access" in words(client, "escalations")
-    assert "its first task says in words what is wrong with a key" in words(client, "sync")
+    assert "its first task reports what is wrong with a key" in words(client, "sync")
     assert "it is a dry run by default" in words(client, "migration")
     assert words(client, "incidents.csv").startswith("source,account,incident_id")
 
@@ -83,11 +77,12 @@ def test_a_warehouse_that_is_not_there(
 
 
 def test_a_query_that_takes_too_long_is_ended(
-    client: TestClient, host: str, monkeypatch: pytest.MonkeyPatch
+    client: TestClient, empty_warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    upgrade(warehouse_of(host, NAME))
+    make_tables(empty_warehouse)
     monkeypatch.setitem(reader.reading.__wrapped__.__kwdefaults__, "timeout", "1ms")
-    with psycopg.connect(host=host, user="postgres", dbname=NAME) as holder:
+    host, name = (empty_warehouse.connection[field] for field in ("host", "schema"))
+    with psycopg.connect(host=host, user="postgres", dbname=name) as holder:
         # Whoever reads now waits for this.
         holder.execute("lock table dora.match_quality in access exclusive mode")
         answer = client.get("/incidents")

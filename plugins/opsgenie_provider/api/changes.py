@@ -20,12 +20,15 @@ from msgspec import Raw
 from opsgenie_provider.api.concurrency import LOOK_AHEAD, THREADS, in_parallel
 from opsgenie_provider.api.decoding import decode_into
 from opsgenie_provider.api.errors import InvalidRequestError
+from opsgenie_provider.api.listing import identity
 from opsgenie_provider.api.opsgenie import REACHABLE, Page
 from opsgenie_provider.api.opsgenie_windows import Window, offsets
+from opsgenie_provider.instants import utc_instant
 
 log = logging.getLogger(__name__)
 
 LISTED_STATUSES = ("open", "resolved")
+_MAX_READS = 3
 # A list's first page, and those behind it that were asked for as soon as it was there.
 Begun = tuple[Page, list[Future[Page]]]
 
@@ -35,8 +38,7 @@ class _Updated(msgspec.Struct):
 
     @property
     def instant(self) -> datetime:
-        instant = datetime.fromisoformat(self.updatedAt)
-        return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+        return utc_instant(self.updatedAt)
 
 
 class ChangeReader:
@@ -108,35 +110,54 @@ class ChangeReader:
         """The latest changes, newest first; returns whether nothing since ``since`` can be missing."""
         if self._latest is None:
             return False
-        newest = datetime.max.replace(tzinfo=UTC)
-        offset, size = 0, 0
         try:
-            first, ahead = self._latest.result()
-            pages: Iterator[Page] = chain([first], (begun.result() for begun in ahead))
-            while True:
-                for page in pages:
-                    changed = _changed(page)
-                    if not _is_descending([newest, *changed]):
-                        log.info(
-                            "The service does not sort by updatedAt: what is not closed is listed in full."
-                        )
-                        return False
-                    yield page.items
-                    offset += len(page.items)
-                    if _is_last(page, offset) or changed[-1] < self._since:
-                        return True
-                    newest = changed[-1]
-                    size = size or len(page.items)
-                    if len(page.items) != size:
-                        # The pages after it were asked for where it should have ended.
-                        break
-                if offset >= REACHABLE:
-                    return False
-                ahead_of_page = self._offsets_ahead(page, changed, offset, size)
-                pages = in_parallel(self._executor, self._feed_page, ahead_of_page)
+            begun = self._latest.result()
+            for _ in range(_MAX_READS):
+                is_whole = yield from self._feed_once(*begun)
+                if is_whole is not None:
+                    return is_whole
+                log.info("The latest changes moved up while they were read: reading them again.")
+                begun = self._begin_feed()
         except (InvalidRequestError, msgspec.DecodeError, ValueError) as error:
             log.info("OpsGenie does not list the latest changes (%s): listing all that is not closed.", error)
         return False
+
+    def _feed_once(
+        self, first: Page, ahead: Sequence[Future[Page]]
+    ) -> Generator[list[Raw], None, bool | None]:
+        """As ``_feed``; None where something may have moved to a page that was read already.
+
+        What is deleted moves all that changed before it up by a place. So each page begins with the last
+        item of the page before, or with an earlier one where newer changes came in.
+        """
+        newest = datetime.max.replace(tzinfo=UTC)
+        size = len(first.items)
+        seen: set[str | bytes] = set()
+        pages: Iterator[Page] = chain([first], (begun.result() for begun in ahead))
+        offset = 0
+        while True:
+            for page in pages:
+                changed, ids = _changed(page), [identity(item) for item in page.items]
+                new = [at for at, id_ in zip(changed, ids, strict=True) if id_ not in seen]
+                if not _is_descending(changed) or (new and new[0] > newest):
+                    log.info("The service does not sort by updatedAt: what is not closed is listed in full.")
+                    return False
+                yield page.items
+                if offset and size > 1 and not seen.intersection(ids[:1]):
+                    return None
+                end = offset + len(page.items)
+                if _is_last(page, end) or changed[-1] < self._since:
+                    return True
+                newest = changed[-1]
+                seen.update(ids)
+                offset = _next_offset(end, size)
+                if len(page.items) != size:
+                    # The pages after it were asked for where it should have ended.
+                    break
+            if offset >= REACHABLE:
+                return False
+            ahead_of_page = self._offsets_ahead(page, changed, end, size)
+            pages = in_parallel(self._executor, self._feed_page, ahead_of_page)
 
     def _offsets_ahead(self, page: Page, changed: Sequence[datetime], end: int, size: int) -> Sequence[int]:
         """Offsets of the next pages of the feed, to ``since``, were all as busy as this one.
@@ -149,8 +170,10 @@ class ChangeReader:
         # Where a list of unknown length ends is not known either.
         ahead = 1 if page.total is None else THREADS
         if page.total is not None and (span := changed[0] - changed[-1]):
-            ahead = min(THREADS, math.ceil((changed[-1] - self._since) / span))
-        return range(end, min(REACHABLE, page.total or REACHABLE), size)[:ahead]
+            ahead = min(THREADS, math.ceil((changed[-1] - self._since) / span) or 1)
+        start = _next_offset(end, size)
+        stop = min(REACHABLE, page.total - (end - start) if page.total else REACHABLE)
+        return range(start, stop, _next_offset(size, size))[:ahead]
 
     def _list(
         self, status: str, first: Page, ahead: Sequence[Future[Page]]
@@ -182,6 +205,11 @@ def _changed(page: Page) -> list[datetime]:
 
 def _is_descending(instants: Iterable[datetime]) -> bool:
     return all(a >= b for a, b in pairwise(instants))
+
+
+def _next_offset(end: int, size: int) -> int:
+    """Where the page after one that ends there begins, were it as long: with its last item again."""
+    return end - 1 if size > 1 else end
 
 
 def _is_last(page: Page, end: int) -> bool:

@@ -53,14 +53,16 @@ class Listing(NamedTuple):
     complete: bool
 
 
-class _Identified(msgspec.Struct):
+class Identified(msgspec.Struct):
+    """An object of any list, as far as its id."""
+
     id: str
 
 
 def identity(item: Raw) -> str | bytes:
     """The item's id, or the payload itself where it cannot be decoded: the row function rejects it."""
     try:
-        return decode_into(item, _Identified).id
+        return decode_into(item, Identified).id
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return bytes(item)
 
@@ -88,7 +90,9 @@ def read_whole(pages: Callable[[], Iterable[ListPage]], what: str, *, overlappin
         counts = set(totals)
         # A single page is one moment of the list.
         held_still = len(totals) == 1 or linked or found.keys() == previous_ids
-        if counts == {len(found)} or (counts == {None} and held_still):
+        counted = counts == {len(found)}
+        # One item that came and one that went are not seen in the count.
+        if (counted or counts == {None}) and (held_still or (counted and not overlapping)):
             return Listing(list(found.values()), complete=True)
         previous_ids = set(found)
         seen |= found

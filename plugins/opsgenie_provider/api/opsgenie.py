@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
@@ -19,6 +19,7 @@ from msgspec import Raw
 
 from opsgenie_provider.api.dialect import Dialect, ErrorDetail, Throttle
 from opsgenie_provider.api.errors import (
+    REPORT_REMEDY,
     InvalidRequestError,
     InvalidResponseError,
     NotFoundError,
@@ -28,6 +29,7 @@ from opsgenie_provider.api.errors import (
 from opsgenie_provider.api.limits import RateLimiter
 from opsgenie_provider.api.listing import Listing, read_whole
 from opsgenie_provider.api.transport import HeaderAuth, Transport
+from opsgenie_provider.instants import whole_seconds
 
 HOSTS = {"us": "https://api.opsgenie.com", "eu": "https://api.eu.opsgenie.com"}
 PAGE_SIZE = 100
@@ -168,7 +170,8 @@ class OpsgenieClient:
                 return entries
             if offset in seen:
                 raise InvalidResponseError(
-                    f"OpsGenie's timeline of incident {incident_id} repeats the page offset {offset!r}."
+                    f"OpsGenie's timeline of incident {incident_id} repeats the page offset {offset!r}. "
+                    f"{REPORT_REMEDY}"
                 )
             seen.add(offset)
 
@@ -217,13 +220,16 @@ class OpsgenieClient:
             lambda: self._pages("/v1/services", CONFIGURATION, overlap=1), "services", overlapping=True
         )
 
-    def service_count(self) -> int:
-        """0 or 1: the length of a page of size 1, a cheap check of the right to read services."""
-        return len(self._page("/v1/services", CONFIGURATION, {"limit": 1}).items)
+    def check_services_readable(self) -> None:
+        """Ask for one service: a cheap check of the right to read services.
+
+        :raises ApiError: the key may not, or the plan has no services.
+        """
+        self._page("/v1/services", CONFIGURATION, {"limit": 1})
 
     def users(self) -> Listing:
         """All users (user API); their requests belong to the Search domain."""
-        return read_whole(lambda: self._pages("/v2/users", SEARCH), "users")
+        return read_whole(lambda: self._pages("/v2/users", SEARCH, overlap=1), "users", overlapping=True)
 
     def teams(self) -> Listing:
         """All teams, without their members (team API, list: not paged)."""
@@ -238,7 +244,7 @@ class OpsgenieClient:
         timeline)."""
         params = {
             "identifierType": "id",
-            "date": start.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "date": whole_seconds(start),
             "interval": weeks,
             "intervalUnit": "weeks",
         }

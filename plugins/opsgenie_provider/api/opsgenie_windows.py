@@ -57,7 +57,7 @@ class Window:
 
     def split(self, parts: int) -> list[Window]:
         """About ``parts`` windows of equal length, split at whole seconds; the outer ones may be shorter."""
-        first, last = -(-self.since // 1000), self.until // 1000
+        first, last = math.ceil(self.since / 1000), self.until // 1000
         step = max(1, (last - first) // parts)
         cuts = [second * 1000 for second in range(first, last + 1, step)]
         edges = [self.since, *(cut for cut in cuts if self.since < cut < self.until), self.until]
@@ -71,7 +71,7 @@ class _Created(msgspec.Struct):
     createdAt: datetime
 
 
-class Part(NamedTuple):
+class ReadableWindow(NamedTuple):
     """A window that paging can reach completely, with its first page."""
 
     window: Window
@@ -82,7 +82,7 @@ class Begun(NamedTuple):
     """The first page of a window, and those behind it that were asked for as soon as it was there."""
 
     first: Page
-    ahead: Sequence[Future[tuple[Part, Page]]] = ()
+    ahead: Sequence[Future[tuple[ReadableWindow, Page]]] = ()
 
 
 class WindowReader:
@@ -115,25 +115,25 @@ class WindowReader:
         first = self._first_page(window)
         if (first.total or 0) > REACHABLE:
             return Begun(first)
-        requests = ((Part(window, first), offset) for offset in offsets(first)[1:LOOK_AHEAD])
+        requests = ((ReadableWindow(window, first), offset) for offset in offsets(first)[1:LOOK_AHEAD])
         return Begun(first, [self._executor.submit(self._request, request) for request in requests])
 
-    def parts(self, window: Window, first: Page | None = None) -> list[Part]:
+    def parts(self, window: Window, first: Page | None = None) -> list[ReadableWindow]:
         """The window, or the windows it must be cut into to be reachable, ascending.
 
         :param first: its first page, where that was read already.
         :raises CrowdedSecondError: one second holds more than paging can reach.
         """
-        return self._reachable([Part(window, first or self._first_page(window))])
+        return self._reachable([ReadableWindow(window, first or self._first_page(window))])
 
-    def _reachable(self, found: Iterable[Part]) -> list[Part]:
-        parts: list[Part] = []
+    def _reachable(self, found: Iterable[ReadableWindow]) -> list[ReadableWindow]:
+        parts: list[ReadableWindow] = []
         for part in found:
             total = part.first.total
             if total is None or total <= REACHABLE:
                 parts.append(part)
                 continue
-            smaller = part.window.split(-(-total // _PART_SIZE))
+            smaller = part.window.split(math.ceil(total / _PART_SIZE))
             if len(smaller) == 1:
                 raise CrowdedSecondError(
                     f"The service holds {total} {self._what} created within one second, {part.window}; it "
@@ -141,13 +141,13 @@ class WindowReader:
                 )
             log.info("%d %s in %s: read in %d parts.", total, self._what, part.window, len(smaller))
             parts += self._reachable(
-                self._executor.map(lambda window: Part(window, self._first_page(window)), smaller)
+                self._executor.map(lambda window: ReadableWindow(window, self._first_page(window)), smaller)
             )
         return parts
 
     def pages(
-        self, parts: Sequence[Part], ahead: Sequence[Future[tuple[Part, Page]]] = ()
-    ) -> Iterator[tuple[Part, Iterator[Page]]]:
+        self, parts: Sequence[ReadableWindow], ahead: Sequence[Future[tuple[ReadableWindow, Page]]] = ()
+    ) -> Iterator[tuple[ReadableWindow, Iterator[Page]]]:
         """Each part with its pages; pages of the next parts are requested ahead.
 
         :param ahead: pages of the first part that were asked for already.
@@ -159,12 +159,12 @@ class WindowReader:
             pages = map(itemgetter(1), group)
             yield part, pages if part.first.total is not None else self._sequentially(part)
 
-    def read(self, part: Part, pages: Iterator[Page], sink: Sink) -> bool:
+    def read(self, part: ReadableWindow, pages: Iterator[Page], sink: Sink) -> bool:
         """Add everything in a part to ``sink``.
 
         :returns: whether the read is complete: everything that the service counted, each once.
         """
-        reads: Iterable[tuple[Part, Iterator[Page]]] = [(part, pages)]
+        reads: Iterable[tuple[ReadableWindow, Iterator[Page]]] = [(part, pages)]
         for attempt in range(_MAX_READS):
             if attempt:
                 log.info(
@@ -173,13 +173,15 @@ class WindowReader:
                 sink.restart()
                 # Since it was split, it may have outgrown what paging can reach.
                 reads = self.pages(self.parts(part.window))
+            # Every part is read, also after one whose count does not match.
             if all([_add_pages(part_pages, sink) for _, part_pages in reads]):
                 return True
         log.warning(
-            "The count for %s never matched what it listed, in %d reads. Everything listed is "
-            "stored; deletions in this window are detected by the next full read.",
+            "%s: in %d reads the service's count never matched the %s that it listed. All of them are "
+            "stored; deletions are checked by the next full read.",
             part.window,
             _MAX_READS,
+            self._what,
         )
         return False
 
@@ -194,7 +196,7 @@ class WindowReader:
             page = _with_total(page, total)
         return page
 
-    def _request(self, request: tuple[Part, int]) -> tuple[Part, Page]:
+    def _request(self, request: tuple[ReadableWindow, int]) -> tuple[ReadableWindow, Page]:
         part, offset = request
         if not offset:
             return part, part.first
@@ -204,12 +206,16 @@ class WindowReader:
             page = _with_total(page, offset + len(page.items))
         return part, page
 
-    def _sequentially(self, part: Part) -> Iterator[Page]:
-        """The pages of a list of unknown length; beyond what paging reaches, from its last instant on."""
+    def _sequentially(self, part: ReadableWindow) -> Iterator[Page]:
+        """The pages of a list of unknown length; beyond what paging reaches, from its last instant on.
+
+        Each begins with the last item of the page before: one that is deleted meanwhile hides none. If more
+        are, or some come in, the list does not end where it would after so many items.
+        """
         window, page, offset = part.window, part.first, 0
-        yield page
         while not page.last:
-            offset += len(page.items)
+            yield page
+            offset += len(page.items) - 1 if len(page.items) > 1 else 1
             if offset >= REACHABLE:
                 last = _created(page.items[-1])
                 if last <= window.since:
@@ -219,7 +225,7 @@ class WindowReader:
                     )
                 window, offset = replace(window, since=last), 0
             page = self._page(window, offset)
-            yield page
+        yield _with_total(page, offset + len(page.items)) if window is part.window else page
 
 
 def _with_total(page: Page, total: int | None) -> Page:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseHook, Connection
-from requests import Session
-from requests_toolbelt.adapters.socket_options import TCPKeepAliveAdapter
 
 from opsgenie_provider.api.concurrency import THREADS
 from opsgenie_provider.compat import AirflowNotFoundException
+
+if TYPE_CHECKING:
+    from requests import Session
 
 
 class ConnectionSettingsError(ValueError):
@@ -81,6 +82,10 @@ class ApiHook(BaseHook):
         :param headers: headers of every request.
         :param extra_options: take precedence over the connection's extras.
         """
+        # Not by those who need a connection's settings alone, as the refresh of the metrics does.
+        from requests import Session
+        from requests_toolbelt.adapters.socket_options import TCPKeepAliveAdapter
+
         connection = self.settings()
         self.base_url = self.base_url_of(connection)
         options = connection.extra_dejson | (extra_options or {})
@@ -90,7 +95,7 @@ class ApiHook(BaseHook):
         session.proxies = options.get("proxies", options.get("proxy")) or {}
         session.trust_env = options.get("trust_env", True)
         for scheme in ("https://", "http://"):
-            # Its sockets outlive a firewall's idea of how long a connection may be quiet.
+            # Keep-alive, so that firewalls do not drop idle connections.
             session.mount(
                 scheme, TCPKeepAliveAdapter(idle=120, count=20, interval=30, pool_maxsize=self.threads)
             )

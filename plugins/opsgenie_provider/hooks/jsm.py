@@ -25,7 +25,7 @@ class JsmHook(ApiHook):
     """Reads a site of Jira Service Management; sends nothing but GET.
 
     :param jsm_conn_id: the connection: host = the site, login = e-mail, password = API token; the
-        extras are those of the form, ``jsm_form.CONNECTION_TYPE``.
+        extras are those of the form, in ``get_provider_info``.
     :param cloud_id: the site's, where it is known already; else that of the connection, or the site's
         own word.
     :param limits: rate limits per family.
@@ -125,7 +125,9 @@ def _text(connection: Connection, name: str) -> str | None:
     value = connection.extra_dejson.get(name)
     if value is None or isinstance(value, str):
         return (value or "").strip() or None
-    raise ConnectionSettingsError(f"The extra {name} of the connection {connection.conn_id!r} is no text.")
+    raise ConnectionSettingsError(
+        f"The extra {name} of the connection {connection.conn_id!r} must be a text."
+    )
 
 
 def _json(connection: Connection, name: str) -> Any:
@@ -136,7 +138,8 @@ def _json(connection: Connection, name: str) -> Any:
             return json.loads(value)
         except ValueError:
             raise ConnectionSettingsError(
-                f"The extra {name} of the connection {connection.conn_id!r} is not readable as JSON."
+                f"The extra {name} of the connection {connection.conn_id!r} is no valid JSON: write a list "
+                'like ["Closed"], or an object like {"Critical": "P1"}.'
             ) from None
     return value or None if isinstance(value, str) else value
 

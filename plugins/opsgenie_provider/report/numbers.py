@@ -9,8 +9,8 @@ from typing import Any
 from psycopg import IsolationLevel
 from psycopg.rows import dict_row
 
+from opsgenie_provider.report.matches import Matches
 from opsgenie_provider.report.period import Period
-from opsgenie_provider.report.trust import Matches
 from opsgenie_provider.resources import sql_directory
 from opsgenie_provider.warehouse.connection import Connection
 
@@ -59,7 +59,6 @@ class Numbers:
     trend: list[Row]
     incidents: list[Row]
     matches: dict[str, Matches]
-    quality: dict[str, Row]
     offsets: dict[str, dict[int, int]]
     rule: Row | None
 
@@ -79,13 +78,12 @@ def read(connection: Connection, period: Period) -> Numbers:
     connection.isolation_level = IsolationLevel.REPEATABLE_READ
 
     def rows(name: str, **values: Any) -> list[Row]:
-        query = (sql_directory("web") / f"{name}.sql").read_text(encoding="utf-8")
+        query = (sql_directory("queries") / f"{name}.sql").read_text(encoding="utf-8")
         with connection.cursor(row_factory=dict_row) as cursor:
             return cursor.execute(query, values).fetchall()
 
     with connection.transaction():
         totals = {row["service"]: row for row in rows("report_totals", **period._asdict())}
-        quality = {row["service"]: row for row in rows("match_quality", service=None)}
         return Numbers(
             period=period,
             now=warehouse_now(connection),
@@ -97,8 +95,7 @@ def read(connection: Connection, period: Period) -> Numbers:
             services=list(totals.values()),
             trend=rows("report_trend", until=period.until, weeks=WEEKS)[::-1],
             incidents=rows("report_incidents", **period._asdict(), limit=INCIDENTS),
-            matches={service: Matches.of(row) for service, row in quality.items()},
-            quality=quality,
+            matches={row["service"]: Matches.of(row) for row in rows("match_quality", service=None)},
             offsets=by_service(rows("offsets", service=None, matches=MATCHES)),
             rule=next(iter(rows("rule")), None),
         )

@@ -17,7 +17,7 @@ from opsgenie_provider.rows.fields import (
     required_text,
     text,
 )
-from opsgenie_provider.rows.jsm_fields import required_instant, required_objects, row
+from opsgenie_provider.rows.jsm_fields import required_instant, required_objects
 from opsgenie_provider.rows.jsm_site import DONE, NEW, IssueRules
 from opsgenie_provider.rows.tables import INCIDENT_TIMELINE, Row
 
@@ -67,7 +67,7 @@ class Times(NamedTuple):
     closed_at: datetime | None
 
 
-def moves(histories: Iterable[Raw], rules: IssueRules) -> tuple[list[Move], list[tuple[bytes, str]]]:
+def parse_moves(histories: Iterable[Raw], rules: IssueRules) -> tuple[list[Move], list[tuple[bytes, str]]]:
     """The moves in a changelog, ordered by time; and the entries that cannot be read, with reasons."""
     found: dict[str, Move] = {}
     rejected = []
@@ -79,7 +79,7 @@ def moves(histories: Iterable[Raw], rules: IssueRules) -> tuple[list[Move], list
     return sorted(found.values(), key=lambda move: (move.at, move.entry_id)), rejected
 
 
-def times(moves: Iterable[Move]) -> Times:
+def derive_times(moves: Iterable[Move]) -> Times:
     """When the moves acknowledged, resolved and closed the incident."""
     moves = list(moves)
     return Times(
@@ -91,8 +91,7 @@ def times(moves: Iterable[Move]) -> Times:
 
 def timeline_row(move: Move, *, account: str, incident_id: str) -> Row:
     """A move as an entry of the incident's timeline."""
-    return row(
-        INCIDENT_TIMELINE,
+    return INCIDENT_TIMELINE.row(
         account=account,
         incident_id=incident_id,
         entry_id=move.entry_id,

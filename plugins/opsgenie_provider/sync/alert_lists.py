@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from opsgenie_provider.api.changes import ChangeReader
 from opsgenie_provider.api.listing import Sink
 from opsgenie_provider.api.opsgenie import Page
-from opsgenie_provider.api.opsgenie_windows import Part, Window, WindowReader
+from opsgenie_provider.api.opsgenie_windows import ReadableWindow, Window, WindowReader
 from opsgenie_provider.progress import Watch
 from opsgenie_provider.rows.alerts import AlertRules
 from opsgenie_provider.sync.reader import IncidentWindows
@@ -69,7 +69,9 @@ def begin_windows(reader: WindowReader, window: Window) -> Callable[[], Incident
     def windows() -> IncidentWindows:
         first, ahead = begun.result()
         parts = reader.parts(window, first)
-        total = sum(part.first.total or 0 for part in parts)
+        totals = [part.first.total for part in parts]
+        # Where one part is not counted, the sum of the others would be no total.
+        total = 0 if None in totals else sum(filter(None, totals))
         return IncidentWindows(total, (PartWindow(reader, *part) for part in reader.pages(parts, ahead)))
 
     return windows
@@ -78,7 +80,7 @@ def begin_windows(reader: WindowReader, window: Window) -> Callable[[], Incident
 class PartWindow:
     """A part of a window that paging can reach, and its pages on their way; an ``IncidentWindow``."""
 
-    def __init__(self, reader: WindowReader, part: Part, pages: Iterator[Page]) -> None:
+    def __init__(self, reader: WindowReader, part: ReadableWindow, pages: Iterator[Page]) -> None:
         self._reader, self._part, self._pages = reader, part, pages
         self.since, self.until = _instant(part.window.since), _instant(part.window.until)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -38,6 +38,12 @@ class Result:
 
     counts: Counter[str] = field(default_factory=Counter)
     skipped: list[str] = field(default_factory=list)
+
+
+def counts_text(counts: Mapping[str, int]) -> str:
+    """Counts as words for the log: "3 rows changed, 12 deferred to the next run"."""
+    words = {"deferred": "deferred to the next run"}
+    return ", ".join(f"{count} {words.get(what, what.replace('_', ' '))}" for what, count in counts.items())
 
 
 @dataclass

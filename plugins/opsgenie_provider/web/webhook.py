@@ -1,6 +1,6 @@
 """The deployment webhook: POST /webhook/github, /webhook/gitlab, /webhook/generic.
 
-Who knows the secret may send; nobody logs in. A delivery is taken once, older events do not
+Senders prove that they know the secret; nobody logs in. A delivery is taken once, older events do not
 overwrite newer ones, and dora_metrics is notified when a row changed. An answer other than 2xx is
 ``{"error": {"code", "message", "fields"}}``, and nothing was stored.
 """
@@ -33,10 +33,10 @@ from opsgenie_provider.rows.webhook import (
 from opsgenie_provider.settings import InvalidSettingsError, Settings, load_settings
 from opsgenie_provider.warehouse.connection import WarehouseUnavailableError
 from opsgenie_provider.warehouse.webhook import Result, record
-from opsgenie_provider.web import pool, signatures
+from opsgenie_provider.web import connection_pool, signatures
 from opsgenie_provider.web.asset_events import mark_updated
-from opsgenie_provider.web.lanes import WEBHOOK, BusyError
-from opsgenie_provider.web.requests import RefusedError, limited_body
+from opsgenie_provider.web.webhook_requests import RefusedError, limited_body
+from opsgenie_provider.web.workers import WEBHOOK, BusyError
 
 log = logging.getLogger(__name__)
 router = APIRouter()
@@ -104,7 +104,7 @@ def _receive(sender: str, headers: Mapping[str, str], body: bytes) -> dict[str, 
     except (ConnectionSettingsError, signatures.UnusableSecretError) as error:
         raise RefusedError(503, "not_configured", str(error), retry_after=True) from None
     except (InvalidSettingsError, FileNotFoundError) as error:
-        # It quotes them, and nobody has shown yet that he may know.
+        # Details go to the log only: the sender is not authenticated yet.
         log.error("The webhook does not work: %s", error)
         message = "The settings are wrong; the API server's log says which."
         raise RefusedError(503, "not_configured", message, retry_after=True) from None
@@ -112,7 +112,7 @@ def _receive(sender: str, headers: Mapping[str, str], body: bytes) -> dict[str, 
         raise RefusedError(
             401,
             "not_authentic",
-            f"Nothing shows who sent this. It needs {_PROOF[sender]}, made with the password of the Airflow "
+            f"Signature missing or wrong. Send {_PROOF[sender]}, made with the password of the Airflow "
             f"connection {settings.webhook_conn_id!r} over the body as it is sent.",
         )
     event = _read(sender, headers, body, settings)
@@ -178,13 +178,15 @@ def _delivery_id(sender: str, headers: Mapping[str, str], body: bytes) -> str:
 def _stored(conn_id: str, event: Event, sender: str, delivery_id: str) -> Result:
     """Record an event. The tables are for a DAG to make: a request does not change the schema."""
     try:
-        with pool.connection(conn_id, seconds=_SECONDS) as connection:
+        with connection_pool.connection(conn_id, seconds=_SECONDS) as connection:
             return record(connection, event, sender=sender, delivery_id=delivery_id)
-    except _MISSING_TABLE:
+    except _MISSING_TABLE as error:
+        # The first line names what is missing, and holds no values of rows.
+        log.error("A webhook of %s could not be stored: %s", sender, str(error).partition("\n")[0])
         raise RefusedError(
             503,
             "no_tables",
-            "The warehouse has no tables, or those of an older version. Run deployments_sync once: it makes "
+            "The warehouse tables are missing or outdated. Run deployments_sync once: it creates or upgrades "
             "them. Then deliver it again.",
             retry_after=True,
         ) from None

@@ -77,9 +77,11 @@ def test_a_list_that_never_holds_still_is_not_called_whole(
     assert "changed during each of 4 reads" in caplog.text
 
 
+@pytest.mark.parametrize("counts", [False, True])
 @pytest.mark.parametrize("removed", ["", "id-000", "id-009", "id-024"])
-def test_pages_that_overlap_show_by_one_read_that_a_list_held_still(removed: str) -> None:
-    """The last item of a page is the first of the next, unless something before it came or went."""
+def test_pages_that_overlap_show_by_one_read_that_a_list_held_still(removed: str, counts: bool) -> None:
+    """The last item of a page is the first of the next, unless something before it came or went: where
+    another one came in at the end, the count is the same."""
     ids = [f"id-{number:03}" for number in range(25)]
     read: list[int] = []
 
@@ -88,11 +90,12 @@ def test_pages_that_overlap_show_by_one_read_that_a_list_held_still(removed: str
         while True:
             if len(read) == 1 and removed:
                 ids.remove(removed)
+                ids.append("id-new")
             read.append(offset)
             page = ids[offset : offset + 10]
             last = offset + 10 >= len(ids)
             items = [Raw(msgspec.json.encode({"id": each})) for each in page]
-            yield Page(items, total=None, last=last)
+            yield Page(items, total=len(ids) if counts else None, last=last)
             if last:
                 return
             offset += len(page) - 1

@@ -83,7 +83,13 @@ READS: dict[str, tuple[Any, str, dict[str, list[str]], str, Any]] = {
         "configuration",
         [],
     ),
-    "service_count": (lambda c: c.service_count(), "/v1/services", {"limit": ["1"]}, "configuration", []),
+    "services readable": (
+        lambda c: c.check_services_readable(),
+        "/v1/services",
+        {"limit": ["1"]},
+        "configuration",
+        [],
+    ),
     "users": (
         lambda c: c.users(),
         "/v2/users",
@@ -186,9 +192,12 @@ def test_another_shape_is_an_error_not_an_empty_list(
 
 
 def test_pages_are_counted_off_by_what_came(client: OpsgenieClient, requests_mock: rm.Mocker) -> None:
-    """A service that caps its pages below what was asked for still gives all; links are not followed."""
+    """A service that caps its pages below what was asked for still gives all; links are not followed.
+
+    Each page begins with the last item of the one before, which shows that the list held still.
+    """
     link = {"next": "https://evil.example/v2/users?offset=2&apiKey=x"}
-    pages = {"0": listed("a", "b"), "2": listed("c", "d"), "4": listed("e")}
+    pages = {"0": listed("a", "b", "c"), "2": listed("c", "d", "e"), "4": listed("e")}
 
     def answer(request: Any, _: Any) -> Any:
         offset = request.qs["offset"][0]

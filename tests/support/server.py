@@ -64,9 +64,6 @@ class Server:
     def drop(self, name: str) -> None:
         self.admin(f"drop database if exists {name} with (force)")
 
-    def rename(self, old: str, new: str) -> None:
-        self.admin(f"alter database {old} rename to {new}")
-
     # --- what can happen to it
 
     def stop_at_once(self) -> None:
