@@ -19,6 +19,7 @@ from opsgenie_provider.api.errors import (
     PermissionDeniedError,
     PlanError,
     QuotaError,
+    RedirectError,
 )
 from opsgenie_provider.api.limits import Limits
 from opsgenie_provider.instants import utc_instant
@@ -104,13 +105,17 @@ def _meaning(error: ApiStatusError, family: Family) -> tuple[type[ApiStatusError
             "access to it."
         )
     hint = error.hint
-    if error.status == 403:
+    if error.status == 400 and family.domain == SEARCH.domain:
+        hint = "Check the extra incident_jql of the connection, which says what incidents are."
+    elif error.status == 403:
         hint = _NO_AGENT if for_agents else _NO_PRODUCT
     elif error.status == 404:
         hint = (
             "It does not exist, or this account may not see it; if every request fails so, check the extra "
             "cloud_id of the connection."
         )
+    elif isinstance(error, RedirectError):
+        hint = "Credentials are sent to no other address: check the extra api_url of the connection."
     elif isinstance(error, QuotaError):
         hint = f"The request quota is used up; it resets in {error.retry_after or 0:.0f} s."
     return type(error), hint

@@ -19,6 +19,7 @@ from opsgenie_provider.api.errors import (
     PermissionDeniedError,
     PlanError,
     QuotaError,
+    RedirectError,
     ServerError,
     UnknownShapeError,
     UnknownSiteError,
@@ -88,12 +89,13 @@ def client(clock: Any) -> JsmClient:
             InvalidRequestError,
             ["size is too large; offset too"],
         ),
+        (f"{JIRA}/search/jql", 302, {}, RedirectError, ["to no other address", "api_url"]),
         (
             f"{JIRA}/search/jql",
             400,
             {"errorMessages": ["The value 'X' does not exist."], "errors": {"jql": "bad"}},
             InvalidRequestError,
-            ["The value 'X' does not exist", "jql: bad"],
+            ["The value 'X' does not exist", "jql: bad", "incident_jql"],
         ),
         (
             f"{JIRA}/search/jql",
