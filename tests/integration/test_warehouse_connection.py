@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -13,6 +14,7 @@ from opsgenie_provider.hooks import warehouse as hook
 from opsgenie_provider.retry import ApiRetryPolicy
 from opsgenie_provider.warehouse import connection as module
 from opsgenie_provider.warehouse.connection import SESSION_SETTINGS, LockWaitError
+from opsgenie_provider.web import pool
 from tests.support.postgres import Warehouse
 
 
@@ -66,6 +68,23 @@ def test_what_the_user_set_stays(connect: Any, warehouse: Warehouse) -> None:
     assert settings["lock_timeout"] == "client 5000ms"
     assert settings["work_mem"] == "database 7168kB"
     assert settings["idle_session_timeout"] == "session 0ms"
+
+
+@pytest.mark.parametrize("where", ["task", "page"])
+def test_instants_are_read_whatever_style_the_database_shows_them_in(
+    connect: Any, warehouse: Warehouse, where: str
+) -> None:
+    """psycopg reads no other styles than ISO's and its own."""
+    database = warehouse.connection["schema"]
+    for name, style in (("datestyle", "German"), ("intervalstyle", "iso_8601"), ("timezone", "Asia/Tokyo")):
+        warehouse.execute(f"alter database {database} set {name} = '{style}'")
+    query = "select timestamptz '2026-11-26 12:00Z', '[2026-11-26,)'::tstzrange, interval '26 hours'"
+    store = connect()
+    with store.connection() if where == "task" else pool.connection("postgres_default") as connection:
+        instant, span, hours = connection.execute(query).fetchone()
+    assert (instant.isoformat(), hours) == ("2026-11-26T12:00:00+00:00", timedelta(hours=26))
+    assert span.lower.isoformat() == "2026-11-26T00:00:00+00:00"
+    pool.close()
 
 
 def test_psycopg_3_connects_also_where_the_postgres_provider_would_not(

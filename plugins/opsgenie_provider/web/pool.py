@@ -22,7 +22,7 @@ import psycopg
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from opsgenie_provider.hooks.warehouse import find_connection, open_connection
-from opsgenie_provider.warehouse.connection import Connection, WarehouseUnavailableError
+from opsgenie_provider.warehouse.connection import SET_FORMATS, Connection, WarehouseUnavailableError
 
 log = logging.getLogger(__name__)
 
@@ -165,7 +165,7 @@ class _Pool:
 def _configure(connection: psycopg.Connection[Any]) -> None:
     # A new connection may be to a warehouse that answers the login and nothing else.
     with StopSwitch().over(connection, CONNECT_SECONDS):
-        connection.execute("set time zone 'UTC'")
+        connection.execute(SET_FORMATS)
         connection.execute("set work_mem = '64MB'")
         # A process that was stopped between two statements holds nothing up.
         connection.execute("set idle_in_transaction_session_timeout = '30s'")
