@@ -12,12 +12,8 @@ stored rows stay, and are read again when a key with another reach is used.
 
 from __future__ import annotations
 
-from opsgenie_provider.api.errors import NotFoundError, PermissionDeniedError
-
 # The reach of a key that can read its whole account. Any other value names what a restricted key can read.
 WHOLE_ACCOUNT = "account"
-# Errors for a single object that this key cannot read.
-NOT_SEEN = (NotFoundError, PermissionDeniedError)
 
 
 def is_fact(*, reach: str, complete: bool) -> bool:

@@ -21,7 +21,7 @@ except ImportError:
         AirflowSkipException,
     )
 
-# Airflow 3.3: retry policies. `retry.py` does their work before.
+# Airflow 3.3: retry policies. `operators/retry.py` does their work before.
 try:
     from airflow.sdk import RetryDecision, RetryPolicy
 except ImportError:

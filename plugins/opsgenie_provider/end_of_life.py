@@ -17,7 +17,7 @@ MIGRATION_NOTICE = (
 
 
 class StoredHistory(NamedTuple):
-    """What is stored of an account that is read from OpsGenie; the columns of ``opsgenie_history.sql``."""
+    """What is stored of an account that is read from OpsGenie."""
 
     account: str
     incidents: int

@@ -21,7 +21,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
-class Known:
+class AccountState:
     """The stored state of an account; None where no run has set it yet.
 
     :param watermark: everything created before was read without a gap.
@@ -85,7 +85,7 @@ def parse_instant(value: str | None, name: str) -> datetime | None:
 
 
 def plan_reads(
-    known: Known,
+    known: AccountState,
     *,
     now: datetime,
     since: datetime | None = None,

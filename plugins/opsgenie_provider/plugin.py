@@ -41,7 +41,8 @@ class OpsgenieProviderPlugin(AirflowPlugin):
             except ImportError as error:
                 # Airflow's API server must start even where this page cannot.
                 log.error(
-                    "There is no page and no webhook: %s. Install requirements.txt for the API server, too.",
+                    "The page and the webhook are disabled: %s. Install requirements.txt for the API "
+                    "server, too.",
                     error,
                 )
                 return []

@@ -48,5 +48,9 @@ class Progress:
         if now - self._said < self._every:
             return
         self._said = now
-        left = (now - self._started) / max(1, self._done) * max(0, self._total - self._done)
+        # The total may be unknown, and a list may have grown since it was counted.
+        if self._done > self._total:
+            self._log.info("%d %s so far.", self._done, self._what)
+            return
+        left = (now - self._started) / max(1, self._done) * (self._total - self._done)
         self._log.info("%d of %d %s, about %.0f s left.", self._done, self._total, self._what, left)

@@ -19,7 +19,7 @@ class IncompleteInstallationError(Exception):
 
 
 def sql_directory(name: str) -> Path:
-    """A directory of ``include/sql``: "schema", "transform", "checks" or "web".
+    """A directory of ``include/sql``: "schema", "transform", "scope", "checks" or "web".
 
     :raises IncompleteInstallationError: it is not there; the message says where it belongs.
     """

@@ -23,7 +23,6 @@ from sandbox.limits import Quota, RateLimiter
 #: Rate-limit domains: the primary limit per hour, and the secondary one (900 points a minute, a GET is one).
 CORE, SECONDARY = "core", "secondary"
 PUBLISHED_LIMITS = {CORE: {3600: 5000}}
-PUBLISHED_SECONDARY = {SECONDARY: {60: 900}}
 
 DOCS = "https://docs.github.com/rest"
 LIMITS_PAGE = f"{DOCS}/using-the-rest-api/rate-limits-for-the-rest-api"

@@ -195,6 +195,12 @@ class Alerts:
             self._order.remove(gone)
             self._results.clear()
 
+    def unindex(self, id_: str) -> None:
+        """Let the search lose an alert, which a read by its id still shows."""
+        with self._lock:
+            self._order.remove(self._by_id[id_])
+            self._results.clear()
+
     def select(
         self, query: str = "", sort: str = "createdAt", descending: bool = True, scope: Test | None = None
     ) -> list[Alert]:

@@ -230,6 +230,12 @@ class Incidents:
             self._unindexed = [pair for pair in self._unindexed if pair[1] is not incident]
             self.forget_results()
 
+    def unindex(self, id_: str) -> None:
+        """Let the search lose an incident, which a read by its id still shows."""
+        with self._lock:
+            self._order.remove(self._by_id[id_])
+            self.forget_results()
+
     def _write(self, incident: Incident, type_: str, at: Nanos, by: str, text: str = "") -> None:
         actor_type = "system" if by == "System" else "user"
         incident.entries.append(Entry(self.new_id(), type_, at, by, actor_type, text))

@@ -150,8 +150,10 @@ def test_the_latest_override_wins_however_it_spells_the_service(world: Checkout)
         incident_id="i",
         service="ünit",
         deployment_id="b",
+        reason="later",
         decided_at=NOON + HOUR,
     )
+    assert world.one("select reason from dora.effective_overrides where incident_id = 'i'") == ("later",)
     world.refresh()
     assert world.attribution(service="ünit") == ("overridden", "b", 50, 0)
 

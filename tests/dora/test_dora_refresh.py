@@ -15,6 +15,7 @@ from opsgenie_provider.dora.refresh import refresh
 from opsgenie_provider.warehouse.connection import Connection, Warehouse
 from tests.dora.dora_checkout import HOUR, NOON, Checkout
 from tests.dora.dora_world import Rules, stored
+from tests.support import ROOT
 
 QUEUES = "touched_incidents touched_services touched_deployments full_refresh"
 
@@ -209,6 +210,70 @@ def test_each_check_finds_its_damage(
     with pytest.raises(DataCheckError) as caught:
         refresh(connection, Rules().settings())
     assert caught.value.check == check
+    assert last_refresh(world) == (first, None, str(caught.value))
+
+
+def last_refresh(world: Checkout) -> tuple[object, ...]:
+    return world.one(
+        "select is_full, finished_at, error from dora.refreshes order by refresh_id desc limit 1"
+    )
+
+
+def test_why_a_refresh_failed_is_stored(world: Checkout, connection: Connection, own_sql: Path) -> None:
+    (own_sql / "transform" / "incidents.sql").write_text("select 1 / 0")
+    connection.commit()
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        refresh(connection, Rules().settings())
+    assert last_refresh(world) == (True, None, "division by zero")
+
+
+TRANSFORMS = sorted((ROOT / "include/sql/transform").glob("*.sql"))
+# The columns of tables that the SELECTs of dora read, directly and through views.
+READ_COLUMNS = """
+with recursive read (relation, attribute) as (
+    select refobjid, refobjsubid
+    from pg_depend inner join pg_rewrite on pg_rewrite.oid = objid
+    where classid = 'pg_rewrite'::regclass and refobjsubid > 0 and ev_class = any(%s::regclass[])
+    union
+    select pg_depend.refobjid, pg_depend.refobjsubid
+    from read
+    inner join pg_rewrite on ev_class = relation
+    inner join pg_depend on classid = 'pg_rewrite'::regclass and objid = pg_rewrite.oid and refobjsubid > 0
+)
+select distinct relation::regclass::text, attname
+from read
+inner join pg_class on pg_class.oid = relation and relkind = 'r' and relpersistence = 'p'
+inner join pg_attribute on attrelid = relation and attnum = attribute
+"""
+WATCHED_COLUMNS = """
+select tgrelid::regclass::text, trim(name)
+from pg_trigger
+cross join unnest(string_to_array(split_part(encode(tgargs, 'escape'), '\\000', 2), ',')) as name
+where tgname = 'dora_update'
+"""
+
+
+def test_a_change_of_each_column_that_a_transform_reads_is_noticed(connection: Connection) -> None:
+    for name in ("begin", "touched"):
+        connection.execute((ROOT / "include/sql/scope" / f"{name}.sql").read_text())
+    views = []
+    for file in TRANSFORMS:
+        views.append(f"pg_temp.{file.stem}_select")
+        connection.execute(f"create temporary view {file.stem}_select as {file.read_text()}")
+    not_watched = {
+        *((f"dora.{file.stem}", None) for file in TRANSFORMS),
+        ("dora.refreshes", None),
+        # Of the view dora.effective_overrides, what only the page reads.
+        ("dora.attribution_overrides", "reason"),
+        ("dora.attribution_overrides", "decided_by"),
+    }
+    read = {
+        (table, column)
+        for table, column in connection.execute(READ_COLUMNS, (views,))
+        if not {(table, None), (table, column)} & not_watched
+    }
+    assert ("staging.opsgenie_incidents", "closed_at") in read
+    assert read - set(connection.execute(WATCHED_COLUMNS)) == set()
 
 
 def test_a_window_of_days_is_as_long_where_the_clock_changes(world: Checkout, connection: Connection) -> None:
@@ -220,7 +285,7 @@ def test_a_window_of_days_is_as_long_where_the_clock_changes(world: Checkout, co
     assert world.attribution() == ("matched", "d", 96, 1)
     connection.execute("set time zone 'America/New_York'")
     assert world.one(
-        "select opened_at - reach_before = triggered_at from dora.current_refresh, dora.incident_history"
+        "select opened_at - effective_window_before = triggered_at from dora.current_refresh, dora.incident_history"
     ) == (True,)
 
 

@@ -205,7 +205,7 @@ def test_a_report_of_a_week_says_what_the_metrics_of_that_week_say(world: Checko
             f"i{number}",
             opened,
             services=chooser.choice([("svc",), ("svc", "search"), ()]),
-            **({"status": "resolved", "resolved_at": opened + number * HOUR} if number % 3 else {}),
+            **({"status": "resolved", "resolved_at": opened + number * HOUR / 7} if number % 3 else {}),
         )
     world.put(
         "dora.attribution_overrides", source="opsgenie", account="us", incident_id="i1", service="checkout",
@@ -235,7 +235,8 @@ def test_a_report_of_a_week_says_what_the_metrics_of_that_week_say(world: Checko
     assert {"", "checkout", "search"} <= expected.keys()
     found = read(world.connection, Period(monday, monday + timedelta(days=7)))
     rows = {row["service"]: row for row in found.services} | {"": found.total}
-    assert {name: pytest.approx(tuple(row[c] for c in columns)) for name, row in rows.items()} == expected
+    # To the last bit: a mean does not depend on which of the two computes it.
+    assert {name: tuple(row[c] for c in columns) for name, row in rows.items()} == expected
     assert {row["opened_at"] for row in found.incidents} == {
         opened
         for (opened,) in world.connection.execute(

@@ -17,7 +17,7 @@ import psycopg
 import pytest
 
 from opsgenie_provider.hooks.warehouse import warehouse
-from opsgenie_provider.retry import is_permanent
+from opsgenie_provider.operators.retry import is_permanent
 from opsgenie_provider.warehouse.connection import PoolerError, WarehouseUnavailableError
 from opsgenie_provider.warehouse.schema import upgrade
 from sandbox.stack import free_port, wait_for

@@ -82,7 +82,7 @@ def test_the_report_is_written_and_each_notifier_gets_the_summary(
     [file] = (tmp_path / "made" / "here").iterdir()
     assert file.name in names | {file_name()}
     page = file.read_text()
-    assert "matches followed their deployment" in page
+    assert "opened after their deployment" in page
     assert "<svg" in page
     [said] = Remembering.said
     assert said.startswith("Incidents & DORA, ")

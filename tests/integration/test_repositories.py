@@ -104,7 +104,7 @@ def test_a_refused_token_is_not_shown_to_every_repository(
     interceptor.hook = lambda path, count: 401
     with pytest.raises(AuthenticationError):
         read_all()
-    assert interceptor.count <= 2 * repositories.SIDE_BY_SIDE
+    assert interceptor.count <= 2 * repositories.CONCURRENT_REPOSITORIES
 
 
 def test_a_github_that_is_down_is_not_asked_for_every_repository(
@@ -114,7 +114,9 @@ def test_a_github_that_is_down_is_not_asked_for_every_repository(
     interceptor.hook = lambda path, count: 503
     with pytest.raises(RepositoriesFailedError, match="20 of 20 failed"):
         read_all()
-    assert interceptor.count <= 2 * (repositories._MOST_WITHOUT_ANSWER + 2 * repositories.SIDE_BY_SIDE)
+    assert interceptor.count <= 2 * (
+        repositories._MOST_WITHOUT_ANSWER + 2 * repositories.CONCURRENT_REPOSITORIES
+    )
 
 
 @pytest.mark.parametrize(("count", "tasks"), [(0, 0), (1, 1), (8, 1), (50, 1), (51, 2), (300, 4), (3000, 4)])

@@ -176,7 +176,7 @@ def test_a_backlog_drains_over_later_runs_the_newest_first(
     with monkeypatch.context() as patch:
         patch.setattr(alert_sync, "time", SimpleNamespace(monotonic=lambda: next(times)))
         outcome = read_account(DEFAULT_RULES)
-    assert outcome["left"] == 3
+    assert outcome["deferred"] == 3
     known = {row["alert_id"] for row in warehouse.table("opsgenie_alerts") if row["service"]}
     assert known == {alert.id for alert in made[:2]}
     # One that is gone meanwhile does not keep the others from being read, and is not asked for every hour.
@@ -197,7 +197,7 @@ def test_only_what_is_gone_counts_as_deleted(
     made = [raised(ended=HOUR, ago=OLD + number * MINUTE) for number in range(3)]
     read_account(DEFAULT_RULES)
     # The search has lost one that the service still knows.
-    store.alerts._order.remove(made[0])
+    store.alerts.unindex(made[0].id)
     assert read_account(DEFAULT_RULES, full_refresh=True)["deleted"] == 0
     assert alert_differences(warehouse, made) == []
     # A key that sees less: what it does not list may be there.

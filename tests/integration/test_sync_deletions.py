@@ -37,10 +37,10 @@ def _team_key(account: Account) -> Key:
     return key
 
 
+@pytest.mark.usefixtures("first_run")
 def test_a_full_read_marks_what_is_gone(
     sync: Sync, account: Account, warehouse: Warehouse, known: list[Incident]
 ) -> None:
-    sync()
     gone = known[3], known[60], known[-1]
     for incident in gone:
         account.store.incidents.delete(incident.id)
@@ -54,10 +54,10 @@ def test_a_full_read_marks_what_is_gone(
     assert warehouse.versions() == before
 
 
+@pytest.mark.usefixtures("first_run")
 def test_an_hourly_run_leaves_older_deletions_to_the_daily_one(
     sync: Sync, account: Account, warehouse: Warehouse, known: list[Incident]
 ) -> None:
-    sync()
     account.store.incidents.delete(known[3].id)
     advance(account, hours=1)
     sync()
@@ -70,10 +70,10 @@ def test_an_hourly_run_leaves_older_deletions_to_the_daily_one(
     assert deleted(warehouse) == {known[3].id}
 
 
+@pytest.mark.usefixtures("first_run")
 def test_one_that_comes_back_is_not_deleted_any_more(
     sync: Sync, account: Account, warehouse: Warehouse, known: list[Incident]
 ) -> None:
-    sync()
     account.store.incidents.delete(known[5].id)
     sync(full_refresh=True)
     assert deleted(warehouse) == {known[5].id}
@@ -82,6 +82,7 @@ def test_one_that_comes_back_is_not_deleted_any_more(
     assert differences(warehouse, incident_tables(known)) == []
 
 
+@pytest.mark.usefixtures("first_run")
 def test_a_page_that_fails_for_good_marks_nothing(
     sync: Sync,
     account: Account,
@@ -90,7 +91,6 @@ def test_a_page_that_fails_for_good_marks_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(transport, "_backoff", lambda state: 0.01)
-    sync()
     before = warehouse.versions()
     account.store.incidents.delete(known[3].id)
     account.store.incidents.edit(known[4].id, message="changed")
@@ -106,15 +106,14 @@ def test_a_page_that_fails_for_good_marks_nothing(
     assert deleted(warehouse) == {known[3].id}
 
 
+@pytest.mark.usefixtures("first_run")
 def test_a_list_that_lacks_what_is_there_marks_nothing(
     sync: Sync, account: Account, warehouse: Warehouse, known: list[Incident]
 ) -> None:
     """A search index that lost some: the service still knows them by id."""
-    sync()
     store = account.store
     for incident in known[:4]:
-        store.incidents._order.remove(incident)
-    store.incidents.forget_results()
+        store.incidents.unindex(incident.id)
     store.incidents.edit(known[0].id, message="changed")
 
     run = sync(full_refresh=True)
@@ -123,11 +122,11 @@ def test_a_list_that_lacks_what_is_there_marks_nothing(
     assert differences(warehouse, incident_tables(known)) == []
 
 
+@pytest.mark.usefixtures("first_run")
 def test_a_key_that_sees_less_marks_nothing_and_prunes_nothing(
     sync: Sync, account: Account, warehouse: Warehouse, known: list[Incident]
 ) -> None:
     store = account.store
-    sync()
     key = _team_key(account)
     seen = [incident for incident in known if store.sees(key, incident)]
     assert 10 < len(seen) < len(known)
@@ -154,11 +153,11 @@ def test_a_key_that_sees_less_marks_nothing_and_prunes_nothing(
     assert deleted(warehouse) == {seen[5].id, unseen.id, newly.id}
 
 
+@pytest.mark.usefixtures("first_run")
 def test_a_key_that_loses_a_right_marks_nothing(
     sync: Sync, account: Account, warehouse: Warehouse, known: list[Incident]
 ) -> None:
     store = account.store
-    sync()
     before = warehouse.versions()
     store.keys[REDUCED_KEY] = Key("reduced", frozenset({READ}))
     account.connect(key=REDUCED_KEY)
@@ -179,10 +178,10 @@ def test_a_key_that_loses_a_right_marks_nothing(
     assert deleted(warehouse) == set()
 
 
+@pytest.mark.usefixtures("first_run")
 def test_a_window_marks_only_what_lies_in_it(
     sync: Sync, account: Account, warehouse: Warehouse, known: list[Incident]
 ) -> None:
-    sync()
     since = to_datetime(known[20].created_at)
     until = to_datetime(known[30].created_at) + timedelta(milliseconds=1)
     inside, outside = known[25], known[40]
@@ -197,12 +196,12 @@ def _timelines_asked(account: Account) -> int:
 
 
 @pytest.mark.parametrize("refusal", [404, 403])
+@pytest.mark.usefixtures("first_run")
 def test_a_key_that_sees_less_keeps_the_timelines(
     sync: Sync, account: Account, warehouse: Warehouse, known: list[Incident], refusal: int
 ) -> None:
     """What a team's key is refused stays, is not asked for every hour, and is repaired by the first key."""
     store = account.store
-    sync()
     tables = incident_tables(known)
     key = _team_key(account)
     unseen = {incident.id for incident in known if not store.sees(key, incident)}

@@ -244,7 +244,9 @@ def test_the_key_is_nowhere_to_be_seen(
     store = account.store
     caplog.set_level("DEBUG")
     account.connect(key=CANARY)
-    spoken = _said(sync(fails=True))
+    failed = sync.by_airflow()
+    assert not failed.succeeded
+    spoken = _said(failed)
     store.keys[CANARY] = Key("canary", frozenset({READ, CONFIG}))
     account.app.faults.configure(script=["500", "cut_json", "html", "drop"])
     spoken += _said(sync())

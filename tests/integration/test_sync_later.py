@@ -39,10 +39,10 @@ def of_age(store: Store, status: str, days: float, at_most: float = 89) -> list[
     ]
 
 
+@pytest.mark.usefixtures("first_run")
 def test_an_unchanged_account_costs_few_requests_and_touches_nothing(
     sync: Sync, account: Account, warehouse: Warehouse
 ) -> None:
-    sync()
     before = warehouse.versions()
     account.app.log.clear()
 
@@ -55,10 +55,10 @@ def test_an_unchanged_account_costs_few_requests_and_touches_nothing(
     assert {request.method for request in account.requests} == {"GET"}
 
 
+@pytest.mark.usefixtures("first_run")
 def test_a_full_refresh_touches_nothing_that_is_right_already(
     sync: Sync, account: Account, warehouse: Warehouse
 ) -> None:
-    sync()
     before = warehouse.versions()
     sync(full_refresh=True)
     assert warehouse.versions() == before
@@ -101,10 +101,10 @@ def _change_everything(store: Store) -> None:
 
 
 @pytest.mark.parametrize("feed", [True, False], ids=["sorts by updatedAt", "does not sort by updatedAt"])
+@pytest.mark.usefixtures("first_run")
 def test_every_change_is_found(
     sync: Sync, account: Account, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, feed: bool
 ) -> None:
-    sync()
     known = in_history(account.store)
     if not feed:
         monkeypatch.delitem(SORTS, "updatedAt")
@@ -136,10 +136,10 @@ def test_without_the_feed_what_was_not_closed_is_followed_every_hour(
     assert differences(warehouse, incident_tables(known)) == []
 
 
+@pytest.mark.usefixtures("first_run")
 def test_ended_in_odd_ways(sync: Sync, account: Account, warehouse: Warehouse) -> None:
     """The demo company has each case; here they are looked at one by one."""
     store = account.store
-    sync()
     rows = {row["incident_id"]: row for row in warehouse.table("opsgenie_incidents")}
     cases = {
         "closed without a resolve": lambda incident: (
@@ -176,10 +176,10 @@ def test_last_page_of_a_timeline_with_a_next_offset(
     assert differences(warehouse, incident_tables(in_history(account.store))) == []
 
 
+@pytest.mark.usefixtures("first_run")
 def test_what_is_found_late_by_the_search_is_found(
     sync: Sync, account: Account, warehouse: Warehouse
 ) -> None:
-    sync()
     known = in_history(account.store)
     account.store.incidents.index_lag_ms = 40_000
     late = account.store.incidents.add("indexed late", created_at=account.store.clock() - 5 * HOUR)
@@ -190,9 +190,9 @@ def test_what_is_found_late_by_the_search_is_found(
     assert differences(warehouse, incident_tables([*known, late])) == []
 
 
+@pytest.mark.usefixtures("first_run")
 def test_services_teams_users_and_policies_follow(sync: Sync, account: Account, warehouse: Warehouse) -> None:
     store = account.store
-    sync()
     next(iter(store.services.values())).name = "renamed"
     next(iter(store.teams.values())).name = "Renamed"
     next(iter(store.users.values())).full_name = "Renamed Person"
@@ -237,11 +237,11 @@ def test_incidents_that_come_and_go_while_pages_are_read(
     assert differences(warehouse, incident_tables(store.incidents.all())) == []
 
 
+@pytest.mark.usefixtures("first_run")
 def test_a_payload_that_cannot_be_read_is_kept_once_and_harms_no_other(
     sync: Sync, account: Account, warehouse: Warehouse
 ) -> None:
     store = account.store
-    sync()
     known = in_history(store)
     tables = incident_tables(known)
     broken = known[-1]
@@ -288,8 +288,8 @@ def test_an_incident_counts_without_the_part_that_cannot_be_read(
     assert differences(warehouse, tables) == []
 
 
+@pytest.mark.usefixtures("first_run")
 def test_a_run_after_a_long_pause_misses_nothing(sync: Sync, account: Account, warehouse: Warehouse) -> None:
-    sync()
     known = in_history(account.store)
     warehouse.rows(
         "update staging.sync_state set last_success_at = now() + interval '10 days' "

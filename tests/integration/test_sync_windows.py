@@ -132,10 +132,10 @@ def test_another_try_reads_only_what_the_first_one_left(
     assert warehouse.table("sync_progress") == []
 
 
+@pytest.mark.usefixtures("first_run")
 def test_a_later_window_that_succeeds_alone_does_not_move_the_watermark(
     sync: Sync, account: Account, warehouse: Warehouse
 ) -> None:
-    sync()
     before = watermark(warehouse)
     advance(account, days=10)
     missed = account.store.incidents.add("in the gap", created_at=account.store.clock() - 5 * DAY)
@@ -148,12 +148,12 @@ def test_a_later_window_that_succeeds_alone_does_not_move_the_watermark(
     assert warehouse.value("select message from staging.opsgenie_incidents where incident_id = %s", missed.id)
 
 
+@pytest.mark.usefixtures("first_run")
 def test_a_part_of_the_history_moves_no_watermark_past_older_changes(
     sync: Sync, account: Account, warehouse: Warehouse
 ) -> None:
     """A run with ``since`` reads up to now, and nothing of what changed before its window."""
     store = account.store
-    sync()
     before = watermark(warehouse)
     now = to_datetime(store.clock())
     old = next(

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from opsgenie_provider.hooks import warehouse as hook
-from opsgenie_provider.retry import ApiRetryPolicy
+from opsgenie_provider.operators.retry import ApiRetryPolicy
 from opsgenie_provider.warehouse import connection as module
 from opsgenie_provider.warehouse.connection import SESSION_SETTINGS, LockWaitError
 from opsgenie_provider.web import pool

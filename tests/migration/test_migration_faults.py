@@ -55,13 +55,16 @@ def test_killed_at_any_moment(migration: Migration, processes: ProcessPool) -> N
     migration.target_app.faults.configure(latency_ms=10)
     migration.source_app.faults.configure(latency_ms=3)
     dice = random.Random(4)
+    killed = 0
     for _ in range(6):
         process = processes.start(whole_run())
         time.sleep(dice.uniform(0.2, 1.2))
         processes.kill(process)
-        processes.wait(process)
+        code, _ = processes.wait(process)
+        killed += code == -signal.SIGKILL
         # At no moment are there doubles.
         migration.imported()
+    assert killed
 
     migration()
 

@@ -13,10 +13,10 @@ from airflow.sdk import RetryAction
 from airflow.sdk.exceptions import AirflowFailException
 
 from tests.proof.clean_run import CleanRun, Step
-from tests.proof.server import differences
 from tests.support import tasks
 from tests.support.dag_runs import dag
 from tests.support.processes import Job
+from tests.support.server import differences
 from tests.support.service_world import World, imported
 from tests.support.tasks import Outputs
 

@@ -15,11 +15,11 @@ from datetime import timedelta
 from typing import Any
 
 from sandbox import opsgenie
-from tests.proof.server import Dump
 from tests.support import tasks
 from tests.support.clocks import Patch, set_clocks
 from tests.support.dag_runs import DAGS
 from tests.support.faults import FaultInjector
+from tests.support.server import Dump
 from tests.support.service_world import NOON, World, imported
 from tests.support.tasks import Outputs
 

@@ -17,10 +17,10 @@ pytest.register_assert_rewrite("tests.proof.case")
 
 from tests.proof.case import Case  # noqa: E402
 from tests.proof.clean_run import CleanRun  # noqa: E402
-from tests.proof.server import Server, SmallDisk  # noqa: E402
 from tests.support import tasks  # noqa: E402
 from tests.support.clocks import set_clocks  # noqa: E402
 from tests.support.processes import ProcessPool  # noqa: E402
+from tests.support.server import Server, SmallDisk  # noqa: E402
 from tests.support.service_world import SERVICES, World  # noqa: E402
 
 # A database of a few small accounts takes a quarter of this.

@@ -18,9 +18,9 @@ import pytest
 
 from tests.proof.clean_run import MIGRATION, CleanRun
 from tests.proof.matrix import CLOCK_OF
-from tests.proof.server import Dump, differences
 from tests.support import tasks
 from tests.support.clocks import CLOCKS, set_clocks
+from tests.support.server import Dump, differences
 from tests.support.service_world import LATER, NOON, World, imported
 
 Runs = Callable[..., Dump]

@@ -17,12 +17,12 @@ from opsgenie_provider.warehouse.connection import WarehouseUnavailableError
 from tests.proof.case import Case, eventually_idle
 from tests.proof.clean_run import CleanRun
 from tests.proof.matrix import CLOCK_OF, FAULTS, HTTP, KINDS, TASKS, TRIED, why_not
-from tests.proof.server import Server, SmallDisk
 from tests.support import ROOT
 from tests.support.clocks import CLOCKS, asking
 from tests.support.dag_runs import DAGS
 from tests.support.faults import COPY, REQUEST, STATEMENT, FaultInjector, next_hangs, shorten_timeouts
 from tests.support.processes import ProcessPool
+from tests.support.server import Server, SmallDisk
 from tests.support.service_world import World
 from tests.support.tasks import order
 

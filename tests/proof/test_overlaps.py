@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from tests.proof.clean_run import DEPLOYMENTS, FULL, MIGRATION, CleanRun
-from tests.proof.server import Dump, differences
 from tests.support import tasks
 from tests.support.processes import Job, ProcessPool
+from tests.support.server import Dump, differences
 from tests.support.service_world import World, imported
 
 Run = tuple[str, Mapping[str, Any]]

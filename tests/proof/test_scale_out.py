@@ -21,8 +21,8 @@ import yaml
 
 from sandbox.server import serve
 from tests.proof.scale_accounts import Accounts
-from tests.proof.server import Server
 from tests.support.postgres import Warehouse
+from tests.support.server import Server
 
 pytest.importorskip("airflow.providers.celery", reason="apache-airflow-providers-celery is not installed")
 from tests.proof.scale_stack import ROOT, WORKERS, Stack, running, wait_for

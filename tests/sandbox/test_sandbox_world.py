@@ -117,19 +117,11 @@ def test_every_kind_of_incident_is_there(items: list[dict[str, Any]], demo: Api)
     assert len({item["tinyId"] for item in items}) == len(items)
 
 
-def test_the_resolve_in_the_timeline_agrees_with_the_end_of_impact(
-    items: list[dict[str, Any]], demo: Api
-) -> None:
-    """As captured: 42.141 in the list, 42.188 in the timeline, unless somebody edited the former."""
-    apart = 0
+def test_a_resolved_incident_has_its_resolve_in_the_timeline(items: list[dict[str, Any]], demo: Api) -> None:
     for item in items[:40]:
         entries = demo.data(f"/v2/incident-timelines/{item['id']}/entries")["entries"]
-        resolved = [to_nanos(entry["eventTime"]) for entry in entries if entry["type"] == "IncidentResolved"]
         if item["status"] == "resolved":
-            assert resolved
-        if resolved and "impactEndDate" in item:
-            apart += abs(resolved[0] - to_nanos(item["impactEndDate"])) > 10**9
-    assert apart <= 3
+            assert "IncidentResolved" in {entry["type"] for entry in entries}
 
 
 def test_teams_have_members_only_one_by_one(demo: Api) -> None:

@@ -72,9 +72,12 @@ class _Hostile(HTMLParser):
                 self.found.append(f"{tag} {name}={value}")
 
 
-def check(answer: httpx.Response) -> None:
-    """Whatever was asked: an answer of a page, short where it is none, and nobody's text is markup."""
-    assert answer.status_code < 500, answer.text
+def check(answer: httpx.Response, most: int = 499) -> None:
+    """Whatever was asked: an answer of a page, short where it is none, and nobody's text is markup.
+
+    :param most: the highest status that may come.
+    """
+    assert answer.status_code <= most, answer.text
     assert "Traceback" not in answer.text
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")

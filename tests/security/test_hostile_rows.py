@@ -20,10 +20,10 @@ from msgspec import Raw
 from opsgenie_provider.rows import configuration, pagerduty
 from opsgenie_provider.rows import tables as t
 from opsgenie_provider.rows.deployment_events import Event
-from opsgenie_provider.rows.deployments import deployment_row, listed, pull_of
+from opsgenie_provider.rows.deployments import deployment_row, parse_listed, pull_of
 from opsgenie_provider.rows.fields import UnreadablePayloadError, decode
 from opsgenie_provider.rows.incidents import incident_rows, timeline_row
-from opsgenie_provider.rows.on_call import joined, timeline_periods
+from opsgenie_provider.rows.on_call import join_touching, timeline_periods
 from opsgenie_provider.rows.webhook import Ignored, generic_event, github_event, gitlab_event
 from opsgenie_provider.warehouse.connection import Connection, Warehouse
 from opsgenie_provider.warehouse.schema import upgrade
@@ -52,7 +52,7 @@ def incident(raw: Raw) -> Tables:
 
 
 def schedule_timeline(raw: Raw) -> Tables:
-    return [(t.ON_CALL_PERIODS, [("acme", "s1", *period) for period in joined(timeline_periods(raw))])]
+    return [(t.ON_CALL_PERIODS, [("acme", "s1", *period) for period in join_touching(timeline_periods(raw))])]
 
 
 def configured(*kinds: tuple[t.Table, Callable[..., list[t.Row]]]) -> Callable[[Raw], Tables]:
@@ -68,7 +68,7 @@ def priorities(raw: Raw) -> Tables:
 
 
 def deployment(raw: Raw) -> Tables:
-    listed(raw)
+    parse_listed(raw)
     return [(t.DEPLOYMENTS, [deployment_row(raw, [], None, repository=REPOSITORY)])]
 
 
@@ -99,7 +99,7 @@ READERS: dict[str, Callable[[Raw], Tables]] = {
     "pagerduty incident": one(t.PAGERDUTY_INCIDENTS, pagerduty.pagerduty_incident_row),
     "log entry": one(t.PAGERDUTY_LOG_ENTRIES, pagerduty.log_entry_row),
     "note": one(t.PAGERDUTY_NOTES, pagerduty.note_row, incident_id="i1"),
-    "pagerduty service": configured((t.PAGERDUTY_SERVICES, pagerduty.named_rows)),
+    "pagerduty service": configured((t.PAGERDUTY_SERVICES, pagerduty.service_rows)),
     "priority": priorities,
     "deployment": deployment,
     "deployment status": deployment_status,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from opsgenie_provider.api import transport
 from opsgenie_provider.hooks.warehouse import warehouse as open_warehouse
 from opsgenie_provider.warehouse.schema import upgrade
 from tests.security.vandal import Vandal
@@ -27,10 +26,8 @@ STATUSES = r"/repos/[^/]+/[^/]+/deployments/[^/]+/statuses"
 PULLS = r"/repos/[^/]+/[^/]+/commits/[^/]+/pulls"
 
 
-@pytest.fixture(autouse=True)
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is damaged is as damaged at the next attempt."""
-    monkeypatch.setattr(transport, "_backoff", lambda state: 0.01)
+# What is damaged is as damaged at the next attempt.
+pytestmark = pytest.mark.usefixtures("impatient")
 
 
 def reasons(warehouse: Warehouse, stream: str | None = None) -> list[str]:

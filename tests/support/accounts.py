@@ -151,10 +151,14 @@ def world() -> World:
     return world_until(seed=11)
 
 
-@pytest.fixture
-def store(world: World) -> Store:
+def demo_store(world: World) -> Store:
     """The demo company's account on a frozen clock."""
     return load(world, Store(clock=Clock(world.end), seed=world.seed))
+
+
+@pytest.fixture
+def store(world: World) -> Store:
+    return demo_store(world)
 
 
 @pytest.fixture

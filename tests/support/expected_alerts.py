@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
 
 from sandbox.opsgenie.alerts import Alert
+from tests.support.expected_tables import instant_at
 from tests.support.postgres import Row, Warehouse
 
 SOURCES = ("details.service", "tag:service:", "entity")
@@ -62,11 +62,11 @@ def alert_row(alert: Alert, account: str, sources: Sequence[str] = SOURCES) -> R
         "details": alert.details,
         "service": service_of(alert, sources),
         "alert_count": alert.count,
-        "created_at": _at(alert.created_at),
-        "updated_at": _at(alert.updated_at),
-        "last_occurred_at": _at(alert.last_occurred_at),
-        "acknowledged_at": _at(alert.acked_at),
-        "closed_at": _at(alert.closed_at) if alert.status == "closed" else None,
+        "created_at": instant_at(alert.created_at),
+        "updated_at": instant_at(alert.updated_at),
+        "last_occurred_at": instant_at(alert.last_occurred_at),
+        "acknowledged_at": instant_at(alert.acked_at),
+        "closed_at": instant_at(alert.closed_at) if alert.status == "closed" else None,
         "web_url": None,
         "backend": "opsgenie",
     }
@@ -86,9 +86,3 @@ def service_of(alert: Alert, sources: Sequence[str] = SOURCES) -> str | None:
         if said and said.strip():
             return said
     return None
-
-
-def _at(instant: int | None) -> datetime | None:
-    if instant is None:
-        return None
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=instant // 1000)

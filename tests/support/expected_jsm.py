@@ -9,13 +9,14 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sandbox.instants import Nanos, to_datetime, to_nanos
+from sandbox.instants import to_datetime, to_nanos
 from sandbox.jsm import Store
 from sandbox.jsm.catalogue import IMPACT_END, IMPACT_START
 from sandbox.jsm.model import Issue, Item, Status
 from sandbox.opsgenie.oncall import lines, people
 from sandbox.opsgenie.rotations import Span
 from sandbox.opsgenie.staff import Participant
+from tests.support.expected_tables import instant_at
 from tests.support.postgres import Row
 
 CLOSED = {"closed", "canceled", "cancelled", "declined"}
@@ -72,7 +73,7 @@ class Expected:
         impact = {name: _custom(issue.custom.get(name)) for name in (IMPACT_START, IMPACT_END)}
         ends = (
             ("impact_end", impact[IMPACT_END]),
-            ("resolution", _at(issue.resolved)),
+            ("resolution", instant_at(issue.resolved)),
             ("timeline", max((at for at, kinds in moves if "resolved" in kinds), default=None)),
         )
         source, resolved_at = next((end for end in ends if end[1]), (None, None)) if done else (None, None)
@@ -83,8 +84,8 @@ class Expected:
             "description": issue.description or None,
             "status": ("closed" if closed else "resolved") if done else "open",
             "priority": PRIORITIES.get(catalogue.priorities[issue.priority].name) if issue.priority else None,
-            "created_at": _at(issue.created),
-            "updated_at": _at(issue.updated),
+            "created_at": instant_at(issue.created),
+            "updated_at": instant_at(issue.updated),
             "impact_start_at": impact[IMPACT_START],
             "impact_end_at": impact[IMPACT_END],
             "acknowledged_at": min((at for at, kinds in moves if "acknowledged" in kinds), default=None),
@@ -116,7 +117,7 @@ class Expected:
                         "incident_id": issue.id,
                         "entry_id": f"{history.id}:{index}",
                         "entry_type": self._entry_type(item),
-                        "event_at": _at(history.at),
+                        "event_at": instant_at(history.at),
                         "actor_name": name if history.author else None,
                         "actor_type": "user" if history.author else None,
                     }
@@ -191,8 +192,8 @@ class Expected:
                     "name": rotation.name,
                     "rotation_type": rotation.type,
                     "rotation_length": rotation.length,
-                    "start_at": _at(rotation.start),
-                    "end_at": _at(rotation.end),
+                    "start_at": instant_at(rotation.start),
+                    "end_at": instant_at(rotation.end),
                     "participants": [
                         {"type": "noone", "id": None}
                         if who.type == "none"
@@ -267,10 +268,12 @@ class Expected:
                 "recipient_type": who.type,
                 "recipient_name": self.name(who),
             }
-            if rows and rows[-1].items() >= key.items() and rows[-1]["end_at"] >= _at(start):
-                rows[-1] |= {"end_at": _at(end), "period_type": type_}
+            if rows and rows[-1].items() >= key.items() and rows[-1]["end_at"] >= instant_at(start):
+                rows[-1] |= {"end_at": instant_at(end), "period_type": type_}
             else:
-                rows.append(key | {"start_at": _at(start), "end_at": _at(end), "period_type": type_})
+                rows.append(
+                    key | {"start_at": instant_at(start), "end_at": instant_at(end), "period_type": type_}
+                )
         return rows
 
     def users(self, tables: Mapping[str, list[Row]]) -> list[Row]:
@@ -309,10 +312,6 @@ class Expected:
             for id_, account in self.store.accounts.items()
             if id_ in met
         ]
-
-
-def _at(instant: Nanos | None) -> datetime | None:
-    return None if instant is None else to_datetime(instant)
 
 
 def _custom(value: Any) -> datetime | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from sandbox.instants import to_datetime, to_nanos
 from sandbox.opsgenie import Store
@@ -146,15 +146,17 @@ def incident_row(incident: Incident, account: str, timelines: bool = True) -> Ro
         "description": incident.description or None,
         "status": incident.status,
         "priority": incident.priority,
-        "created_at": _at(incident.created_at),
-        "updated_at": _at(incident.updated_at),
-        "impact_start_at": _at(
+        "created_at": instant_at(incident.created_at),
+        "updated_at": instant_at(incident.updated_at),
+        "impact_start_at": instant_at(
             incident.created_at if incident.impact_start is None else incident.impact_start
         ),
-        "impact_end_at": _at(incident.impact_end),
-        "acknowledged_at": _at(min(at["ResponderAlertAcked"], default=None)),
-        "resolved_at": _at(resolved),
-        "closed_at": _at(max(at["IncidentClosed"], default=None)) if incident.status == "closed" else None,
+        "impact_end_at": instant_at(incident.impact_end),
+        "acknowledged_at": instant_at(min(at["ResponderAlertAcked"], default=None)),
+        "resolved_at": instant_at(resolved),
+        "closed_at": instant_at(max(at["IncidentClosed"], default=None))
+        if incident.status == "closed"
+        else None,
         "resolved_at_source": source,
         "tags": list(incident.tags),
         "details": dict(incident.details),
@@ -171,7 +173,7 @@ def _entry_row(incident: Incident, entry: Entry, account: str) -> Row:
         "incident_id": incident.id,
         "entry_id": entry.id,
         "entry_type": entry.type,
-        "event_at": _at(entry.at),
+        "event_at": instant_at(entry.at),
         "actor_name": entry.actor or None,
         "actor_type": entry.actor_type,
         "raw": entry.payload(),
@@ -228,8 +230,8 @@ def catalogue_tables(store: Store, *, account: str = "opsgenie_default") -> dict
                 "name": rotation.name,
                 "rotation_type": rotation.type,
                 "rotation_length": rotation.length,
-                "start_at": _at(rotation.start),
-                "end_at": _at(rotation.end),
+                "start_at": instant_at(rotation.start),
+                "end_at": instant_at(rotation.end),
                 "participants": [who.payload() for who in rotation.participants],
                 "time_restriction": rotation.restriction,
                 "raw": rotation.payload(),
@@ -300,19 +302,19 @@ def on_call_rows(
         last = rows[-1] if rows else {}
         if (last.get("rotation_id"), last.get("recipient_id")) == (rotation_id, who.id) and last[
             "end_at"
-        ] >= _at(span.start):
-            last |= {"end_at": _at(span.end), "period_type": type_}
+        ] >= instant_at(span.start):
+            last |= {"end_at": instant_at(span.end), "period_type": type_}
             continue
         rows.append(
             {
                 "account": account,
                 "schedule_id": schedule_id,
                 "rotation_id": rotation_id,
-                "start_at": _at(span.start),
+                "start_at": instant_at(span.start),
                 "recipient_id": who.id,
                 "recipient_type": who.type,
                 "recipient_name": who.name,
-                "end_at": _at(span.end),
+                "end_at": instant_at(span.end),
                 "period_type": type_,
                 "backend": "opsgenie",
             }
@@ -320,10 +322,6 @@ def on_call_rows(
     return rows
 
 
-def _at(instant: int | None) -> datetime | None:
+def instant_at(instant: int | None) -> datetime | None:
     """PostgreSQL keeps microseconds; what is finer is cut."""
-    return (
-        None
-        if instant is None
-        else datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=instant // 1000)
-    )
+    return None if instant is None else to_datetime(instant)

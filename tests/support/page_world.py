@@ -31,7 +31,8 @@ select
     case when i % 10 = 0 then 'open' else 'resolved' end,
     'P' || 1 + i % 5,
     date_trunc('minute', now()) - i * interval '12 hours',
-    date_trunc('minute', now()) - i * interval '12 hours' + interval '90 minutes',
+    -- When the last but one recovered is not known.
+    case when i <> 119 then date_trunc('minute', now()) - i * interval '12 hours' + interval '90 minutes' end,
     case i when 3 then 'javascript:alert(1)' else 'https://example.app.opsgenie.com/incident/detail/' || i end,
     '{{}}', now()
 from generate_series(1, 120) as i;
@@ -75,6 +76,8 @@ values ('opsgenie_default', 'e', 1, 'if-not-acked', 'default', 300, 'schedule', 
 
 insert into staging.opsgenie_keys values ('opsgenie_default', 'account', '{{The key sees less.}}', now());
 insert into staging.sync_state values ('opsgenie_default', 'opsgenie_incidents', now(), now() - interval '3 hours', 7);
+insert into dora.refreshes (is_full, window_before, window_after, direction, environments, error, checks)
+values (true, '4 hours', '4 hours', 'both', '{{production}}', 'Data check a failed', '{{"a": 2}}');
 insert into staging.rejected_payloads values ('opsgenie_default', 'opsgenie_incidents', '{{"id": 1}}', 'no id', now());
 insert into migration.ledger (account, pagerduty_id, state, reason, original_created_at)
 values ('pagerduty_default', 'P1', 'planned', null, now()), ('pagerduty_default', 'P2', 'failed', 'refused', now());

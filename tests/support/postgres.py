@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -30,22 +31,30 @@ STATE = {
     "opsgenie_on_call_reads",
     "opsgenie_timeline_reads",
 }
+# In memory a database is copied and dropped in a tenth of the time. Containers often have 64 MB there.
+_MEMORY, _MEMORY_NEEDED = "/dev/shm", 2 << 30
 Row = dict[str, Any]
+
+
+def _place() -> str:
+    """Where a server's files go; short, for the path of a socket may have about a hundred characters."""
+    is_roomy = os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free >= _MEMORY_NEEDED
+    return _MEMORY if is_roomy else "/tmp"
 
 
 @contextmanager
 def embedded_postgres() -> Iterator[PostgresServer]:
     """A server of the caller's own, gone afterwards. Its commits do not wait for the disk."""
-    # Short: the path of a socket may have about a hundred characters.
-    with tempfile.TemporaryDirectory(prefix="pg", dir="/tmp", ignore_cleanup_errors=True) as directory:
+    with tempfile.TemporaryDirectory(prefix="pg", dir=_place(), ignore_cleanup_errors=True) as directory:
         # The embedded server runs as another user where this one is root.
         os.chmod(directory, 0o755)
         server = get_server(Path(directory) / "data", cleanup_mode="delete")
         try:
             with psycopg.connect(server.get_uri(), autocommit=True) as admin:
-                # The tests' data need not survive a crash of the machine.
-                for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+                # The tests' data need not survive a crash of the machine, nor be cleaned up.
+                for setting in ("fsync", "full_page_writes", "synchronous_commit", "autovacuum"):
                     admin.execute(f"alter system set {setting} = off")
+                admin.execute("alter system set max_wal_size = '128MB'")
                 admin.execute("select pg_reload_conf()")
             yield server
         finally:
@@ -72,7 +81,7 @@ def temporary_database(host: str, template: str = "template1") -> Iterator[str]:
     """The name of a copy of a database (of an empty one by default) that is dropped afterwards."""
     name = f"test_{uuid.uuid4().hex}"
     with psycopg.connect(host=host, user="postgres", dbname="postgres", autocommit=True) as admin:
-        admin.execute(f"create database {name} template {template}")
+        admin.execute(f"create database {name} template {template} strategy file_copy")
         try:
             yield name
         finally:
@@ -145,8 +154,15 @@ def template(postgres: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def warehouse(postgres: str, template: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Warehouse]:
-    """A database with the package's tables, and the connection ``postgres_default`` to it."""
+def warehouse(
+    postgres: str, template: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Warehouse]:
+    """A database with the package's tables, and the connection ``postgres_default`` to it.
+
+    Of a test that uses ``first_run``, with what that left in them.
+    """
+    if "first_run" in request.fixturenames:
+        template = request.getfixturevalue("first_run")
     with temporary_database(postgres, template) as name, Warehouse(postgres, name) as opened:
         monkeypatch.setenv("AIRFLOW_CONN_POSTGRES_DEFAULT", json.dumps(opened.connection))
         yield opened

@@ -17,7 +17,7 @@ from sandbox.instants import Clock, to_nanos
 from sandbox.opsgenie.store import IMPORT_KEY, SYNC_KEY
 from sandbox.pagerduty.store import READ_KEY
 from sandbox.server import Slot
-from tests.proof.server import Server
+from tests.support.server import Server
 from tests.support.worlds import world_until
 
 SERVICES = ("opsgenie", "github", "pagerduty", "target")

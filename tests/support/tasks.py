@@ -10,7 +10,9 @@ from __future__ import annotations
 import copy
 import inspect
 import json
-from collections.abc import Iterator, Mapping
+import uuid
+from collections.abc import Collection, Iterator, Mapping
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -49,6 +51,7 @@ class _TaskInstance:
     """As much of a task instance as rendering and the operators ask for."""
 
     dag_id, run_id = "dag", "run"
+    failed: Collection[str] = ()
 
     def __init__(self, task_id: str, outputs: Outputs, map_index: int = -1) -> None:
         self.task_id, self.outputs, self.map_index = task_id, outputs, map_index
@@ -66,17 +69,43 @@ class _TaskInstance:
         return None
 
     def get_task_states(self, **which: Any) -> dict[str, dict[str, str]]:
-        return {self.run_id: dict.fromkeys(self.outputs, "success")}
+        states = {name: "failed" if name in self.failed else "success" for name in self.outputs}
+        return {self.run_id: states}
+
+
+@cache
+def _defaults(dag_id: str) -> dict[str, Any]:
+    """The DAG's params. Airflow checks each against its schema whenever it is asked for."""
+    return {name: dag(dag_id).params[name] for name in dag(dag_id).params}
 
 
 def execute(dag_id: str, task_id: str, outputs: Outputs, params: Mapping[str, Any]) -> Any:
     """Execute a task, all its mapped instances; returns its output, or the list of their outputs."""
+    output, errors = _attempt(dag_id, task_id, outputs, params)
+    if errors:
+        raise errors[0]
+    return output
+
+
+def _attempt(
+    dag_id: str, task_id: str, outputs: Outputs, params: Mapping[str, Any]
+) -> tuple[Any, list[Exception]]:
+    """The output, of mapped instances that of those that handed one on, and why some failed."""
     task = dag(dag_id).get_task(task_id)
-    params = {name: dag(dag_id).params[name] for name in dag(dag_id).params} | dict(params)
-    if not task.is_mapped:
-        return _execute(copy.copy(task), _TaskInstance(task_id, outputs), params)
-    count = _instances(task, outputs)
-    return [_execute(task, _TaskInstance(task_id, outputs, index), params) for index in range(count)]
+    params = _defaults(dag_id) | dict(params)
+    indexes = range(_instances(task, outputs)) if task.is_mapped else (-1,)
+    found: list[Any] = []
+    errors: list[Exception] = []
+    for index in indexes:
+        try:
+            each = task if task.is_mapped else copy.copy(task)
+            found.append(_execute(each, _TaskInstance(task_id, outputs, index), params))
+        except Exception as error:
+            errors.append(error)
+            # What it handed on before it failed.
+            if (handed_on := outputs.pop(f"{task_id}:return_value", None)) is not None:
+                found.append(handed_on)
+    return found if task.is_mapped else next(iter(found), None), errors
 
 
 def _instances(task: Any, outputs: Outputs) -> int:
@@ -115,13 +144,18 @@ def _execute(task: Any, ti: _TaskInstance, params: Mapping[str, Any]) -> Any:
     return json.loads(json.dumps(output))
 
 
-def due(dag_id: str, outputs: Outputs) -> Iterator[str]:
-    """The tasks of a run in order, without those that its branches leave out.
+def due(dag_id: str, outputs: Outputs, failed: Collection[str] = ()) -> Iterator[str]:
+    """The tasks of a run in order, without those that its branches leave out or that need a failed task.
 
     :param outputs: of the tasks so far; the caller adds each before it asks for the next.
+    :param failed: the tasks that failed so far.
     """
     skipped: set[str] = set()
+    without_success: set[str] = set()
     for task in dag(dag_id).topological_sort():
+        if task.upstream_task_ids & without_success and task.trigger_rule != TriggerRule.ALL_DONE:
+            without_success.add(task.task_id)
+            continue
         if task.task_id in skipped or (
             task.trigger_rule == TriggerRule.ALL_SUCCESS and task.upstream_task_ids & skipped
         ):
@@ -129,7 +163,9 @@ def due(dag_id: str, outputs: Outputs) -> Iterator[str]:
             continue
         yield task.task_id
         output = outputs[task.task_id]
-        if isinstance(task, BranchPythonOperator):
+        if task.task_id in failed:
+            without_success.add(task.task_id)
+        elif isinstance(task, BranchPythonOperator):
             skipped |= task.downstream_task_ids - {output}
         elif isinstance(task, ShortCircuitOperator) and not output:
             skipped |= task.downstream_task_ids
@@ -146,3 +182,17 @@ def run(dag_id: str, params: Mapping[str, Any], start: Outputs | None = None) ->
         if task_id not in done:
             outputs[task_id] = execute(dag_id, task_id, outputs, params)
     return outputs
+
+
+def run_to_its_end(dag_id: str, params: Mapping[str, Any]) -> tuple[Outputs, list[Exception]]:
+    """A run of its own of which tasks may fail: the outputs of the others, and why these failed."""
+    outputs: Outputs = {}
+    failures: dict[str, list[Exception]] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_TaskInstance, "run_id", uuid.uuid4().hex)
+        patch.setattr(_TaskInstance, "failed", failures)
+        for task_id in due(dag_id, outputs, failures):
+            outputs[task_id], errors = _attempt(dag_id, task_id, outputs, params)
+            if errors:
+                failures[task_id] = errors
+    return outputs, [error for errors in failures.values() for error in errors]

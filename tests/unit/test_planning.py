@@ -15,7 +15,7 @@ from opsgenie_provider.planning import (
     EPOCH,
     FULL_READ_EVERY,
     TRAILING,
-    Known,
+    AccountState,
     Plan,
     parse_instant,
     plan_reads,
@@ -23,7 +23,7 @@ from opsgenie_provider.planning import (
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-READ = Known(watermark=NOW - HOUR, oldest=NOW - 40 * DAY, full_read_at=NOW - HOUR)
+READ = AccountState(watermark=NOW - HOUR, oldest=NOW - 40 * DAY, full_read_at=NOW - HOUR)
 
 
 def span(plan: Plan) -> tuple[datetime, datetime]:
@@ -32,11 +32,11 @@ def span(plan: Plan) -> tuple[datetime, datetime]:
 
 
 def test_the_first_run_reads_the_history() -> None:
-    plan = plan_reads(Known(), now=NOW)
+    plan = plan_reads(AccountState(), now=NOW)
     assert span(plan) == (NOW - 90 * DAY, NOW)
     assert plan.whole_history
     assert plan.changed_since is None
-    assert span(plan_reads(Known(), now=NOW, history_days=400)) == (NOW - 400 * DAY, NOW)
+    assert span(plan_reads(AccountState(), now=NOW, history_days=400)) == (NOW - 400 * DAY, NOW)
 
 
 def test_hourly_runs_read_what_is_new_a_trailing_window_and_what_changed_before() -> None:
@@ -55,13 +55,13 @@ def test_of_a_service_that_lists_all_changes_nothing_else_is_read(sweeps: bool) 
     assert (plan.changed_from, plan.changed_since) == (NOW - 90 * DAY, NOW - HOUR - CHANGES_OVERLAP)
     # Once a day the ids of all are compared.
     assert plan.whole_history is sweeps
-    for read in (Known(), READ):
+    for read in (AccountState(), READ):
         whole = plan_reads(read, now=NOW, lists_changes=True, full_refresh=True)
         assert (whole.since, whole.whole_history, whole.changed_since) == (NOW - 90 * DAY, True, None)
 
 
 def test_after_an_outage_nothing_in_between_is_left_out() -> None:
-    known = Known(watermark=NOW - 20 * DAY, oldest=NOW - 40 * DAY, full_read_at=NOW - HOUR)
+    known = AccountState(watermark=NOW - 20 * DAY, oldest=NOW - 40 * DAY, full_read_at=NOW - HOUR)
     assert span(plan_reads(known, now=NOW)) == (NOW - 20 * DAY - TRAILING, NOW)
 
 
@@ -69,23 +69,23 @@ def test_after_an_outage_nothing_in_between_is_left_out() -> None:
     ("ago", "whole"), [(FULL_READ_EVERY, True), (FULL_READ_EVERY - timedelta(seconds=1), False)]
 )
 def test_one_run_a_day_reads_all(ago: timedelta, whole: bool) -> None:
-    known = Known(watermark=NOW - HOUR, oldest=NOW - 40 * DAY, full_read_at=NOW - ago)
+    known = AccountState(watermark=NOW - HOUR, oldest=NOW - 40 * DAY, full_read_at=NOW - ago)
     assert plan_reads(known, now=NOW).whole_history is whole
 
 
 def test_all_means_back_to_the_oldest_incident() -> None:
-    known = Known(watermark=NOW - HOUR, oldest=NOW - 800 * DAY, full_read_at=NOW - HOUR)
+    known = AccountState(watermark=NOW - HOUR, oldest=NOW - 800 * DAY, full_read_at=NOW - HOUR)
     assert span(plan_reads(known, now=NOW, full_refresh=True)) == (NOW - 800 * DAY, NOW)
     # Also where an hourly run looks for changes.
     assert plan_reads(known, now=NOW).changed_from == NOW - 800 * DAY
 
 
 def test_a_full_read_without_a_watermark_is_due() -> None:
-    assert plan_reads(Known(full_read_at=NOW - HOUR), now=NOW).whole_history
+    assert plan_reads(AccountState(full_read_at=NOW - HOUR), now=NOW).whole_history
 
 
 def test_a_watermark_ahead_of_our_clock_leaves_no_gap() -> None:
-    known = Known(watermark=NOW + 5 * HOUR, oldest=NOW - 40 * DAY, full_read_at=NOW - HOUR)
+    known = AccountState(watermark=NOW + 5 * HOUR, oldest=NOW - 40 * DAY, full_read_at=NOW - HOUR)
     plan = plan_reads(known, now=NOW)
     assert span(plan) == (NOW - TRAILING, NOW)
     assert plan.changed_since == NOW - CLOCK_MARGIN
@@ -101,7 +101,7 @@ def test_a_watermark_ahead_of_our_clock_leaves_no_gap() -> None:
     ],
 )
 def test_bounds_are_kept_whatever_is_known(bounds: Any, expected: tuple[datetime, datetime]) -> None:
-    for known in (Known(), READ):
+    for known in (AccountState(), READ):
         for full_refresh in (False, True):
             plan = plan_reads(known, now=NOW, full_refresh=full_refresh, **bounds)
             assert span(plan) == expected
@@ -122,7 +122,7 @@ def test_bounds_are_kept_whatever_is_known(bounds: Any, expected: tuple[datetime
 )
 def test_bounds_the_wrong_way_round_are_said(bounds: Any) -> None:
     with pytest.raises(ValueError, match=r"is not before until .*Swap them or leave one out"):
-        plan_reads(Known(), now=NOW, **bounds)
+        plan_reads(AccountState(), now=NOW, **bounds)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_bounds_the_wrong_way_round_are_said(bounds: Any) -> None:
     ],
 )
 def test_nothing_is_older_than_the_epoch(far: Any) -> None:
-    plan = plan_reads(Known(), now=NOW, **far)
+    plan = plan_reads(AccountState(), now=NOW, **far)
     first, last = span(plan)
     days = far.get("history_days", 100_000)
     assert first == (NOW - timedelta(days=days) if days == 20_000 else EPOCH)
@@ -145,7 +145,7 @@ def test_nothing_is_older_than_the_epoch(far: Any) -> None:
 @pytest.mark.parametrize("days", [999_999, 10**12])
 def test_days_that_no_calendar_has_are_said(days: int) -> None:
     with pytest.raises(ValueError, match=r"^history_days: \d+ days ago .* Use 20605 or less"):
-        plan_reads(Known(), now=NOW, history_days=days)
+        plan_reads(AccountState(), now=NOW, history_days=days)
 
 
 @pytest.mark.parametrize(

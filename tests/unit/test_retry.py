@@ -7,7 +7,6 @@ import psycopg
 import pytest
 from airflow.sdk import RetryAction
 
-from opsgenie_provider import retry
 from opsgenie_provider.api.errors import (
     ApiConnectionError,
     CrowdedSecondError,
@@ -17,7 +16,8 @@ from opsgenie_provider.api.errors import (
 )
 from opsgenie_provider.compat import AirflowFailException
 from opsgenie_provider.hooks.base import ConnectionSettingsError
-from opsgenie_provider.retry import ApiRetryPolicy
+from opsgenie_provider.operators import retry
+from opsgenie_provider.operators.retry import ApiRetryPolicy
 from opsgenie_provider.settings import InvalidSettingsError
 from opsgenie_provider.sync.account import PartsFailedError
 from opsgenie_provider.warehouse.connection import WarehouseUnavailableError
@@ -95,6 +95,7 @@ def test_where_parts_failed_another_try_is_made_for_those_that_may_succeed() -> 
     decision = decide(failed)
     assert decision.action is RetryAction.RETRY
     assert decision.retry_delay == timedelta(seconds=40)
+    assert decision.reason == "OpsGenie answered 429, OpsGenie answered 500"
 
 
 def test_without_retry_policies_permanent_errors_fail_and_requested_waits_are_kept(

@@ -116,7 +116,7 @@ def test_from_the_login_to_an_override_and_its_effect(site: Any, browser: Browse
 
     frame.get_by_role("link", name="Override the deployment").first.click()
     frame.get_by_label("no deployment", exact=True).check()
-    frame.get_by_label("Why").fill("a broken cable")
+    frame.get_by_label("Reason").fill("a broken cable")
     frame.get_by_role("button", name="Save").click()
     expect(frame.get_by_role("status")).to_contain_text("Saved")
     # The scheduler would run dora_metrics now.
@@ -198,7 +198,7 @@ def test_local_time_on_hover(open_page: Open) -> None:
 def test_the_keyboard_alone_reaches_the_filters(open_page: Open) -> None:
     page = open_page("incidents")
     page.keyboard.press("Tab")
-    expect(page.get_by_role("link", name="To the content")).to_be_focused()
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
     expect(page.get_by_role("combobox", name="Service", exact=True)).to_be_focused()

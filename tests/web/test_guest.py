@@ -204,7 +204,7 @@ def test_a_fault_of_the_page_is_said_in_words(page_app: FastAPI, monkeypatch: py
     with TestClient(page_app, raise_server_exceptions=False) as client:
         answer = client.get("/incidents")
     assert answer.status_code == 500
-    assert "The page has a fault" in answer.text
+    assert "Internal error. Ask the Airflow administrator" in answer.text
     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 from typing import Any
 
@@ -80,7 +81,17 @@ def test_what_the_pages_say(site: Any) -> None:
     assert "The key sees less." in page("sync")
     assert str(OPSGENIE_ENDS) in page("sync")
     assert "no id" in page("sync")
+    assert "failed: Data check a failed" in page("sync")
+    assert re.search(r"succeeded, \d data checks passed", page("sync"))
+    assert "not recovered, or their recovery time is unknown" in page("")
     assert "refused" in page("migration")
+
+
+def test_an_incident_of_unknown_recovery_is_not_drawn_as_open(site: Any) -> None:
+    text = site.session("viewer").get(f"{site.pages}/?service=checkout&days=90", timeout=30).text
+    charts = json.loads(re.search(r'id="charts">(.*?)</script>', text)[1])
+    ends = {mark["id"]: (mark["until"] is None, mark["is_open"]) for mark in charts["timeline"]}
+    assert (ends["incident-119"], ends["incident-10"]) == ((True, False), (True, True))
 
 
 def test_a_viewer_may_not_override(site: Any) -> None:

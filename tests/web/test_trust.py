@@ -1,4 +1,4 @@
-"""How far the matches can be trusted, other rules, and the services that no deployment meets."""
+"""How far the matches can be trusted, other rules, and services with incidents but no deployments."""
 
 from __future__ import annotations
 
@@ -61,11 +61,13 @@ def test_the_matches_are_worth_what_the_tables_say(site: Any) -> None:
         ).fetchone()
     answer = viewer.get(f"{site.pages}/trust?service=Checkout", timeout=30)
     text = words(answer)
-    assert f"{following} of {following + preceding} matches followed their deployment" in text
+    assert f"{following} of {following + preceding} matched incidents opened after their deployment" in text
     assert f"checkout: {following} matched incidents opened after their deployment" in answer.text
     overview = words(viewer.get(f"{site.pages}/?service=checkout", timeout=30))
-    assert f"{following} of {following + preceding} matches followed their deployment" in overview
-    assert "of caused matches alone (" in overview
+    assert (
+        f"{following} of {following + preceding} matched incidents opened after their deployment" in overview
+    )
+    assert "Without coincidental matches: about" in overview
 
 
 def test_what_if_changes_nothing_and_says_what_would_be(site: Any) -> None:
@@ -90,12 +92,12 @@ def test_what_if_changes_nothing_and_says_what_would_be(site: Any) -> None:
         connection.execute("drop table public.before")
 
 
-def test_what_if_of_more_than_can_be_tried_is_a_sample(client: Any, site: Any, monkeypatch: Any) -> None:
+def test_what_if_of_too_much_is_of_the_most_recent_part(client: Any, site: Any, monkeypatch: Any) -> None:
     found = {"conn_type": "postgres", "host": site.host, "login": "postgres", "schema": "warehouse"}
     monkeypatch.setenv("AIRFLOW_CONN_POSTGRES_DEFAULT", json.dumps(found))
-    assert "this is a sample" not in client.get("/what-if").text
+    assert "Only the most recent part" not in client.get("/what-if").text
     monkeypatch.setattr("opsgenie_provider.web.trust.MOST_INCIDENTS", 10)
-    assert "this is a sample" in client.get("/what-if").text
+    assert "Only the most recent part" in client.get("/what-if").text
 
 
 def asset_events(site: Any) -> int:
@@ -107,16 +109,16 @@ def asset_events(site: Any) -> int:
     return int(row[0])
 
 
-def test_a_service_is_joined_and_undone_in_the_page(strangers: Any) -> None:
+def test_a_service_is_mapped_and_unmapped_in_the_page(strangers: Any) -> None:
     site = strangers
     session = site.session("user")
     before = asset_events(site)
     page = session.get(f"{site.pages}/services", timeout=30)
     text = words(page)
-    assert "opsgenie_default, id-hair, checkout" in text
+    assert re.search("checkout-svc 3 checkout id-hair opsgenie_default Map", text)
     # Nothing is like it, and it is listed all the same.
-    assert "opsgenie_default, id-mail, ?" in text
-    assert "quiet (1)" in text
+    assert re.search("mail 1 – id-mail opsgenie_default Map", text)
+    assert "quiet (1 deployment)" in text
     link = unescape(re.search(r'href="(service-map\?[^"]*id-hair[^"]*)"', page.text)[1])
 
     def send(**fields: str) -> requests.Response:
@@ -127,9 +129,9 @@ def test_a_service_is_joined_and_undone_in_the_page(strangers: Any) -> None:
         )
         return answer
 
-    assert send(decision="join", service="nobody", reason="x").status_code == 422
-    assert send(decision="join", service="checkout", reason=" ").status_code == 422
-    answer = send(decision="join", service=" Checkout", reason="the same <b>team</b>")
+    assert send(decision="map", service="nobody", reason="x").status_code == 422
+    assert send(decision="map", service="checkout", reason=" ").status_code == 422
+    answer = send(decision="map", service=" Checkout", reason="the same <b>team</b>")
     assert answer.url.endswith("services?saved=yes"), answer.text
     assert "the same &lt;b&gt;team&lt;/b&gt;" in answer.text
     assert asset_events(site) == before + 1
@@ -140,14 +142,14 @@ def test_a_service_is_joined_and_undone_in_the_page(strangers: Any) -> None:
             ("Checkout", "the same <b>team</b>", "user")
         ]
         assert connection.execute(count).fetchone() == (0,)
-    assert "id-hair, checkout" not in words(session.get(f"{site.pages}/services", timeout=30))
+    assert "checkout id-hair" not in words(session.get(f"{site.pages}/services", timeout=30))
     assert send(decision="remove").url.endswith("saved=yes")
     follow(site.warehouse)
     with site.warehouse.connection() as connection:
         assert connection.execute(count).fetchone() == (3,)
 
 
-def test_joining_a_service_needs_the_right_and_a_form_of_ours(strangers: Any) -> None:
+def test_mapping_a_service_needs_the_right_and_a_form_of_ours(strangers: Any) -> None:
     site = strangers
     asked = {"account": "opsgenie_default", "service_id": "id-hair"}
     viewer, user = site.session("viewer"), site.session("user")
@@ -155,7 +157,7 @@ def test_joining_a_service_needs_the_right_and_a_form_of_ours(strangers: Any) ->
     assert viewer.get(f"{site.pages}/service-map", params=asked, timeout=30).status_code == 403
     form = user.get(f"{site.pages}/service-map", params=asked, timeout=30).text
     token = re.search(r'name="token" value="([^"]+)"', form)[1]
-    data = {"decision": "join", "service": "checkout", "reason": "stolen", "token": token}
+    data = {"decision": "map", "service": "checkout", "reason": "stolen", "token": token}
     for session, changed in ((viewer, {}), (user, {"token": ""}), (user, {"service_id": "id-mail"})):
         answer = session.post(f"{site.pages}/service-map", data=asked | data | changed, timeout=30)
         assert answer.status_code == 403

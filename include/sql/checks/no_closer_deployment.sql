@@ -33,8 +33,8 @@ left join lateral (
     from dora.eligible_deployments as eligible
     where
         eligible.service = sampled.service
-        and eligible.triggered_at >= sampled.opened_at - refresh.reach_before
-        and eligible.triggered_at <= sampled.opened_at + refresh.reach_after
+        and eligible.triggered_at >= sampled.opened_at - refresh.effective_window_before
+        and eligible.triggered_at <= sampled.opened_at + refresh.effective_window_after
     order by
         greatest(sampled.opened_at - eligible.triggered_at, eligible.triggered_at - sampled.opened_at),
         eligible.triggered_at,

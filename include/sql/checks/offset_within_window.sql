@@ -17,8 +17,8 @@ where
             attribution.deployment_id is null
             or attribution.candidate_count < 1
             or attribution.offset_seconds is null
-            or attribution.offset_seconds > extract(epoch from refresh.reach_before)
-            or attribution.offset_seconds < -extract(epoch from refresh.reach_after)
+            or attribution.offset_seconds > extract(epoch from refresh.effective_window_before)
+            or attribution.offset_seconds < -extract(epoch from refresh.effective_window_after)
         )
     )
     or (

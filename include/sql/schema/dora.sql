@@ -12,8 +12,8 @@ create table dora.pagerduty_priorities (
 );
 
 comment on table dora.pagerduty_priorities is
-'The migration''s mapping: what the priorities of a PagerDuty account are called here. One row per account and '
-'priority.';
+'Filled by users: P1 to P5 for each priority of a PagerDuty account; the migration and the metrics use it. One row per '
+'account and priority.';
 comment on column dora.pagerduty_priorities.account is 'The account''s connection id.';
 comment on column dora.pagerduty_priorities.pagerduty_priority is 'The name of the priority in PagerDuty.';
 comment on column dora.pagerduty_priorities.priority is 'P1 to P5.';
@@ -37,9 +37,9 @@ comment on table dora.service_map is
 comment on column dora.service_map.account is 'The account''s connection id.';
 comment on column dora.service_map.service_id is 'Id of the service in OpsGenie, Jira Service Management or PagerDuty.';
 comment on column dora.service_map.service is 'Name of the service that its deployments have.';
-comment on column dora.service_map.reason is 'Why.';
+comment on column dora.service_map.reason is 'Why it was decided so.';
 comment on column dora.service_map.decided_by is 'Who decided it.';
-comment on column dora.service_map.decided_at is 'When.';
+comment on column dora.service_map.decided_at is 'When it was decided.';
 
 create table dora.attribution_overrides (
     source text not null check (source in ('opsgenie', 'pagerduty', 'alert')),
@@ -61,17 +61,15 @@ create table dora.attribution_overrides (
 comment on table dora.attribution_overrides is
 'Filled by users: which deployment caused an incident; both deployment columns null: none did. One row per incident '
 'and service; of several that spell the service differently the latest decision wins.';
-comment on column dora.attribution_overrides.source is 'As in dora.incidents.';
-comment on column dora.attribution_overrides.account is 'As in dora.incidents.';
-comment on column dora.attribution_overrides.incident_id is 'As in dora.incidents.';
 comment on column dora.attribution_overrides.service is
 'The service of the incident, in any spelling of its name; '''' for an incident without services.';
 comment on column dora.attribution_overrides.deployment_source is
 'Source of the deployment, as in staging.deployments; null: no deployment caused it.';
-comment on column dora.attribution_overrides.deployment_id is 'Its id there; null: no deployment caused it.';
-comment on column dora.attribution_overrides.reason is 'Why.';
+comment on column dora.attribution_overrides.deployment_id is
+'Id of the deployment at its source; null: no deployment caused it.';
+comment on column dora.attribution_overrides.reason is 'Why it was decided so.';
 comment on column dora.attribution_overrides.decided_by is 'Who decided it.';
-comment on column dora.attribution_overrides.decided_at is 'When.';
+comment on column dora.attribution_overrides.decided_at is 'When it was decided.';
 
 -- Computed by the refresh. In the keys of the large tables ids come first, since they are selective; and where updates
 -- leave the indexed columns alone, room in each page spares the indexes a write.
@@ -98,8 +96,8 @@ comment on table dora.incidents is 'One row per real-world incident; an imported
 comment on column dora.incidents.source is 'opsgenie, pagerduty or alert: where the incident was raised.';
 comment on column dora.incidents.account is
 'The account''s connection id; of an imported incident the PagerDuty account''s.';
-comment on column dora.incidents.incident_id is 'Its id there.';
-comment on column dora.incidents.title is 'Its message or title.';
+comment on column dora.incidents.incident_id is 'Id of the incident at its source.';
+comment on column dora.incidents.title is 'Message or title of the incident.';
 comment on column dora.incidents.status is
 'open, resolved or closed; any other status that the source reports is open.';
 comment on column dora.incidents.priority is 'P1 to P5; null where the source''s is none of these.';
@@ -109,7 +107,7 @@ comment on column dora.incidents.recovered_at is 'When it was resolved, or else 
 comment on column dora.incidents.closed_at is 'When it was closed.';
 comment on column dora.incidents.seconds_to_recover is
 'From opened_at to recovered_at; null where that is negative or not known.';
-comment on column dora.incidents.web_url is 'Its page at the source.';
+comment on column dora.incidents.web_url is 'Address of the incident''s page at its source.';
 
 -- Ids are compared byte by byte, so that "the smaller" is the same on every server.
 create table dora.eligible_deployments (
@@ -126,7 +124,6 @@ create unique index eligible_deployments_in_order on dora.eligible_deployments
 comment on table dora.eligible_deployments is
 'One row per deployment that counts: it succeeded, in an environment that counts.';
 comment on column dora.eligible_deployments.deployment_source is 'As source in staging.deployments.';
-comment on column dora.eligible_deployments.deployment_id is 'As in staging.deployments.';
 comment on column dora.eligible_deployments.service is
 'Its service''s name in lower case without outer white space; '''' where it names none.';
 comment on column dora.eligible_deployments.triggered_at is 'When it was triggered.';
@@ -169,9 +166,6 @@ create index incident_attribution_recovered_day on dora.incident_attribution (do
 
 comment on table dora.incident_attribution is
 'One row per incident and service, '''' where the incident has none: the deployment it is attributed to.';
-comment on column dora.incident_attribution.source is 'As in dora.incidents.';
-comment on column dora.incident_attribution.account is 'As in dora.incidents.';
-comment on column dora.incident_attribution.incident_id is 'As in dora.incidents.';
 comment on column dora.incident_attribution.service is 'The service''s name in dora.';
 comment on column dora.incident_attribution.match_status is
 'matched; no_deployment_in_window; service_unmapped: neither dora.service_map nor any deployment names the service; '
@@ -183,11 +177,6 @@ comment on column dora.incident_attribution.offset_seconds is
 'From the deployment to the incident: negative where the deployment came after it.';
 comment on column dora.incident_attribution.candidate_count is
 'How many eligible deployments of the service are in the window.';
-comment on column dora.incident_attribution.opened_at is 'As in dora.incidents.';
-comment on column dora.incident_attribution.recovered_at is 'As in dora.incidents.';
-comment on column dora.incident_attribution.seconds_to_recover is 'As in dora.incidents.';
-comment on column dora.incident_attribution.status is 'As in dora.incidents.';
-comment on column dora.incident_attribution.priority is 'As in dora.incidents.';
 
 create table dora.deployment_outcomes (
     deployment_source text not null,
@@ -211,20 +200,13 @@ create index deployment_outcomes_triggered_day on dora.deployment_outcomes (dora
 
 comment on table dora.deployment_outcomes is 'One row per eligible deployment: what became of it.';
 comment on column dora.deployment_outcomes.deployment_source is 'As source in staging.deployments.';
-comment on column dora.deployment_outcomes.deployment_id is 'As in staging.deployments.';
 comment on column dora.deployment_outcomes.service is
 'The service''s name in dora; '''' where the deployment names none.';
-comment on column dora.deployment_outcomes.environment is 'As in staging.deployments.';
 comment on column dora.deployment_outcomes.triggered_at is 'When it was triggered.';
 comment on column dora.deployment_outcomes.is_change_failure is 'Whether any incident is attributed to it.';
 comment on column dora.deployment_outcomes.incident_count is 'How many incidents are attributed to it.';
 comment on column dora.deployment_outcomes.mttr_seconds is
 'Mean seconds_to_recover of those that have recovered; null without any.';
-comment on column dora.deployment_outcomes.commit_sha is 'As in staging.deployments.';
-comment on column dora.deployment_outcomes.repository is 'As in staging.deployments.';
-comment on column dora.deployment_outcomes.pr_number is 'As in staging.deployments.';
-comment on column dora.deployment_outcomes.pr_url is 'As in staging.deployments.';
-comment on column dora.deployment_outcomes.pr_title is 'As in staging.deployments.';
 
 create table dora.metrics (
     grain text not null check (grain in ('day', 'week', 'month')),

@@ -9,14 +9,14 @@ do $$
 declare
     candidate text;
     is_right boolean;
-    expression text := 'lower(said)';
+    expression text := 'lower(value)';
 begin
     foreach candidate in array array['pg_unicode_fast', 'und-x-icu', 'pg_c_utf8', 'C.utf8', 'C.UTF-8', 'en_US.utf8']
     loop
         begin
             execute format('select lower(%L collate %I) = %L', 'ÜЖ', candidate, 'üж') into is_right;
             if is_right then
-                expression := format('lower(said collate %I)', candidate);
+                expression := format('lower(value collate %I)', candidate);
                 exit;
             end if;
         exception when others then
@@ -25,7 +25,7 @@ begin
         end;
     end loop;
     execute format(
-        'create function dora.lower_case(said text) returns text language sql immutable parallel safe return %s',
+        'create function dora.lower_case(value text) returns text language sql immutable parallel safe return %s',
         expression
     );
 end
@@ -71,19 +71,19 @@ end;
 
 comment on function dora.periods_of is 'The three periods that a day lies in: the day, its week from Monday, its month.';
 
--- PostgreSQL takes words such as "yesterday" for instants, too; these are not what an API says.
-create function dora.instant(said text) returns timestamptz
+-- PostgreSQL also accepts words such as "yesterday", which no API sends.
+create function dora.parse_timestamp(value text) returns timestamptz
 language plpgsql stable parallel safe
 set timezone = 'UTC'
 as $$
 begin
-    return case when said ~ '^\d{4}-\d{2}-\d{2}' then said::timestamptz end;
+    return case when value ~ '^\d{4}-\d{2}-\d{2}' then value::timestamptz end;
 exception when data_exception then
     return null;
 end
 $$;
 
-comment on function dora.instant is 'The instant that an ISO 8601 text says, or null where it says none.';
+comment on function dora.parse_timestamp is 'The instant of an ISO 8601 text; null where the text is something else.';
 
 create function dora.pagerduty_priority(priority text, urgency text) returns text
 language sql immutable parallel safe

@@ -32,10 +32,8 @@ comment on column dora.refreshes.error is 'Why the refresh failed and changed no
 
 create view dora.current_refresh as
 select
-    refresh_id,
-    is_full,
-    window_before as reach_before,
-    case direction when 'before_only' then interval '0' else window_after end as reach_after,
+    window_before as effective_window_before,
+    case direction when 'before_only' then interval '0' else window_after end as effective_window_after,
     direction = 'both' and window_before = window_after as is_symmetric
 from dora.refreshes
 where error is null
@@ -43,13 +41,12 @@ order by refresh_id desc
 limit 1;
 
 comment on view dora.current_refresh is
-'The refresh that is running or, seen from outside, the last one. A deployment of [opened_at - reach_before, '
-'opened_at + reach_after], both ends included, may have caused an incident.';
-comment on column dora.current_refresh.refresh_id is 'As in dora.refreshes.';
-comment on column dora.current_refresh.is_full is 'As in dora.refreshes.';
-comment on column dora.current_refresh.reach_before is 'How long before an incident a deployment may lie.';
-comment on column dora.current_refresh.reach_after is 'How long after it: 0 where direction is before_only.';
-comment on column dora.current_refresh.is_symmetric is 'Whether both are equal, and the direction both.';
+'The match rule of the refresh that is running or, seen from outside, of the last one. A deployment is a candidate for '
+'an incident if it was triggered within [opened_at - effective_window_before, opened_at + effective_window_after], '
+'both ends included.';
+comment on column dora.current_refresh.effective_window_before is 'How long before an incident a deployment may lie.';
+comment on column dora.current_refresh.effective_window_after is 'How long after it: 0 where direction is before_only.';
+comment on column dora.current_refresh.is_symmetric is 'Whether direction is both and the two windows are equal.';
 
 create view dora.eligible_environments as
 with
@@ -84,26 +81,31 @@ comment on column dora.eligible_environments.environment is 'Name of the environ
 
 -- Imported incidents
 
+create function dora.is_imported(details jsonb) returns boolean
+language sql immutable parallel safe
+return details ->> 'pagerduty_account' is not null and details ->> 'pagerduty_id' is not null;
+
+comment on function dora.is_imported is
+'Whether the details of an OpsGenie incident say that it is the copy of a PagerDuty incident.';
+
+create index opsgenie_incidents_imported on staging.opsgenie_incidents
+((details ->> 'pagerduty_account'), (details ->> 'pagerduty_id')) where dora.is_imported(details);
+
 create view dora.imported_incidents as
 select distinct on (pagerduty_account, pagerduty_id)
     details ->> 'pagerduty_account' as pagerduty_account,
     details ->> 'pagerduty_id' as pagerduty_id,
     account,
-    incident_id
+    incident_id,
+    not exists (
+        select from staging.pagerduty_incidents as original
+        where
+            original.account = details ->> 'pagerduty_account'
+            and original.incident_id = details ->> 'pagerduty_id'
+    ) as is_only_copy
 from staging.opsgenie_incidents
-where
-    details ->> 'pagerduty_account' is not null
-    and details ->> 'pagerduty_id' is not null
-    and deleted_at is null
+where dora.is_imported(details) and deleted_at is null
 order by pagerduty_account, pagerduty_id, account collate "C", incident_id collate "C";
-
-create index opsgenie_incidents_imported on staging.opsgenie_incidents
-((details ->> 'pagerduty_account'), (details ->> 'pagerduty_id'))
-where details ->> 'pagerduty_account' is not null and details ->> 'pagerduty_id' is not null;
-
-create index on staging.opsgenie_incident_services (account, service_id);
-create index on staging.opsgenie_alerts (account, service);
-create index deployments_service_key on staging.deployments ((coalesce(dora.service_key(service), '')));
 
 comment on view dora.imported_incidents is
 'One row per imported PagerDuty incident: its OpsGenie copy, the first by account and id should there be several.';
@@ -111,6 +113,55 @@ comment on column dora.imported_incidents.pagerduty_account is 'Account of the o
 comment on column dora.imported_incidents.pagerduty_id is 'Its id there.';
 comment on column dora.imported_incidents.account is 'Account of the copy in OpsGenie.';
 comment on column dora.imported_incidents.incident_id is 'Its id there.';
+comment on column dora.imported_incidents.is_only_copy is 'Whether staging has the incident from OpsGenie only.';
+
+-- Services and overrides
+
+create view dora.service_names as
+select
+    account,
+    service_id,
+    coalesce(dora.service_key(mapped.service), dora.service_key(listed.name)) as service,
+    mapped.service is not null as is_mapped
+from staging.opsgenie_services as listed
+full outer join dora.service_map as mapped using (account, service_id);
+
+comment on view dora.service_names is
+'One row per service that is listed or mapped: its name in dora, which is what dora.service_map says, else its own.';
+comment on column dora.service_names.account is 'The account''s connection id.';
+comment on column dora.service_names.service_id is 'Id of the service there.';
+comment on column dora.service_names.service is 'Its name in dora; null where it has no name.';
+comment on column dora.service_names.is_mapped is 'Whether dora.service_map has it.';
+
+create view dora.effective_overrides as
+select distinct on (source, account, incident_id, dora.service_key(service))
+    source,
+    account,
+    incident_id,
+    coalesce(dora.service_key(service), '') as service,
+    deployment_source,
+    deployment_id,
+    reason,
+    decided_by,
+    decided_at
+from dora.attribution_overrides
+order by
+    source asc,
+    account asc,
+    incident_id asc,
+    dora.service_key(service) asc,
+    decided_at desc nulls last,
+    service collate "C" asc;
+
+comment on view dora.effective_overrides is
+'One row per incident and service with an override: the latest decision, should several spell the service differently.';
+comment on column dora.effective_overrides.service is 'The service''s name in dora; '''' where the incident has none.';
+
+-- Access paths of a refresh
+
+create index on staging.opsgenie_incident_services (account, service_id);
+create index on staging.opsgenie_alerts (account, service);
+create index deployments_service_key on staging.deployments ((coalesce(dora.service_key(service), '')));
 
 -- What was touched since the last refresh; a key may be in a queue many times. They have no index on purpose: a
 -- unique one would make writers wait for each other and for a refresh.
@@ -122,9 +173,6 @@ create table dora.touched_incidents_queue (
 );
 
 comment on table dora.touched_incidents_queue is 'Incidents touched since the last refresh.';
-comment on column dora.touched_incidents_queue.source is 'As in dora.incidents.';
-comment on column dora.touched_incidents_queue.account is 'As in dora.incidents.';
-comment on column dora.touched_incidents_queue.incident_id is 'As in dora.incidents.';
 
 create table dora.touched_services_queue (
     account text not null,
@@ -144,22 +192,22 @@ create table dora.touched_deployments_queue (
 comment on table dora.touched_deployments_queue is
 'Deployments touched since the last refresh, under the name of their service before and after.';
 comment on column dora.touched_deployments_queue.deployment_source is 'As source in staging.deployments.';
-comment on column dora.touched_deployments_queue.deployment_id is 'As in staging.deployments.';
 comment on column dora.touched_deployments_queue.service is 'The service''s name in dora.';
 
 create table dora.full_refresh_queue (
     reason text not null
 );
 
-comment on table dora.full_refresh_queue is 'What cannot be said by key, and so asks for a full refresh.';
+comment on table dora.full_refresh_queue is 'Changes that affect more than single keys, and so ask for a full refresh.';
 comment on column dora.full_refresh_queue.reason is 'What happened, for the log.';
 
--- Whoever writes what the dora tables are made of, and however, leaves the touched keys in a queue, in the
--- same transaction. One firing per statement, over its transition tables, so that bulk loads stay cheap.
+-- Whatever writes to the tables that dora is computed from, a trigger puts the keys of the changed rows into a queue in
+-- the same transaction. It fires once per statement, over its transition tables, so that bulk loads stay cheap. The
+-- columns are those that the files of include/sql/transform read; a test compares both.
 
 -- Runs the trigger's first argument, an insert that reads the relation touched: the rows, before and after,
 -- in which a column of the second argument changed. Runs as its owner, so that a role that may only write
--- to a staging table need not know of the queues; and as its arguments are statements, it is nobody else's.
+-- to a staging table need not know of the queues. As its arguments are SQL, execute is revoked from public.
 create function dora.note_touched() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -204,7 +252,7 @@ begin
                 'insert into dora.touched_incidents_queue (source, account, incident_id) '
                 'select ''opsgenie'', account, incident_id from touched union '
                 'select ''pagerduty'', details ->> ''pagerduty_account'', details ->> ''pagerduty_id'' from touched '
-                'where details ->> ''pagerduty_account'' is not null and details ->> ''pagerduty_id'' is not null',
+                'where dora.is_imported(details)',
                 'account, incident_id, message, status, priority, created_at, acknowledged_at, resolved_at, '
                 'closed_at, details, web_url, deleted_at'
             ),

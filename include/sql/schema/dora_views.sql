@@ -1,75 +1,34 @@
 -- Views for people.
 
-create view dora.service_metrics as
-select
-    grain,
-    period_start,
-    service,
-    deployments,
-    change_failures,
-    change_failure_rate,
-    incidents,
-    recovered_incidents,
-    open_incidents,
-    mttr_mean_seconds,
-    mttr_median_seconds,
-    mttr_p90_seconds,
-    mttr_all_mean_seconds,
-    mttr_all_median_seconds
-from dora.metrics
-where service <> '';
+-- Every column of dora.metrics but those that only dora.match_quality needs, so that a new metric is written in two
+-- places: dora.metrics and include/sql/transform/metrics.sql.
+do $$
+declare
+    metrics text := (
+        select string_agg(quote_ident(attname), ', ' order by attnum)
+        from pg_attribute
+        where
+            attrelid = 'dora.metrics'::regclass
+            and attnum > 0
+            and not attisdropped
+            and attname not in ('grain', 'period_start', 'service', 'matched_following', 'matched_preceding', 'unmatched')
+    );
+begin
+    execute 'create view dora.service_metrics as select grain, period_start, service, ' || metrics
+        || ' from dora.metrics where service <> ''''';
+    execute 'create view dora.overall_metrics as select grain, period_start, ' || metrics
+        || ' from dora.metrics where service = ''''';
+end
+$$;
 
-comment on view dora.service_metrics is 'dora.metrics by service.';
-comment on column dora.service_metrics.grain is 'As in dora.metrics.';
-comment on column dora.service_metrics.period_start is 'As in dora.metrics.';
-comment on column dora.service_metrics.service is 'As in dora.metrics.';
-comment on column dora.service_metrics.deployments is 'As in dora.metrics.';
-comment on column dora.service_metrics.change_failures is 'As in dora.metrics.';
-comment on column dora.service_metrics.change_failure_rate is 'As in dora.metrics.';
-comment on column dora.service_metrics.incidents is 'As in dora.metrics.';
-comment on column dora.service_metrics.recovered_incidents is 'As in dora.metrics.';
-comment on column dora.service_metrics.open_incidents is 'As in dora.metrics.';
-comment on column dora.service_metrics.mttr_mean_seconds is 'As in dora.metrics.';
-comment on column dora.service_metrics.mttr_median_seconds is 'As in dora.metrics.';
-comment on column dora.service_metrics.mttr_p90_seconds is 'As in dora.metrics.';
-comment on column dora.service_metrics.mttr_all_mean_seconds is 'As in dora.metrics.';
-comment on column dora.service_metrics.mttr_all_median_seconds is 'As in dora.metrics.';
+comment on view dora.service_metrics is
+'One row per grain (UTC day, week from Monday, month), period and service in which anything counted.';
+comment on view dora.overall_metrics is
+'One row per grain (UTC day, week from Monday, month) and period in which anything counted, for all services together: '
+'an incident counts once, whatever services it has.';
 
-create view dora.overall_metrics as
-select
-    grain,
-    period_start,
-    deployments,
-    change_failures,
-    change_failure_rate,
-    incidents,
-    recovered_incidents,
-    open_incidents,
-    mttr_mean_seconds,
-    mttr_median_seconds,
-    mttr_p90_seconds,
-    mttr_all_mean_seconds,
-    mttr_all_median_seconds
-from dora.metrics
-where service = '';
-
-comment on view dora.overall_metrics is 'dora.metrics of all services together.';
-comment on column dora.overall_metrics.grain is 'As in dora.metrics.';
-comment on column dora.overall_metrics.period_start is 'As in dora.metrics.';
-comment on column dora.overall_metrics.deployments is 'As in dora.metrics.';
-comment on column dora.overall_metrics.change_failures is 'As in dora.metrics.';
-comment on column dora.overall_metrics.change_failure_rate is 'As in dora.metrics.';
-comment on column dora.overall_metrics.incidents is 'As in dora.metrics.';
-comment on column dora.overall_metrics.recovered_incidents is 'As in dora.metrics.';
-comment on column dora.overall_metrics.open_incidents is 'As in dora.metrics.';
-comment on column dora.overall_metrics.mttr_mean_seconds is 'As in dora.metrics.';
-comment on column dora.overall_metrics.mttr_median_seconds is 'As in dora.metrics.';
-comment on column dora.overall_metrics.mttr_p90_seconds is 'As in dora.metrics.';
-comment on column dora.overall_metrics.mttr_all_mean_seconds is 'As in dora.metrics.';
-comment on column dora.overall_metrics.mttr_all_median_seconds is 'As in dora.metrics.';
-
--- Staging has the deployment: an override may name one that is not eligible. PagerDuty's accounts have no teams here;
--- their services meet OpsGenie's by name.
+-- It joins staging.deployments because an override may name a deployment that is not eligible. PagerDuty has no teams
+-- here: its services match OpsGenie's by name.
 create view dora.incident_history as
 select
     incident.source,
@@ -93,7 +52,9 @@ select
     deployment.pr_number,
     deployment.pr_url,
     deployment.pr_title,
-    team.on_call
+    team.on_call,
+    attribution.match_status,
+    attribution.deployment_source
 from dora.incidents as incident
 inner join dora.incident_attribution as attribution using (source, account, incident_id)
 left join staging.deployments as deployment
@@ -113,40 +74,22 @@ left join lateral (
         and schedule.enabled is not false
         and period.start_at <= incident.opened_at
         and period.end_at > incident.opened_at
-        -- Not what another backend says of the same time.
+        -- Each backend counts for the time in which the account was read from it.
         and not exists (
-            select from staging.opsgenie_backend_spans as said
+            select from staging.opsgenie_backend_spans as backend
             where
-                said.account = period.account
-                and said.backend = period.backend
-                and not said.span @> incident.opened_at
+                backend.account = period.account
+                and backend.backend = period.backend
+                and not backend.span @> incident.opened_at
         )
 ) as team on true;
 
 comment on view dora.incident_history is
 'One row per incident and service: its deployment, that deployment''s pull request, and who was on call for the '
 'service''s team.';
-comment on column dora.incident_history.source is 'As in dora.incidents.';
-comment on column dora.incident_history.account is 'As in dora.incidents.';
-comment on column dora.incident_history.incident_id is 'As in dora.incidents.';
-comment on column dora.incident_history.title is 'As in dora.incidents.';
-comment on column dora.incident_history.status is 'As in dora.incidents.';
-comment on column dora.incident_history.priority is 'As in dora.incidents.';
-comment on column dora.incident_history.opened_at is 'As in dora.incidents.';
-comment on column dora.incident_history.acknowledged_at is 'As in dora.incidents.';
-comment on column dora.incident_history.recovered_at is 'As in dora.incidents.';
-comment on column dora.incident_history.closed_at is 'As in dora.incidents.';
-comment on column dora.incident_history.seconds_to_recover is 'As in dora.incidents.';
-comment on column dora.incident_history.web_url is 'As in dora.incidents.';
 comment on column dora.incident_history.service is 'The service''s name in dora; '''' where the incident has none.';
-comment on column dora.incident_history.deployment_id is 'The deployment that it is attributed to; null without one.';
-comment on column dora.incident_history.triggered_at is 'When that was triggered.';
-comment on column dora.incident_history.offset_seconds is 'As in dora.incident_attribution.';
-comment on column dora.incident_history.repository is 'As in staging.deployments.';
-comment on column dora.incident_history.commit_sha is 'As in staging.deployments.';
-comment on column dora.incident_history.pr_number is 'As in staging.deployments.';
-comment on column dora.incident_history.pr_url is 'As in staging.deployments.';
-comment on column dora.incident_history.pr_title is 'As in staging.deployments.';
+comment on column dora.incident_history.deployment_id is 'Id of the deployment that it is attributed to; null without one.';
+comment on column dora.incident_history.triggered_at is 'When that deployment was triggered.';
 comment on column dora.incident_history.on_call is
 'Names of those on call for the service''s team when it opened, as the backend says that was read at the time.';
 
@@ -167,10 +110,9 @@ where
     period.start_at <= now()
     and period.end_at > now()
     and schedule.enabled is not false
-    -- Not of a backend that the account is not read from any more.
     and not exists (
-        select from staging.opsgenie_backend_spans as said
-        where said.account = period.account and said.backend = period.backend and not upper_inf(said.span)
+        select from staging.opsgenie_former_backends as former
+        where former.account = period.account and former.backend = period.backend
     );
 
 comment on view dora.on_call_now is
@@ -183,3 +125,43 @@ comment on column dora.on_call_now.rotation is 'Name of the rotation.';
 comment on column dora.on_call_now.recipient_name is 'Who is on call.';
 comment on column dora.on_call_now.start_at is 'Since when.';
 comment on column dora.on_call_now.end_at is 'Until when.';
+
+-- A column without a description of its own has that of the column of the same name that it comes from.
+do $$
+declare
+    described record;
+begin
+    for described in
+        select distinct on (copy.attrelid, copy.attnum)
+            copy.attrelid::regclass as relation,
+            copy.attname as name,
+            col_description(original.attrelid, original.attnum) as description
+        from (values
+            (1, 'dora.service_metrics', 'dora.metrics'),
+            (1, 'dora.overall_metrics', 'dora.metrics'),
+            (1, 'dora.incident_attribution', 'dora.incidents'),
+            (1, 'dora.attribution_overrides', 'dora.incidents'),
+            (1, 'dora.effective_overrides', 'dora.incidents'),
+            (2, 'dora.effective_overrides', 'dora.attribution_overrides'),
+            (1, 'dora.touched_incidents_queue', 'dora.incidents'),
+            (1, 'dora.incident_history', 'dora.incidents'),
+            (2, 'dora.incident_history', 'dora.incident_attribution'),
+            (3, 'dora.incident_history', 'staging.deployments'),
+            (1, 'dora.eligible_deployments', 'staging.deployments'),
+            (1, 'dora.deployment_outcomes', 'staging.deployments'),
+            (1, 'dora.touched_deployments_queue', 'staging.deployments')
+        ) as origin (rank, copy, original)
+        inner join pg_attribute as copy on copy.attrelid = origin.copy::regclass and copy.attnum > 0
+        inner join pg_attribute as original
+            on original.attrelid = origin.original::regclass and original.attname = copy.attname
+        where
+            col_description(copy.attrelid, copy.attnum) is null
+            and col_description(original.attrelid, original.attnum) is not null
+        order by copy.attrelid, copy.attnum, origin.rank
+    loop
+        execute format(
+            'comment on column %s.%I is %L', described.relation, described.name, described.description
+        );
+    end loop;
+end
+$$;

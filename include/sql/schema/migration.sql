@@ -193,7 +193,7 @@ comment on column migration.opsgenie_incidents.raw is 'The payload as received.'
 comment on column migration.opsgenie_incidents.read_at is 'When it was read.';
 
 create view migration.parity as
-with moved as (
+with pagerduty as (
     select
         incident.account,
         date_trunc('month', incident.created_at at time zone 'utc')::date as month,
@@ -210,7 +210,7 @@ with moved as (
     group by 1, 2
 ),
 
-booked as (
+ledger_rows as (
     select
         account,
         date_trunc('month', original_created_at at time zone 'utc')::date as month,
@@ -221,7 +221,7 @@ booked as (
     group by 1, 2
 ),
 
-found as (
+opsgenie as (
     select
         account,
         date_trunc('month', original_created_at at time zone 'utc')::date as month,
@@ -231,22 +231,22 @@ found as (
     group by 1, 2
 ),
 
-sides as (
+by_month as (
     select
-        coalesce(moved.account, booked.account, found.account) as account,
-        coalesce(moved.month, booked.month, found.month) as month,
-        coalesce(moved.pagerduty_incidents, 0) as pagerduty_incidents,
-        coalesce(booked.ledger_incidents, 0) as ledger_incidents,
-        coalesce(found.opsgenie_incidents, 0) as opsgenie_incidents,
-        coalesce(moved.pagerduty_seconds, 0) as pagerduty_seconds,
-        coalesce(booked.ledger_seconds, 0) as ledger_seconds,
-        coalesce(found.opsgenie_seconds, 0) as opsgenie_seconds
-    from moved
-    full join booked on moved.account = booked.account and moved.month = booked.month
-    full join found
+        coalesce(pagerduty.account, ledger_rows.account, opsgenie.account) as account,
+        coalesce(pagerduty.month, ledger_rows.month, opsgenie.month) as month,
+        coalesce(pagerduty.pagerduty_incidents, 0) as pagerduty_incidents,
+        coalesce(ledger_rows.ledger_incidents, 0) as ledger_incidents,
+        coalesce(opsgenie.opsgenie_incidents, 0) as opsgenie_incidents,
+        coalesce(pagerduty.pagerduty_seconds, 0) as pagerduty_seconds,
+        coalesce(ledger_rows.ledger_seconds, 0) as ledger_seconds,
+        coalesce(opsgenie.opsgenie_seconds, 0) as opsgenie_seconds
+    from pagerduty
+    full join ledger_rows on pagerduty.account = ledger_rows.account and pagerduty.month = ledger_rows.month
+    full join opsgenie
         on
-            coalesce(moved.account, booked.account) = found.account
-            and coalesce(moved.month, booked.month) = found.month
+            coalesce(pagerduty.account, ledger_rows.account) = opsgenie.account
+            and coalesce(pagerduty.month, ledger_rows.month) = opsgenie.month
 )
 
 select
@@ -260,7 +260,7 @@ select
     opsgenie_seconds,
     pagerduty_incidents = ledger_incidents and ledger_incidents = opsgenie_incidents
     and pagerduty_seconds = ledger_seconds and ledger_seconds = opsgenie_seconds as matches
-from sides;
+from by_month;
 
 comment on view migration.parity is
 'PagerDuty, the ledger and OpsGenie by month: what there is to move, what was moved, what the last '

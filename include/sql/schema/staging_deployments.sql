@@ -37,18 +37,18 @@ comment on table staging.deployments is
 'One row per deployment, of every source. Insert, update and delete rows as you like: the dora tables follow.';
 comment on column staging.deployments.source is
 'Where the row comes from: github, gitlab, the name of your relation, ...';
-comment on column staging.deployments.deployment_id is 'Its id there.';
-comment on column staging.deployments.service is 'What was deployed.';
-comment on column staging.deployments.environment is 'Where to.';
+comment on column staging.deployments.deployment_id is 'Id of the deployment at its source.';
+comment on column staging.deployments.service is 'Name of the service that was deployed.';
+comment on column staging.deployments.environment is 'Environment deployed to.';
 comment on column staging.deployments.status is
 'pending, running, success, failure or cancelled. success: it succeeded at some time, whatever became of it later.';
-comment on column staging.deployments.triggered_at is 'When it was triggered.';
+comment on column staging.deployments.triggered_at is 'When the deployment was triggered.';
 comment on column staging.deployments.finished_at is 'When it ended.';
 comment on column staging.deployments.commit_sha is 'The commit that was deployed.';
-comment on column staging.deployments.repository is 'owner/name.';
-comment on column staging.deployments.pr_number is 'The pull request that the commit was merged by.';
-comment on column staging.deployments.pr_url is 'Its page.';
-comment on column staging.deployments.pr_title is 'Its title.';
+comment on column staging.deployments.repository is 'Repository of the commit, as owner/name.';
+comment on column staging.deployments.pr_number is 'Number of the pull request that merged the commit.';
+comment on column staging.deployments.pr_url is 'Address of that pull request.';
+comment on column staging.deployments.pr_title is 'Title of that pull request.';
 comment on column staging.deployments.url is 'Page of the deployment.';
 comment on column staging.deployments.synced_from is
 'What deployments_sync read the row from, and may delete it for: github, or the relation of the settings. '

@@ -224,3 +224,15 @@ comment on view staging.opsgenie_backend_spans is
 comment on column staging.opsgenie_backend_spans.account is 'The account''s connection id.';
 comment on column staging.opsgenie_backend_spans.backend is 'opsgenie or jsm.';
 comment on column staging.opsgenie_backend_spans.span is 'The instants for which it says so; without an end if unbounded.';
+
+create view staging.opsgenie_former_backends as
+select
+    account,
+    backend
+from staging.opsgenie_backend_spans
+where not upper_inf(span);
+
+comment on view staging.opsgenie_former_backends is
+'The backends that an account was read from once and is not any more.';
+comment on column staging.opsgenie_former_backends.account is 'The account''s connection id.';
+comment on column staging.opsgenie_former_backends.backend is 'opsgenie or jsm.';

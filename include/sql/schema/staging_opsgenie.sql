@@ -39,7 +39,7 @@ comment on column staging.opsgenie_incidents.description is 'The text below the 
 comment on column staging.opsgenie_incidents.status is 'open, resolved, closed, or as received.';
 comment on column staging.opsgenie_incidents.priority is 'P1 to P5.';
 comment on column staging.opsgenie_incidents.created_at is 'When it was created.';
-comment on column staging.opsgenie_incidents.updated_at is 'When anything of it was last changed; not an end.';
+comment on column staging.opsgenie_incidents.updated_at is 'When anything of it was last changed; not used as a recovery time.';
 comment on column staging.opsgenie_incidents.impact_start_at is 'When the impact began, as people entered it.';
 comment on column staging.opsgenie_incidents.impact_end_at is 'When the impact ended, as people entered it.';
 comment on column staging.opsgenie_incidents.acknowledged_at is
@@ -167,7 +167,7 @@ comment on table staging.opsgenie_alerts is
 'One row per alert of an account whose alerts are the incidents, of the priorities that are.';
 comment on column staging.opsgenie_alerts.alert_id is 'Its id.';
 comment on column staging.opsgenie_alerts.tiny_id is 'The number that people see.';
-comment on column staging.opsgenie_alerts.alias is 'What repeats of the same alert have in common.';
+comment on column staging.opsgenie_alerts.alias is 'Deduplication key: repeats of an open alert share it.';
 comment on column staging.opsgenie_alerts.message is 'The title.';
 comment on column staging.opsgenie_alerts.description is 'The text below the title.';
 comment on column staging.opsgenie_alerts.status is 'open, closed, or as received.';
@@ -181,7 +181,7 @@ comment on column staging.opsgenie_alerts.service is
 'The service that it names, where the setting alert_service_from looks; null: none, or not read yet.';
 comment on column staging.opsgenie_alerts.alert_count is 'How often it occurred while it was open.';
 comment on column staging.opsgenie_alerts.created_at is 'When it was created.';
-comment on column staging.opsgenie_alerts.updated_at is 'When anything of it was last changed; not an end.';
+comment on column staging.opsgenie_alerts.updated_at is 'When anything of it was last changed; not used as a recovery time.';
 comment on column staging.opsgenie_alerts.last_occurred_at is 'When it last occurred.';
 comment on column staging.opsgenie_alerts.acknowledged_at is 'When it was acknowledged.';
 comment on column staging.opsgenie_alerts.closed_at is 'When it was closed; null unless it is closed.';

@@ -1,6 +1,7 @@
 -- The scope of a refresh: temporary tables of the keys whose rows it computes again, gone at its end. The files of
--- include/sql/transform read them, and so serve both a full refresh, for which full.sql fills them with all keys there
--- are, and one of what was touched, for which the other files of this directory do.
+-- include/sql/transform read touched_incidents, touched_deployments, touched_services and touched_periods, so that the
+-- same SELECT serves both kinds of refresh. In a full one, full.sql and all_periods.sql fill these four with all keys;
+-- in an incremental one, touched.sql begins with the queues and the other files add what depends on these keys.
 
 create temporary table touched_incidents (
     source text not null,
@@ -18,13 +19,13 @@ create temporary table touched_services (
     service text not null
 ) on commit drop;
 
--- Where touched deployments are on the time line of their services, and where they were.
-create temporary table touched_places (
+-- The instants at which touched deployments of a service were triggered, before the change and after it.
+create temporary table touched_deployment_times (
     service text not null,
     triggered_at timestamptz not null
 ) on commit drop;
 
--- The days of services on which something counts, or counted, that was touched.
+-- The days on which something that was touched counts for a service, or did before.
 create temporary table touched_days (
     service text not null,
     day date not null

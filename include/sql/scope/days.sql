@@ -1,5 +1,5 @@
--- The days on which the touched incidents and deployments count: run before the tables that say so are brought up to
--- date, and after it.
+-- The days on which the touched incidents and deployments count. It runs before their tables are brought up to date and
+-- after it: the periods of both the old and the new days are computed again.
 insert into touched_days (service, day)
 select
     attribution.service,

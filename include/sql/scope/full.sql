@@ -1,4 +1,4 @@
--- Everything that staging has. What the dora tables hold of anything else is deleted by the refresh itself.
+-- A full refresh: the keys of everything that staging has. Rows of dora with other keys are deleted by the applier.
 
 delete from dora.touched_incidents_queue;
 delete from dora.touched_services_queue;
@@ -12,7 +12,7 @@ select
     account,
     incident_id
 from staging.opsgenie_incidents
-where details ->> 'pagerduty_account' is null or details ->> 'pagerduty_id' is null
+where not dora.is_imported(details)
 union all
 select
     'alert',
@@ -30,12 +30,8 @@ select
     'pagerduty',
     pagerduty_account,
     pagerduty_id
-from dora.imported_incidents as imported
-where
-    not exists (
-        select from staging.pagerduty_incidents as original
-        where original.account = imported.pagerduty_account and original.incident_id = imported.pagerduty_id
-    );
+from dora.imported_incidents
+where is_only_copy;
 
 insert into touched_deployments (deployment_source, deployment_id)
 select

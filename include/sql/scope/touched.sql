@@ -1,5 +1,7 @@
--- What was touched since the last refresh, taken out of the queues: they are empty again if this commits.
+-- An incremental refresh: the keys that the triggers put into the queues since the last one. The queues are emptied in
+-- the same transaction.
 
+-- The keys of each are unique, so that the files of this directory can add to them with "on conflict do nothing".
 create unique index on touched_incidents (incident_id, account, source);
 create unique index on touched_deployments (deployment_id, deployment_source);
 create unique index on touched_services (service);
@@ -10,7 +12,7 @@ taken as (
     delete from dora.touched_deployments_queue returning deployment_source, deployment_id, service
 ),
 
--- Under its name before the change, and its name after it.
+-- By the service's name before the change, and its name after it.
 services as (
     insert into touched_services (service)
     select service from taken
@@ -76,14 +78,11 @@ on conflict do nothing;
 insert into touched_incidents (source, account, incident_id)
 select
     'pagerduty',
-    copied.details ->> 'pagerduty_account',
-    copied.details ->> 'pagerduty_id'
+    imported_copy.details ->> 'pagerduty_account',
+    imported_copy.details ->> 'pagerduty_id'
 from touched_incidents as touched
-inner join staging.opsgenie_incidents as copied using (account, incident_id)
-where
-    touched.source = 'opsgenie'
-    and copied.details ->> 'pagerduty_account' is not null
-    and copied.details ->> 'pagerduty_id' is not null
+inner join staging.opsgenie_incidents as imported_copy using (account, incident_id)
+where touched.source = 'opsgenie' and dora.is_imported(imported_copy.details)
 on conflict do nothing;
 
 -- The incidents that an override attributes to a touched deployment, from however far.

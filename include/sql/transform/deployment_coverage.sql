@@ -20,7 +20,11 @@ select
     min(in_order.triggered_at) as first_triggered_at,
     max(in_order.triggered_at) as last_triggered_at,
     -- Exact, to the microsecond.
-    extract(epoch from sum(least(in_order.until_next, refresh.reach_before + refresh.reach_after))) as covered_seconds
+    extract(
+        epoch from sum(
+            least(in_order.until_next, refresh.effective_window_before + refresh.effective_window_after)
+        )
+    ) as covered_seconds
 from in_order
 cross join dora.current_refresh as refresh
 group by in_order.service

@@ -32,7 +32,7 @@ select
     eligible.service,
     deployment.environment,
     eligible.triggered_at,
-    failure.incident_count is not null as is_change_failure,
+    coalesce(failure.incident_count, 0) > 0 as is_change_failure,
     coalesce(failure.incident_count, 0) as incident_count,
     failure.mttr_seconds,
     deployment.commit_sha,

@@ -1,7 +1,8 @@
 -- dora.incident_attribution: one row per incident and service, '' where the incident has none.
 -- Attributed to the eligible deployment of the service that is nearest in time within the window, both ends included;
 -- of two equally far the one before the incident, of several at that instant the smallest (source, id). An override
--- wins. The columns from opened_at on are the incident's, so that searching and counting need no join.
+-- wins. The window is that of dora.current_refresh: its side after the incident is 0 where the setting `direction` is
+-- before_only. The columns from opened_at on are the incident's, so that searching and counting need no join.
 
 with
 incidents as (
@@ -18,19 +19,13 @@ incidents as (
     inner join dora.incidents as incident using (source, account, incident_id)
 ),
 
--- What each service is called: as service_map says, else by its name.
 services as materialized (
-    select
-        account,
-        service_id,
-        coalesce(dora.service_key(mapped.service), dora.service_key(listed.name)) as service,
-        mapped.service is not null as is_mapped
-    from staging.opsgenie_services as listed
-    full outer join dora.service_map as mapped using (account, service_id)
+    select * from dora.service_names
 ),
 
--- Which services the incidents hit. PagerDuty's word where staging has it: importing an incident changes nothing.
-links as (
+-- The services of the incidents, by id. PagerDuty's service if staging has the original, else that of the OpsGenie copy,
+-- so that importing an incident does not change its attribution.
+service_links as (
     select
         incident.source,
         incident.account,
@@ -77,118 +72,105 @@ links as (
         on incident.account = imported.pagerduty_account and incident.incident_id = imported.pagerduty_id
     inner join staging.opsgenie_incident_services as link
         on imported.account = link.account and imported.incident_id = link.incident_id
-    where
-        incident.source = 'pagerduty'
-        and not exists (
-            select from staging.pagerduty_incidents as original
-            where original.account = incident.account and original.incident_id = incident.incident_id
-        )
+    where incident.source = 'pagerduty' and imported.is_only_copy
 ),
 
--- A service that is no longer listed is called by its id. Two services of an incident may go by one name.
-hit as (
+-- A service that is no longer listed is called by its id. Two services of an incident may have the same name.
+incident_services as (
     select
-        links.source,
-        links.account,
-        links.incident_id,
-        coalesce(services.service, dora.service_key(links.service_name), links.service_id) as service,
+        link.source,
+        link.account,
+        link.incident_id,
+        coalesce(services.service, dora.service_key(link.service_name), link.service_id) as service,
         bool_or(coalesce(services.is_mapped, false)) as is_mapped
-    from links
-    left join services on links.service_account = services.account and links.service_id = services.service_id
+    from service_links as link
+    left join services on link.service_account = services.account and link.service_id = services.service_id
     group by
-        links.source,
-        links.account,
-        links.incident_id,
-        coalesce(services.service, dora.service_key(links.service_name), links.service_id)
+        link.source,
+        link.account,
+        link.incident_id,
+        coalesce(services.service, dora.service_key(link.service_name), link.service_id)
 ),
 
-wanted as (
+incidents_by_service as (
     select
         incident.*,
-        coalesce(hit.service, '') as service,
-        coalesce(hit.is_mapped, false) as is_mapped
+        coalesce(link.service, '') as service,
+        coalesce(link.is_mapped, false) as is_mapped
     from incidents as incident
-    left join hit
+    left join incident_services as link
         on
-            incident.source = hit.source
-            and incident.account = hit.account
-            and incident.incident_id = hit.incident_id
-            and hit.service <> ''
+            incident.source = link.source
+            and incident.account = link.account
+            and incident.incident_id = link.incident_id
+            and link.service <> ''
 ),
 
--- The latest decision, should there be several that spell the service differently.
 overrides as (
-    select distinct on (override.source, override.account, override.incident_id, dora.service_key(override.service))
-        override.source,
-        override.account,
-        override.incident_id,
-        coalesce(dora.service_key(override.service), '') as service,
-        override.deployment_source,
-        override.deployment_id,
+    select
+        override.*,
         deployment.triggered_at
-    from dora.attribution_overrides as override
+    from dora.effective_overrides as override
     left join staging.deployments as deployment
         on override.deployment_source = deployment.source and override.deployment_id = deployment.deployment_id
-    order by
-        override.source asc,
-        override.account asc,
-        override.incident_id asc,
-        dora.service_key(override.service) asc,
-        override.decided_at desc nulls last,
-        override.service collate "C" asc
+),
+
+-- The eligible deployments in the window: how many, and when the nearest was triggered, of the last up to the opening
+-- and the first after it.
+candidates as (
+    select
+        incident.*,
+        found.candidate_count,
+        case
+            when found.after_at is null or incident.opened_at - found.before_at <= found.after_at - incident.opened_at
+                then found.before_at
+            else found.after_at
+        end as nearest_at
+    from incidents_by_service as incident
+    cross join dora.current_refresh as refresh
+    cross join lateral (
+        select
+            count(*) as candidate_count,
+            max(eligible.triggered_at) filter (where eligible.triggered_at <= incident.opened_at) as before_at,
+            min(eligible.triggered_at) filter (where eligible.triggered_at > incident.opened_at) as after_at
+        from dora.eligible_deployments as eligible
+        where
+            eligible.service = incident.service
+            and incident.service <> ''
+            and eligible.triggered_at >= incident.opened_at - refresh.effective_window_before
+            and eligible.triggered_at <= incident.opened_at + refresh.effective_window_after
+    ) as found
 ),
 
 attributed as (
     select
-        wanted.*,
-        candidates.candidate_count,
+        candidate.*,
         override.service is not null as is_overridden,
-        known.service is not null as is_deployed,
+        deployed.service is not null as is_deployed,
         case when override.service is null then nearest.deployment_source else override.deployment_source end
             as deployment_source,
         case when override.service is null then nearest.deployment_id else override.deployment_id end
             as deployment_id,
         case when override.service is null then nearest.triggered_at else override.triggered_at end
             as triggered_at
-    from wanted
-    cross join dora.current_refresh as refresh
-    cross join lateral (
-        select
-            count(*) as candidate_count,
-            max(eligible.triggered_at) filter (where eligible.triggered_at <= wanted.opened_at) as before_at,
-            min(eligible.triggered_at) filter (where eligible.triggered_at > wanted.opened_at) as after_at
-        from dora.eligible_deployments as eligible
-        where
-            eligible.service = wanted.service
-            and wanted.service <> ''
-            and eligible.triggered_at >= wanted.opened_at - refresh.reach_before
-            and eligible.triggered_at <= wanted.opened_at + refresh.reach_after
-    ) as candidates
+    from candidates as candidate
     left join lateral (
         select
             eligible.deployment_source,
             eligible.deployment_id,
             eligible.triggered_at
         from dora.eligible_deployments as eligible
-        where
-            eligible.service = wanted.service
-            and eligible.triggered_at = case
-                when
-                    candidates.after_at is null
-                    or wanted.opened_at - candidates.before_at <= candidates.after_at - wanted.opened_at
-                    then candidates.before_at
-                else candidates.after_at
-            end
+        where eligible.service = candidate.service and eligible.triggered_at = candidate.nearest_at
         order by eligible.deployment_source collate "C", eligible.deployment_id collate "C"
         limit 1
     ) as nearest on true
     left join overrides as override
         on
-            wanted.source = override.source
-            and wanted.account = override.account
-            and wanted.incident_id = override.incident_id
-            and override.service in (wanted.service, dora.service_key(wanted.service))
-    left join dora.deployed_services as known on wanted.service = known.service
+            candidate.source = override.source
+            and candidate.account = override.account
+            and candidate.incident_id = override.incident_id
+            and override.service in (candidate.service, dora.service_key(candidate.service))
+    left join dora.deployed_services as deployed on candidate.service = deployed.service
 )
 
 select

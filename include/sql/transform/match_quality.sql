@@ -38,45 +38,17 @@ covered as (
         coverage.service,
         coverage.deployments,
         coverage.covered_seconds
-        - greatest(0, extract(epoch from span.starts_at - (coverage.first_triggered_at - refresh.reach_after)))
-        - greatest(0, extract(epoch from coverage.last_triggered_at + refresh.reach_before - span.ends_at))
+        - greatest(
+            0, extract(epoch from span.starts_at - coverage.first_triggered_at + refresh.effective_window_after)
+        )
+        - greatest(
+            0, extract(epoch from coverage.last_triggered_at + refresh.effective_window_before - span.ends_at)
+        )
             as seconds
     from dora.deployment_coverage as coverage
     cross join span
     cross join dora.current_refresh as refresh
     where coverage.service <> ''
-),
-
--- A cause comes before its effect; chance knows no direction, where the windows before and after are alike.
-caused as (
-    select
-        matches.service,
-        matches.matched,
-        matches.matched_following / matches.matched as following_share,
-        1.6448536269514722::double precision ^ 2 as z_squared
-    from matches
-    cross join dora.current_refresh as refresh
-    where refresh.is_symmetric and matches.matched > 0
-),
-
--- The Wilson interval of the share at 90 %.
-wilson as (
-    select
-        service,
-        following_share,
-        (following_share + z_squared / (2 * matched)) / (1 + z_squared / matched) as middle,
-        sqrt(z_squared * (following_share * (1 - following_share) / matched + z_squared / (4 * matched ^ 2)))
-        / (1 + z_squared / matched) as margin
-    from caused
-),
-
-shares as (
-    select
-        service,
-        greatest(0, 2 * following_share - 1) as caused_share,
-        least(1, greatest(0, 2 * (middle - margin) - 1)) as caused_share_low,
-        least(1, greatest(0, 2 * (middle + margin) - 1)) as caused_share_high
-    from wilson
 )
 
 select
@@ -86,10 +58,13 @@ select
     coalesce(covered.seconds, 0) / span.seconds as expected_chance_match_rate,
     coalesce(matches.matched_following, 0) as matched_following,
     coalesce(matches.matched_preceding, 0) as matched_preceding,
-    shares.caused_share,
-    shares.caused_share_low,
-    shares.caused_share_high
+    caused.caused_share,
+    caused.caused_share_low,
+    caused.caused_share_high
 from matches
 full outer join covered using (service)
-left join shares using (service)
 cross join span
+cross join dora.current_refresh as refresh
+-- A cause comes before its effect; chance knows no direction, where the windows before and after are alike.
+left join lateral dora.caused_share(matches.matched_following, matches.matched_preceding) as caused
+    on refresh.is_symmetric

@@ -1,5 +1,6 @@
 -- dora.metrics: one row per grain (UTC day, week from Monday, month), period and service in which anything counted;
--- service '' is all services together, for which an incident counts once, whatever services it hit.
+-- service '' is all services together, for which an incident counts once, whatever services it hit. report_totals.sql
+-- counts the same between any two instants: change both.
 
 with
 -- Deployments count in the periods in which they were triggered.

@@ -24,10 +24,9 @@ left join staging.opsgenie_schedules as schedule
     on rule.account = schedule.account and rule.recipient_id = schedule.schedule_id
 left join staging.opsgenie_teams as recipient_team
     on rule.account = recipient_team.account and rule.recipient_id = recipient_team.team_id
--- Not of a backend that the account is not read from any more.
 where not exists (
-    select from staging.opsgenie_backend_spans as said
-    where said.account = escalation.account and said.backend = escalation.backend and not upper_inf(said.span)
+    select from staging.opsgenie_former_backends as former
+    where former.account = escalation.account and former.backend = escalation.backend
 )
 order by team.name nulls last, escalation.name, escalation.account, escalation.escalation_id, rule.step
 limit 2000

@@ -2,28 +2,24 @@
 with
 page as (
     select
-        fact.opened_at,
-        fact.incident_id,
-        fact.account,
-        fact.source,
-        fact.service,
-        fact.match_status,
-        fact.deployment_source
-    from dora.incident_attribution as fact
+        attribution.opened_at,
+        attribution.incident_id,
+        attribution.account,
+        attribution.source,
+        attribution.service
+    from dora.incident_attribution as attribution
     where {filters}
     order by
-        fact.opened_at {direction},
-        fact.incident_id {direction},
-        fact.account {direction},
-        fact.source {direction},
-        fact.service {direction}
+        attribution.opened_at {direction},
+        attribution.incident_id {direction},
+        attribution.account {direction},
+        attribution.source {direction},
+        attribution.service {direction}
     limit %(limit)s
 )
 
 select
     history.*,
-    page.match_status,
-    page.deployment_source,
     deployment.url as deployment_url,
     override.service is not null as has_override,
     override.reason as override_reason,
@@ -31,19 +27,13 @@ select
 from page
 inner join dora.incident_history as history using (source, account, incident_id, service)
 left join staging.deployments as deployment
-    on page.deployment_source = deployment.source and history.deployment_id = deployment.deployment_id
-left join lateral (
-    -- Of two ways to spell the service, the first counts, as in the attribution.
-    select *
-    from dora.attribution_overrides as written
-    where
-        written.source = page.source
-        and written.account = page.account
-        and written.incident_id = page.incident_id
-        and page.service in (written.service, coalesce(dora.service_key(written.service), ''))
-    order by written.service collate "C"
-    limit 1
-) as override on true
+    on history.deployment_source = deployment.source and history.deployment_id = deployment.deployment_id
+left join dora.effective_overrides as override
+    on
+        page.source = override.source
+        and page.account = override.account
+        and page.incident_id = override.incident_id
+        and override.service in (page.service, dora.service_key(page.service))
 order by
     page.opened_at {direction},
     page.incident_id {direction},

@@ -2,7 +2,7 @@
 select count(*) as found
 from (
     select
-    from dora.incident_attribution as fact
+    from dora.incident_attribution as attribution
     where {filters}
     limit %(most)s
 ) as counted

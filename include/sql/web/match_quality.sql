@@ -23,7 +23,7 @@ overall as (
     having count(*) > 0
 ),
 
-every as (
+all_rows as (
     select * from counted
     union all
     select
@@ -44,5 +44,5 @@ every as (
 )
 
 select *
-from every
+from all_rows
 order by matched_following + matched_preceding desc, service asc

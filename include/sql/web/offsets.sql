@@ -11,7 +11,7 @@ select
     count(*) as matches
 from dora.incident_attribution as attribution
 cross join (
-    select extract(epoch from greatest(reach_before, reach_after) / 8)::double precision as seconds
+    select extract(epoch from greatest(effective_window_before, effective_window_after) / 8)::double precision as seconds
     from dora.current_refresh
 ) as eighth
 where

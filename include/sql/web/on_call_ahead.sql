@@ -14,10 +14,9 @@ ahead as (
     where
         schedule.enabled is not false
         and reading.read_at + interval '15 days' > now()
-        -- Not of a backend that the account is not read from any more.
         and not exists (
-            select from staging.opsgenie_backend_spans as said
-            where said.account = schedule.account and said.backend = schedule.backend and not upper_inf(said.span)
+            select from staging.opsgenie_former_backends as former
+            where former.account = schedule.account and former.backend = schedule.backend
         )
     order by team.name nulls last, schedule.name, schedule.schedule_id
     limit 100

@@ -1,4 +1,4 @@
--- The latest refreshes of the dora tables.
+-- The latest refreshes of the dora tables, those that failed among them: they changed nothing.
 select
     is_full,
     window_before,
@@ -6,8 +6,9 @@ select
     direction,
     environments,
     started_at,
-    finished_at,
-    extract(epoch from finished_at - started_at)::double precision as seconds
+    extract(epoch from finished_at - started_at)::double precision as seconds,
+    (select count(*) from jsonb_object_keys(checks)) as checks,
+    error
 from dora.refreshes
 order by refresh_id desc
 limit 5

@@ -1,5 +1,6 @@
--- What counted between two instants, as in dora.metrics: one row per service, and '' for all services together, for
--- which an incident counts once. decided: change failures by an override.
+-- What counted between two instants: one row per service, and '' for all services together, for which an incident counts
+-- once. The same definitions as in transform/metrics.sql, whose periods are whole: change both, a test compares them.
+-- decided: change failures by an override.
 with
 deployed as (
     select
@@ -79,10 +80,11 @@ recovered as (
     select
         service,
         count(*) as recovered_incidents,
-        avg(seconds_to_recover) filter (where is_attributed) as mttr_mean_seconds,
+        (avg((seconds_to_recover * 1000000)::bigint) filter (where is_attributed) / 1000000)
+        ::double precision as mttr_mean_seconds,
         percentile_cont(0.5) within group (order by seconds_to_recover) filter (where is_attributed)
             as mttr_median_seconds,
-        avg(seconds_to_recover) as mttr_all_mean_seconds
+        (avg((seconds_to_recover * 1000000)::bigint) / 1000000)::double precision as mttr_all_mean_seconds
     from recoveries
     group by service
 )

@@ -5,9 +5,9 @@ listed as (
         account,
         service_id,
         known.name,
-        coalesce(dora.service_key(mapped.service), dora.service_key(known.name)) as service
-    from staging.opsgenie_services as known
-    full outer join dora.service_map as mapped using (account, service_id)
+        named.service
+    from dora.service_names as named
+    left join staging.opsgenie_services as known using (account, service_id)
 ),
 
 of_pagerduty as (

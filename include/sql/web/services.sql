@@ -9,8 +9,6 @@ select
     metrics.open_incidents,
     metrics.mttr_mean_seconds,
     metrics.mttr_median_seconds,
-    metrics.mttr_p90_seconds,
-    quality.deployments_per_day,
     quality.matched_share,
     quality.expected_chance_match_rate,
     quality.matched_following,
@@ -23,6 +21,5 @@ left join dora.match_quality as quality using (service)
 where
     metrics.grain = %(grain)s
     and metrics.period_start = %(period)s
-    and (%(service)s::text is null or metrics.service = %(service)s)
 order by metrics.change_failures desc, metrics.incidents desc, metrics.deployments desc, metrics.service
 limit %(limit)s

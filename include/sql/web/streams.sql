@@ -1,7 +1,8 @@
 -- How far each stream of each account was read, and how many of its payloads could not be.
--- It is late when it missed two of its runs: most streams are read every hour, the whole history once
--- a day. PagerDuty is read when somebody migrates, and is never late; nor is what a backend said that the account is
--- not read from any more, nor are incidents of an account whose alerts are read in their place, or the other way round.
+-- It is late without a success for 2 hours, a full read without one for 26 hours: most streams are read every hour, the
+-- whole history once a day. PagerDuty is read when somebody migrates, and is never late; nor is what was read from a
+-- backend that the account is not read from any more, nor are incidents of an account whose alerts are read in their
+-- place, or the other way round.
 select
     coalesce(state.account, rejected.account) as account,
     coalesce(state.stream, rejected.stream) as stream,
@@ -35,9 +36,8 @@ full outer join (
     from staging.rejected_payloads
     group by account, stream
 ) as rejected on state.account = rejected.account and state.stream = rejected.stream
-left join staging.opsgenie_backend_spans as former
+left join staging.opsgenie_former_backends as former
     on
         coalesce(state.account, rejected.account) = former.account
         and split_part(coalesce(state.stream, rejected.stream), '_', 1) = former.backend
-        and not upper_inf(former.span)
 order by account, stream

@@ -6,7 +6,8 @@
         null::timestamptz as until,
         outcome.deployment_id as id,
         outcome.pr_title as title,
-        outcome.is_change_failure as is_bad
+        outcome.is_change_failure as is_bad,
+        false as is_open
     from dora.eligible_deployments as eligible
     inner join dora.deployment_outcomes as outcome using (deployment_source, deployment_id)
     where
@@ -20,17 +21,18 @@ union all
 (
     select
         'incident' as kind,
-        fact.opened_at as at,
-        fact.recovered_at as until,
-        fact.incident_id as id,
+        attribution.opened_at as at,
+        attribution.recovered_at as until,
+        attribution.incident_id as id,
         incident.title,
-        fact.deployment_id is not null as is_bad
-    from dora.incident_attribution as fact
+        attribution.deployment_id is not null as is_bad,
+        attribution.status = 'open' as is_open
+    from dora.incident_attribution as attribution
     inner join dora.incidents as incident using (source, account, incident_id)
     where
-        fact.service = %(service)s
-        and fact.opened_at >= %(since)s
-        and fact.opened_at < %(until)s
-    order by fact.opened_at desc
+        attribution.service = %(service)s
+        and attribution.opened_at >= %(since)s
+        and attribution.opened_at < %(until)s
+    order by attribution.opened_at desc
     limit %(limit)s
 )

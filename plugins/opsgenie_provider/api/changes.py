@@ -23,6 +23,7 @@ from opsgenie_provider.api.errors import InvalidRequestError
 from opsgenie_provider.api.listing import identity
 from opsgenie_provider.api.opsgenie import REACHABLE, Page
 from opsgenie_provider.api.opsgenie_windows import Window, offsets
+from opsgenie_provider.instants import utc_instant
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +38,7 @@ class _Updated(msgspec.Struct):
 
     @property
     def instant(self) -> datetime:
-        instant = datetime.fromisoformat(self.updatedAt)
-        return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+        return utc_instant(self.updatedAt)
 
 
 class ChangeReader:

@@ -60,6 +60,7 @@ class Dialect:
     :param throttle: reads the service's own headers of a throttled answer.
     :param is_throttled: whether an answer is throttled, that is, refused for a rate limit.
     :param quota: reads the state of the rate limit, where every answer reports it.
+    :param pause: reads from an answer how many seconds the next request of its domain is to wait.
     """
 
     service: str
@@ -68,3 +69,4 @@ class Dialect:
     throttle: Callable[[requests.Response], Throttle]
     is_throttled: Callable[[requests.Response], bool] = lambda response: response.status_code == 429
     quota: Callable[[requests.Response], Quota | None] = lambda response: None
+    pause: Callable[[requests.Response], float] = lambda response: 0.0

@@ -28,7 +28,13 @@ from __future__ import annotations
 
 import copyreg
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
+
+# What a person can do about an answer that contradicts the service's documentation.
+REPORT_REMEDY = (
+    "Nothing of it was stored. Run the task again; if this persists, report it to the service with this "
+    "message."
+)
 
 
 class ApiError(Exception):
@@ -77,6 +83,9 @@ class UnknownOutcomeError(ApiError):
     """It is unknown whether a write was applied: look it up before sending it again."""
 
 
+S = TypeVar("S", bound="ApiStatusError")
+
+
 class ApiStatusError(ApiError):
     """The service answered with an error status.
 
@@ -114,6 +123,20 @@ class ApiStatusError(ApiError):
         self.retry_after = retry_after
         self.kind = kind
         super().__init__(str(self))
+
+    def copy_as(self, cls: type[S], *, hint: str | None) -> S:
+        """The same answer as an error of another class, or with another hint."""
+        return cls(
+            status=self.status,
+            message=self.message,
+            service=self.service,
+            request=self.request,
+            request_id=self.request_id,
+            hint=hint,
+            fields=self.fields,
+            retry_after=self.retry_after,
+            kind=self.kind,
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         # An exception is copied and pickled by its args; this one is made from keywords.
@@ -169,6 +192,9 @@ class QuotaError(RateLimitError):
 class ServerError(ApiStatusError):
     """5xx, 408: the service failed or timed out; a read may be repeated."""
 
+
+# Errors for a single object that this key cannot read: by itself never that it was deleted.
+UNREADABLE_ERRORS = (NotFoundError, PermissionDeniedError)
 
 BY_STATUS: dict[int, type[ApiStatusError]] = {
     400: InvalidRequestError,

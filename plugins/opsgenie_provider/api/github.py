@@ -108,14 +108,13 @@ class GithubClient:
                 )
             except RedirectError as redirect:
                 if not redirects_left:
-                    redirect.hint = _rename_hint(repository)
-                    raise
+                    raise redirect.copy_as(RedirectError, hint=_rename_hint(repository)) from redirect
                 self._follow(repository, location, path, redirect)
             except RateLimitError:
                 raise
             except ApiStatusError as error:
                 if repository in self._locations:
-                    error.hint = _rename_hint(repository)
+                    raise error.copy_as(type(error), hint=_rename_hint(repository)) from error
                 raise
         raise AssertionError("the last redirect raises")
 
@@ -126,8 +125,7 @@ class GithubClient:
         """
         url = self.transport.url_for(redirect.location or "").partition("?")[0]
         if redirect.location is None or not url.endswith(path):
-            redirect.hint = _rename_hint(repository)
-            raise redirect
+            raise redirect.copy_as(RedirectError, hint=_rename_hint(repository))
         with self._locations_lock:
             if self._locations.get(repository, location) != location:
                 # Another thread was redirected at the same time.

@@ -15,8 +15,8 @@ import msgspec
 import requests
 from msgspec import Raw
 
-from opsgenie_provider.api.errors import InvalidResponseError, PermissionDeniedError
-from opsgenie_provider.api.jsm_dialect import DIALECT, SERVICE, SERVICES
+from opsgenie_provider.api.errors import REPORT_REMEDY, InvalidResponseError, PermissionDeniedError
+from opsgenie_provider.api.jsm_dialect import DIALECT, SERVICE_NAME, SERVICES
 from opsgenie_provider.api.jsm_jira import IDS_PAGE_SIZE, JsmJira, whole_changelog
 from opsgenie_provider.api.jsm_jql import incident_jql, incident_types_jql, without_order
 from opsgenie_provider.api.jsm_operations import JsmOperations
@@ -107,7 +107,8 @@ class JsmClient:
                 return
             if not page.services:
                 raise InvalidResponseError(
-                    f"{SERVICE} listed no services at offset {offset}, but says that more follow."
+                    f"{SERVICE_NAME} listed no services at offset {offset}, but says that more follow. "
+                    f"{REPORT_REMEDY}"
                 )
 
     def first_service(self) -> list[Raw]:
@@ -160,7 +161,7 @@ class JsmIncidents:
                     yield required_text(decode(raw), "id")
                 except UnreadablePayloadError as error:
                     raise InvalidResponseError(
-                        f"{SERVICE} listed an issue without its id: {error}."
+                        f"{SERVICE_NAME} listed an issue without its id: {error}. {REPORT_REMEDY}"
                     ) from None
 
     def complete(self, issue: Issue) -> Issue:

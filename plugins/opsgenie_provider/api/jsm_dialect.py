@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 import requests
 
-from opsgenie_provider.api.dialect import Dialect, ErrorDetail, Quota, Throttle
+from opsgenie_provider.api.dialect import Dialect, ErrorDetail, Throttle
 from opsgenie_provider.api.errors import (
     ApiStatusError,
     AuthenticationError,
@@ -21,8 +21,9 @@ from opsgenie_provider.api.errors import (
     QuotaError,
 )
 from opsgenie_provider.api.limits import Limits
+from opsgenie_provider.instants import utc_instant
 
-SERVICE = "Jira Service Management"
+SERVICE_NAME = "Jira Service Management"
 # Error code: Operations is not in the plan, not enabled, or not available to this account.
 _NO_OPERATIONS = "40301"
 # Seconds that a family pauses after an answer that reports a nearly exhausted limit.
@@ -68,33 +69,16 @@ LIMITS: Limits = {
 }
 
 
-def explained(error: ApiStatusError, family: Family) -> ApiStatusError:
+def explain(error: ApiStatusError, family: Family) -> ApiStatusError:
     """The error as the class that fits its meaning in this family, with a hint for a person."""
     error_type, hint = _meaning(error, family)
-    return error_type(
-        status=error.status,
-        message=error.message,
-        service=error.service,
-        request=error.request,
-        request_id=error.request_id,
-        hint=hint,
-        fields=error.fields,
-        retry_after=error.retry_after,
-        kind=error.kind,
-    )
+    return error.copy_as(error_type, hint=hint)
 
 
 def refused_to_this_account(error: ApiStatusError) -> PermissionDeniedError:
     """A 401 of Operations or of services, where the rest of the API accepts the same credentials."""
-    return PermissionDeniedError(
-        status=error.status,
-        message=error.message,
-        service=error.service,
-        request=error.request,
-        request_id=error.request_id,
-        hint=f"The API token is valid, but not accepted here. {NO_SERVICE_ACCOUNTS}",
-        fields=error.fields,
-        kind=error.kind,
+    return error.copy_as(
+        PermissionDeniedError, hint=f"The API token is valid, but not accepted here. {NO_SERVICE_ACCOUNTS}"
     )
 
 
@@ -204,18 +188,16 @@ def _throttle(response: requests.Response) -> Throttle:
     else:
         # Without the header, or with one that is not an instant, the default above applies.
         with suppress(ValueError, TypeError):
-            resets_at = datetime.fromisoformat(_header(response, "X-RateLimit-Reset"))
+            resets_at = utc_instant(_header(response, "X-RateLimit-Reset"))
             wait = max(wait, (resets_at - datetime.now(UTC)).total_seconds())
     quota = "quota" in _header(response, "RateLimit-Reason").lower()
     return Throttle(wait=min(wait, _MAX_QUOTA_WAIT), quota=quota)
 
 
-def _near_limit(response: requests.Response) -> Quota | None:
+def _pause(response: requests.Response) -> float:
     """Reads X-RateLimit-NearLimit (less than a fifth is left): pauses the family's next request."""
-    if _header(response, "X-RateLimit-NearLimit").lower() != "true":
-        return None
-    return Quota(limit=0, remaining=0, resets_in=_NEAR_LIMIT_PAUSE)
+    return _NEAR_LIMIT_PAUSE if _header(response, "X-RateLimit-NearLimit").lower() == "true" else 0.0
 
 
-DIALECT = Dialect(service=SERVICE, hints={}, detail=_detail, throttle=_throttle, quota=_near_limit)
+DIALECT = Dialect(service=SERVICE_NAME, hints={}, detail=_detail, throttle=_throttle, pause=_pause)
 SITE_DIALECT = Dialect(service="The site", hints={}, detail=_detail, throttle=_throttle)

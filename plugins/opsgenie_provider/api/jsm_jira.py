@@ -15,12 +15,13 @@ from msgspec import Raw
 
 from opsgenie_provider.api.decoding import decode_into
 from opsgenie_provider.api.errors import (
+    REPORT_REMEDY,
     InvalidRequestError,
     InvalidResponseError,
     NotFoundError,
     PermissionDeniedError,
 )
-from opsgenie_provider.api.jsm_dialect import ISSUES, SEARCH, SERVICE, USERS
+from opsgenie_provider.api.jsm_dialect import ISSUES, SEARCH, SERVICE_NAME, USERS
 from opsgenie_provider.api.jsm_transport import Gateway
 
 # With fields other than id and key, a page has at most 100 issues, whatever is requested.
@@ -137,7 +138,9 @@ class JsmJira:
             if not token:
                 return
             if token in seen:
-                raise InvalidResponseError(f"Paging through a search of {SERVICE} repeats a page token.")
+                raise InvalidResponseError(
+                    f"Paging through a search of {SERVICE_NAME} repeats a page token. {REPORT_REMEDY}"
+                )
             seen.add(token)
 
     def issue(self, issue_id: str, *, fields: Iterable[str], expand: str | None = None) -> Raw:
@@ -181,8 +184,8 @@ class JsmJira:
                 return histories
             if not page.values:
                 raise InvalidResponseError(
-                    f"{SERVICE} listed only {len(histories)} entries of the changelog of issue {issue_id}, "
-                    "but says that more follow."
+                    f"{SERVICE_NAME} listed only {len(histories)} entries of the changelog of issue "
+                    f"{issue_id}, but says that more follow. {REPORT_REMEDY}"
                 )
 
     def users(self, account_ids: Iterable[str]) -> Iterator[Raw]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -15,19 +15,19 @@ import msgspec
 from msgspec import Raw
 
 from opsgenie_provider.api.errors import (
+    REPORT_REMEDY,
     InvalidResponseError,
     NotFoundError,
     PermissionDeniedError,
     PlanError,
 )
-from opsgenie_provider.api.jsm_dialect import ALERTS, OPERATIONS, SERVICE, Family
+from opsgenie_provider.api.jsm_dialect import ALERTS, OPERATIONS, SERVICE_NAME, Family
 from opsgenie_provider.api.jsm_transport import Gateway
 from opsgenie_provider.api.opsgenie import Page
+from opsgenie_provider.instants import whole_seconds
 
 # The largest page sizes: of schedules; of escalation policies and alerts.
 PAGE_SIZE, LARGE_PAGE_SIZE = 50, 100
-# The service rejects offset + size of 20,000 or more.
-REACHABLE_ALERTS = 20_000 - LARGE_PAGE_SIZE
 
 
 class _Links(msgspec.Struct):
@@ -77,7 +77,7 @@ class JsmOperations:
         """
         days = math.ceil((until - start) / timedelta(days=1)) + 1
         params = {
-            "date": start.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "date": whole_seconds(start),
             "interval": days,
             "intervalUnit": "days",
         }
@@ -146,7 +146,8 @@ class JsmOperations:
                 return
             if not page.items or page.items == before:
                 raise InvalidResponseError(
-                    f"{SERVICE} answered GET {path} at offset {offset} with "
-                    f"{'the same page again' if page.items else 'an empty page'}, but says that more follow."
+                    f"{SERVICE_NAME} answered GET {path} at offset {offset} with "
+                    f"{'the same page again' if page.items else 'an empty page'}, but says that more follow. "
+                    f"{REPORT_REMEDY}"
                 )
             offset, before = offset + len(page.items), page.items

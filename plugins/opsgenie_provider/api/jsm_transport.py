@@ -13,13 +13,14 @@ from msgspec import Raw
 
 from opsgenie_provider.api.decoding import decode_into
 from opsgenie_provider.api.errors import (
+    REPORT_REMEDY,
     ApiStatusError,
     InvalidResponseError,
     PermissionDeniedError,
     UnknownShapeError,
     UnknownSiteError,
 )
-from opsgenie_provider.api.jsm_dialect import SERVICE, SITE_DIALECT, Family, explained
+from opsgenie_provider.api.jsm_dialect import SERVICE_NAME, SITE_DIALECT, Family, explain
 from opsgenie_provider.api.transport import HeaderAuth, Transport
 
 T = TypeVar("T")
@@ -109,8 +110,8 @@ class Gateway:
             return decode_into(body, into)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise UnknownShapeError(
-                f"{SERVICE} answered GET {path} ({family.name}) with JSON of an undocumented shape "
-                f"({error}): nothing of it was stored.",
+                f"{SERVICE_NAME} answered GET {path} ({family.name}) with JSON of an undocumented shape "
+                f"({error}). {REPORT_REMEDY}",
                 self._hide(bytes(body).decode(errors="replace")).encode(),
             ) from None
 
@@ -119,7 +120,7 @@ class Gateway:
         try:
             return self._send(family, first, path, params)
         except ApiStatusError as error:
-            explained_error = explained(error, family)
+            explained_error = explain(error, family)
         if others and explained_error.status == 401 and isinstance(explained_error, PermissionDeniedError):
             try:
                 answer = self._send(family, others[0], path, params)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 ANY_DOMAIN = "*"
 # Requests are sent evenly but arrive with jitter, so each window is extended by this much.
@@ -24,6 +24,21 @@ _LARGEST_LEARNABLE_LIMIT = 1000
 _IN_FLIGHT = 8
 
 Limits = Mapping[str, Iterable[tuple[int, float]]]
+# The same as plain JSON: domain -> [requests, seconds] windows.
+JsonLimits = Mapping[str, Iterable[Sequence[float]]]
+
+
+def limits_to_json(limits: Limits) -> dict[str, list[list[float]]]:
+    """Limits as plain JSON."""
+    return {domain: [list(window) for window in windows] for domain, windows in limits.items()}
+
+
+def limits_from_json(limits: JsonLimits) -> dict[str, list[tuple[int, float]]]:
+    """What ``limits_to_json`` made."""
+    return {
+        domain: [(int(requests), seconds) for requests, seconds in windows]
+        for domain, windows in limits.items()
+    }
 
 
 class _Window:
@@ -94,7 +109,7 @@ class RateLimiter:
                 accepted = sum(1 for sent in self._recently_sent.get(domain, ()) if sent > now - period) - 1
                 if 0 < accepted < _LARGEST_LEARNABLE_LIMIT - 1:
                     self._windows[domain] = [_Window(accepted, period)]
-            self._paused_until[domain] = max(now + wait, self._paused_until.get(domain, 0.0))
+            self._pause_until(domain, now + wait)
 
     def pause_if_exhausted(self, domain: str, *, limit: int, remaining: int, resets_in: float) -> None:
         """Pause ``domain`` until its window resets, if the service reports that it is nearly used up.
@@ -106,6 +121,12 @@ class RateLimiter:
         :param resets_in: seconds until the next window starts.
         """
         if remaining <= min(_IN_FLIGHT, limit // 20):
-            with self._lock:
-                resume = time.monotonic() + resets_in + _SLACK_SECONDS
-                self._paused_until[domain] = max(resume, self._paused_until.get(domain, 0.0))
+            self.pause(domain, resets_in + _SLACK_SECONDS)
+
+    def pause(self, domain: str, seconds: float) -> None:
+        """Send no request of ``domain`` for so long."""
+        with self._lock:
+            self._pause_until(domain, time.monotonic() + seconds)
+
+    def _pause_until(self, domain: str, instant: float) -> None:
+        self._paused_until[domain] = max(instant, self._paused_until.get(domain, 0.0))

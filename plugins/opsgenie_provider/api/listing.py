@@ -53,14 +53,16 @@ class Listing(NamedTuple):
     complete: bool
 
 
-class _Identified(msgspec.Struct):
+class Identified(msgspec.Struct):
+    """An object of any list, as far as its id."""
+
     id: str
 
 
 def identity(item: Raw) -> str | bytes:
     """The item's id, or the payload itself where it cannot be decoded: the row function rejects it."""
     try:
-        return decode_into(item, _Identified).id
+        return decode_into(item, Identified).id
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return bytes(item)
 

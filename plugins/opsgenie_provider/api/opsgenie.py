@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
@@ -19,6 +19,7 @@ from msgspec import Raw
 
 from opsgenie_provider.api.dialect import Dialect, ErrorDetail, Throttle
 from opsgenie_provider.api.errors import (
+    REPORT_REMEDY,
     InvalidRequestError,
     InvalidResponseError,
     NotFoundError,
@@ -28,6 +29,7 @@ from opsgenie_provider.api.errors import (
 from opsgenie_provider.api.limits import RateLimiter
 from opsgenie_provider.api.listing import Listing, read_whole
 from opsgenie_provider.api.transport import HeaderAuth, Transport
+from opsgenie_provider.instants import whole_seconds
 
 HOSTS = {"us": "https://api.opsgenie.com", "eu": "https://api.eu.opsgenie.com"}
 PAGE_SIZE = 100
@@ -168,7 +170,8 @@ class OpsgenieClient:
                 return entries
             if offset in seen:
                 raise InvalidResponseError(
-                    f"OpsGenie's timeline of incident {incident_id} repeats the page offset {offset!r}."
+                    f"OpsGenie's timeline of incident {incident_id} repeats the page offset {offset!r}. "
+                    f"{REPORT_REMEDY}"
                 )
             seen.add(offset)
 
@@ -236,7 +239,7 @@ class OpsgenieClient:
         timeline)."""
         params = {
             "identifierType": "id",
-            "date": start.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "date": whole_seconds(start),
             "interval": weeks,
             "intervalUnit": "weeks",
         }

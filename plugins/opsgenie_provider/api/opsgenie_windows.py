@@ -57,7 +57,7 @@ class Window:
 
     def split(self, parts: int) -> list[Window]:
         """About ``parts`` windows of equal length, split at whole seconds; the outer ones may be shorter."""
-        first, last = -(-self.since // 1000), self.until // 1000
+        first, last = math.ceil(self.since / 1000), self.until // 1000
         step = max(1, (last - first) // parts)
         cuts = [second * 1000 for second in range(first, last + 1, step)]
         edges = [self.since, *(cut for cut in cuts if self.since < cut < self.until), self.until]
@@ -133,7 +133,7 @@ class WindowReader:
             if total is None or total <= REACHABLE:
                 parts.append(part)
                 continue
-            smaller = part.window.split(-(-total // _PART_SIZE))
+            smaller = part.window.split(math.ceil(total / _PART_SIZE))
             if len(smaller) == 1:
                 raise CrowdedSecondError(
                     f"The service holds {total} {self._what} created within one second, {part.window}; it "
@@ -173,13 +173,15 @@ class WindowReader:
                 sink.restart()
                 # Since it was split, it may have outgrown what paging can reach.
                 reads = self.pages(self.parts(part.window))
+            # Every part is read, also after one whose count does not match.
             if all([_add_pages(part_pages, sink) for _, part_pages in reads]):
                 return True
         log.warning(
-            "The count for %s never matched what it listed, in %d reads. Everything listed is "
-            "stored; deletions in this window are detected by the next full read.",
+            "%s: in %d reads the service's count never matched the %s that it listed. All of them are "
+            "stored; deletions are checked by the next full read.",
             part.window,
             _MAX_READS,
+            self._what,
         )
         return False
 

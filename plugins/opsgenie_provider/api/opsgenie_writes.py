@@ -117,7 +117,8 @@ class OpsgenieWriter(OpsgenieClient):
         status = waiting(self._status, request_id)
         if isinstance(status, str):
             raise TimeoutError(
-                f"OpsGenie has not processed the request {request_id} within {MAX_SECONDS_IN_QUEUE:.0f} s."
+                f"OpsGenie has not processed the request {request_id} within {MAX_SECONDS_IN_QUEUE:.0f} s. "
+                "The next run looks the request up."
             )
         return status
 

@@ -7,7 +7,7 @@ regions, incidents, log entries, notes, priorities, services, teams).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -15,10 +15,11 @@ import requests
 from msgspec import Raw
 
 from opsgenie_provider.api.dialect import Dialect, ErrorDetail, Quota, Throttle
-from opsgenie_provider.api.errors import InvalidRequestError, InvalidResponseError
+from opsgenie_provider.api.errors import REPORT_REMEDY, InvalidRequestError, InvalidResponseError
 from opsgenie_provider.api.limits import RateLimiter
 from opsgenie_provider.api.listing import Listing, read_whole
 from opsgenie_provider.api.transport import HeaderAuth, Transport
+from opsgenie_provider.instants import whole_seconds
 
 HOSTS = {"us": "https://api.pagerduty.com", "eu": "https://api.eu.pagerduty.com"}
 PAGE_SIZE = 100
@@ -135,7 +136,9 @@ class PagerdutyClient:
         try:
             return msgspec.json.decode(answer[name], type=list[Raw])
         except (KeyError, msgspec.DecodeError):
-            raise InvalidResponseError(f"PagerDuty's answer to GET {path} has no list {name!r}.") from None
+            raise InvalidResponseError(
+                f"PagerDuty's answer to GET {path} has no list {name!r}. {REPORT_REMEDY}"
+            ) from None
 
     def _page(
         self, path: str, name: str, params: Mapping[str, Any], offset: int, limit: int = PAGE_SIZE
@@ -150,7 +153,7 @@ class PagerdutyClient:
             )
         except (KeyError, msgspec.DecodeError):
             raise InvalidResponseError(
-                f"PagerDuty's answer to GET {path} is not a page of {name!r}."
+                f"PagerDuty's answer to GET {path} is not a page of {name!r}. {REPORT_REMEDY}"
             ) from None
 
     def _whole(self, name: str) -> Listing:
@@ -170,11 +173,7 @@ class PagerdutyClient:
 
 def _window(since: datetime, until: datetime) -> dict[str, str]:
     """Bounds with Z: without an offset, PagerDuty reads them in the account's own time zone."""
-    return {"since": _utc(since), "until": _utc(until), "time_zone": "UTC"}
-
-
-def _utc(instant: datetime) -> str:
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {"since": whole_seconds(since), "until": whole_seconds(until), "time_zone": "UTC"}
 
 
 def _detail(response: requests.Response) -> ErrorDetail:

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 
 from msgspec import Raw
 
-from opsgenie_provider.api.errors import CrowdedSecondError, InvalidResponseError
+from opsgenie_provider.api.errors import REPORT_REMEDY, CrowdedSecondError, InvalidResponseError
 from opsgenie_provider.api.listing import identity
 from opsgenie_provider.api.pagerduty import REACHABLE, PagerdutyPage
 
@@ -113,7 +113,8 @@ class PagerdutyWindows:
             )
         raise InvalidResponseError(
             f"PagerDuty counted {max(filter(None, totals))} items from {part.since.isoformat()} to "
-            f"{part.until.isoformat()} but listed {len(found)}, in each of {_MAX_READS} reads."
+            f"{part.until.isoformat()} but listed {len(found)}, in each of {_MAX_READS} reads. "
+            f"{REPORT_REMEDY}"
         )
 
     def _pages(self, part: Part, first: PagerdutyPage) -> Iterator[PagerdutyPage]:

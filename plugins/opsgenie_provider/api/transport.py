@@ -205,6 +205,8 @@ class Transport:
             self.limiter.pause_if_exhausted(
                 domain, limit=quota.limit, remaining=quota.remaining, resets_in=quota.resets_in
             )
+        if pause := self.dialect.pause(response):
+            self.limiter.pause(domain, pause)
         if response.status_code >= 300:
             self._raise_error(response, request, domain)
         if links is not None:

@@ -27,7 +27,7 @@ from opsgenie_provider.operators.deployments import (
 )
 from opsgenie_provider.operators.own_deployments import OwnDeploymentsToPostgresOperator
 from opsgenie_provider.operators.publish import PublishSyncOperator
-from opsgenie_provider.retry import retry_arguments
+from opsgenie_provider.operators.retry import retry_arguments
 
 
 def deployments_sync() -> DAG:

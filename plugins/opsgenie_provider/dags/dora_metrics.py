@@ -25,7 +25,7 @@ from opsgenie_provider.assets import (
     SERVICE_MAP,
 )
 from opsgenie_provider.operators.dora import RefreshDoraOperator
-from opsgenie_provider.retry import retry_arguments
+from opsgenie_provider.operators.retry import retry_arguments
 
 
 def dora_metrics() -> DAG:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from airflow.sdk import DAG, Param
 
 from opsgenie_provider.operators.report import NotifyOperator, WriteReportOperator
-from opsgenie_provider.retry import retry_arguments
+from opsgenie_provider.operators.retry import retry_arguments
 
 
 def dora_report() -> DAG:

@@ -10,7 +10,7 @@ Each account of `include/settings.yaml` is read side by side with the others:
    deletions; the others read what is new, a trailing window, and what is open or changed lately before
    it. **timelines** of incidents that changed say when they were acknowledged, resolved and closed. Jira
    Service Management lists what changed, and once a day the ids of all; timelines come with the incidents,
-   and **users** are looked up last, those that were met.
+   and **users** are looked up last, those that the others refer to.
    Accounts whose alerts are the incidents (`alert_accounts`) have **alerts** and their **details** in place
    of incidents and timelines.
 3. **publish** sums up and starts `dora_metrics`, also where some of the accounts failed.
@@ -29,7 +29,7 @@ from airflow.sdk import DAG, Param, TriggerRule
 from opsgenie_provider.assets import OPSGENIE_STAGING
 from opsgenie_provider.operators.opsgenie import PrepareSyncOperator, SyncAccountOperator
 from opsgenie_provider.operators.publish import PublishSyncOperator
-from opsgenie_provider.retry import retry_arguments
+from opsgenie_provider.operators.retry import retry_arguments
 
 
 def opsgenie_sync() -> DAG:

@@ -34,8 +34,8 @@ from opsgenie_provider.operators.migration_verify import VerifyMigrationOperator
 from opsgenie_provider.operators.pagerduty import PagerdutyToPostgresOperator
 from opsgenie_provider.operators.provider import fails_at_once
 from opsgenie_provider.operators.publish import PublishSyncOperator
+from opsgenie_provider.operators.retry import retry_arguments
 from opsgenie_provider.operators.warehouse import PrepareWarehouseOperator
-from opsgenie_provider.retry import retry_arguments
 
 
 def pagerduty_migration() -> DAG:

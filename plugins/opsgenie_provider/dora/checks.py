@@ -27,8 +27,8 @@ class DataCheckError(Exception):
         self.examples = examples
         shown = "; ".join(str({k: str(v) for k, v in example.items()}) for example in examples)
         super().__init__(
-            f"Data check {check!r} failed with {rows} row(s); the dora tables are as before this run. "
-            f"For example: {shown}"
+            f"Data check {check!r} failed with {rows} row(s); the dora tables are as before this run. Run "
+            f"dora_metrics with full_refresh; if it fails again, report these rows. For example: {shown}"
         )
 
 

@@ -34,9 +34,9 @@ _STAGING = (
     "pagerduty_incidents",
     "deployments",
 )
-# From how many staged rows on an empty table is filled without its indexes, for which its readers wait.
+# From this many staged rows on, an empty table is loaded without its indexes; its readers wait.
 MANY_ROWS = 10_000
-# From how many touched keys on, and from what share of all rows on, a full refresh is the shorter way.
+# Above this many changed keys and this share of all rows, a full refresh takes less time.
 _MANY_KEYS = 1_000
 _MANY_SHARE = 0.25
 
@@ -55,7 +55,7 @@ def refresh(connection: Connection, settings: Settings, full: bool = False) -> S
     """Bring the dora tables up to date with staging, in a transaction of its own, one run at a time.
 
     Full where asked for, on the first run, when a setting of attribution changed, when a table was
-    truncated, and when so much was touched that it is the shorter way; both ways make the same rows.
+    truncated, and when more than a quarter of the rows changed; both kinds make the same rows.
 
     :param connection: one that is not within a transaction.
     :raises DataCheckError: a check of include/sql/checks failed; nothing was changed.
@@ -63,11 +63,15 @@ def refresh(connection: Connection, settings: Settings, full: bool = False) -> S
     rules = rules_of(settings)
     # The lock is held from before the snapshot is taken until after the commit.
     with _explicit_transactions(connection), hold_lock(connection, "dora"):
+        reason = None
         try:
             with connection.transaction():
-                summary = _refresh(connection, rules, full)
-        except DataCheckError as error:
-            _record(connection, rules, is_full=full, error=str(error), checks={error.check: error.rows})
+                reason = _reason_for_full(connection, rules, asked=full)
+                summary = _refresh(connection, rules, reason)
+        except Exception as error:
+            if not connection.broken:
+                checks = {error.check: error.rows} if isinstance(error, DataCheckError) else None
+                _record(connection, rules, is_full=reason is not None, error=str(error), checks=checks)
             raise
         if summary.full:
             _vacuum(connection)
@@ -92,7 +96,7 @@ def rules_of(settings: Settings) -> Rules:
     )
 
 
-def _refresh(connection: Connection, rules: Rules, full: bool) -> Summary:
+def _refresh(connection: Connection, rules: Rules, reason: str | None) -> Summary:
     # A million rows are sorted sooner in pieces that the processor's cache holds than as a whole; and plans
     # of this size gain nothing from jit.
     connection.execute("set local work_mem = '16MB'")
@@ -101,7 +105,6 @@ def _refresh(connection: Connection, rules: Rules, full: bool) -> Summary:
     connection.execute("set local random_page_cost = 2")
     # To merge, rows would be sorted by texts; a hash of the smaller side is the quicker way.
     connection.execute("set local enable_mergejoin = off")
-    reason = _reason_for_full(connection, rules, asked=full)
     is_full = reason is not None
     if is_full:
         _analyze_staging(connection)
@@ -121,11 +124,11 @@ def _refresh(connection: Connection, rules: Rules, full: bool) -> Summary:
                 for check in step.checks:
                     run_check(connection, sql_directory("checks") / f"{check}.sql")
                     checks.append(check)
-        elif step.full if is_full else step.touched:
+        elif step.full if is_full else step.incremental:
             with _timed(seconds, step.name):
                 connection.execute(_read(sql_directory("scope") / f"{step.file}.sql"))
-                for scope in step.fills:
-                    connection.execute(sql.SQL("analyze {}").format(sql.Identifier(scope)))
+                for table in step.fills:
+                    connection.execute(sql.SQL("analyze {}").format(sql.Identifier(table)))
     with _timed(seconds, "summary"):
         summary = summarize(connection, reason, checks, seconds)
     connection.execute(
@@ -188,14 +191,16 @@ def _reason_for_full(connection: Connection, rules: Rules, *, asked: bool) -> st
     if row is not None:
         return str(row[0])
     row = connection.execute(
-        "select (select count(*) from dora.touched_incidents_queue) "
-        "+ (select count(*) from dora.touched_deployments_queue), "
+        "select (select count(distinct (source, account, incident_id)) from dora.touched_incidents_queue) "
+        "+ (select count(distinct (deployment_source, deployment_id)) from dora.touched_deployments_queue), "
         "(select sum(greatest(reltuples, 0)) from pg_class where oid in "
         "('dora.incidents'::regclass, 'dora.deployment_outcomes'::regclass))"
     ).fetchone()
     assert row is not None
     touched, known = row
-    return "most rows were touched" if touched > max(_MANY_KEYS, known * _MANY_SHARE) else None
+    return (
+        "more than a quarter of the rows changed" if touched > max(_MANY_KEYS, known * _MANY_SHARE) else None
+    )
 
 
 def _record(

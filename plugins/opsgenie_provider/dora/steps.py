@@ -1,4 +1,17 @@
-"""What a refresh does, in order: every dora table with its key, its scope and its checks."""
+"""What a refresh does, in order: every dora table with its scope and its checks.
+
+A full refresh computes every row. An incremental one computes again, whole, what a change can affect:
+
+1. Triggers put the keys of changed rows into queues; ``scope/touched.sql`` empties the queues.
+2. A changed deployment adds each incident within its old and its new window (``deployment_times``,
+   ``incidents_near_deployments``).
+3. Each of these incidents adds the deployment that it was attributed to and the one that it is attributed to
+   now (``attributed_deployments``).
+4. The days on which all of these counted and count now give the periods to compute again (``days``,
+   ``metrics_cells``).
+
+"Old and new" is why some files run before a table is written and once more after it.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +19,7 @@ from dataclasses import dataclass
 
 # The temporary tables of include/sql/scope/begin.sql that restrict an incremental refresh of dora tables,
 # and the columns by which they do.
-SCOPES = {
+TOUCHED_KEYS = {
     "touched_incidents": ("source", "account", "incident_id"),
     "touched_deployments": ("deployment_source", "deployment_id"),
     "touched_services": ("service",),
@@ -15,18 +28,18 @@ SCOPES = {
 
 
 @dataclass(frozen=True)
-class Scope:
-    """A file of include/sql/scope, which adds to what was touched.
+class KeyStep:
+    """A file of include/sql/scope, which adds to the keys that are computed again.
 
     :param fills: the temporary tables that it adds to.
     :param full: a full refresh runs it.
-    :param touched: a refresh of what was touched runs it.
+    :param incremental: an incremental refresh runs it.
     """
 
     file: str
     fills: tuple[str, ...] = ()
     full: bool = False
-    touched: bool = True
+    incremental: bool = True
 
     @property
     def name(self) -> str:
@@ -37,75 +50,68 @@ class Scope:
 class Table:
     """A table of dora: include/sql/transform has the SELECT of the same name that says what it is.
 
-    :param key: the columns that identify a row.
     :param order: the order in which a first load writes the rows, so that those that are read together are
         next to each other.
-    :param scope: which of ``SCOPES`` restricts an incremental refresh; None where it computes all rows.
+    :param scope: which of ``TOUCHED_KEYS`` restricts an incremental refresh; None where it computes all rows.
     :param checks: files of include/sql/checks to run once the table is written.
     """
 
     name: str
-    key: tuple[str, ...]
     order: tuple[str, ...]
     scope: str | None
     checks: tuple[str, ...] = ()
 
 
-STEPS: tuple[Scope | Table, ...] = (
-    Scope("begin", full=True),
-    Scope(
+STEPS: tuple[KeyStep | Table, ...] = (
+    KeyStep("begin", full=True),
+    KeyStep(
         "full",
         fills=("touched_incidents", "touched_deployments", "touched_services"),
         full=True,
-        touched=False,
+        incremental=False,
     ),
-    Scope("touched", fills=("touched_incidents", "touched_deployments", "touched_services")),
-    Scope("places", fills=("touched_places",)),
+    KeyStep("touched", fills=("touched_incidents", "touched_deployments", "touched_services")),
+    KeyStep("deployment_times", fills=("touched_deployment_times",)),
     Table(
         "eligible_deployments",
-        key=("deployment_id", "deployment_source"),
         order=("service", "triggered_at"),
         scope="touched_deployments",
     ),
-    Scope("places", fills=("touched_places",)),
-    Scope("windows", fills=("touched_incidents",)),
-    Scope("attributed", fills=("touched_deployments",)),
-    Scope("days", fills=("touched_days",)),
-    Table("deployed_services", key=("service",), order=("service",), scope="touched_services"),
+    KeyStep("deployment_times", fills=("touched_deployment_times",)),
+    KeyStep("incidents_near_deployments", fills=("touched_incidents",)),
+    KeyStep("attributed_deployments", fills=("touched_deployments",)),
+    KeyStep("days", fills=("touched_days",)),
+    Table("deployed_services", order=("service",), scope="touched_services"),
     Table(
         "incidents",
-        key=("incident_id", "account", "source"),
         order=("opened_at",),
         scope="touched_incidents",
     ),
     Table(
         "incident_attribution",
-        key=("incident_id", "account", "source", "service"),
         order=("opened_at",),
         scope="touched_incidents",
         checks=("incidents_accounted_for", "offset_within_window", "no_closer_deployment"),
     ),
-    # Of deployments that incidents are attributed to only now, too.
-    Scope("attributed", fills=("touched_deployments",)),
-    Scope("days", fills=("touched_days",)),
+    # Now of the deployments that incidents are attributed to from this refresh on.
+    KeyStep("attributed_deployments", fills=("touched_deployments",)),
+    KeyStep("days", fills=("touched_days",)),
     Table(
         "deployment_outcomes",
-        key=("deployment_id", "deployment_source"),
         order=("triggered_at",),
         scope="touched_deployments",
         checks=("matched_deployments_eligible",),
     ),
-    Scope("days", fills=("touched_days",)),
-    Scope("all_periods", fills=("touched_periods",), full=True, touched=False),
-    Scope("cells", fills=("touched_cells", "touched_periods")),
+    KeyStep("days", fills=("touched_days",)),
+    KeyStep("all_periods", fills=("touched_periods",), full=True, incremental=False),
+    KeyStep("metrics_cells", fills=("touched_cells", "touched_periods")),
     Table(
         "metrics",
-        key=("grain", "period_start", "service"),
         order=("period_start",),
         scope="touched_cells",
         checks=("metrics_add_up", "change_failure_rate_in_bounds"),
     ),
-    Table("deployment_coverage", key=("service",), order=("service",), scope="touched_services"),
-    Table("match_quality", key=("service",), order=("service",), scope=None),
+    Table("deployment_coverage", order=("service",), scope="touched_services"),
+    Table("match_quality", order=("service",), scope=None),
 )
 TABLES = tuple(step for step in STEPS if isinstance(step, Table))

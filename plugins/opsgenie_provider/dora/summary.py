@@ -39,7 +39,7 @@ class Summary:
 
     def lines(self) -> list[str]:
         """The run in words, what is missing included."""
-        kind = f"Full refresh ({self.reason})" if self.full else "Refresh of what was touched"
+        kind = f"Full refresh ({self.reason})" if self.full else "Incremental refresh"
         lines = [
             f"{kind}: computed {self.touched_incidents} incident(s) and {self.touched_deployments} "
             f"deployment(s) in {sum(self.seconds.values()):.1f} s.",
@@ -53,8 +53,8 @@ class Summary:
             lines.append("There are no incidents: nothing to attribute, and no recovery times.")
         elif not deployments:
             lines.append(
-                "There are no eligible deployments: change failure rates are unknown. Do deployments reach "
-                "staging.deployments, and are their environments among the setting's?"
+                "There are no eligible deployments: change failure rates are unknown. Are there rows in "
+                "staging.deployments, and is their environment listed in the setting `environments`?"
             )
         if self.match_status:
             counts = ", ".join(f"{name} {count}" for name, count in self.match_status.items())

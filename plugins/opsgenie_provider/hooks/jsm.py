@@ -14,7 +14,7 @@ from opsgenie_provider.api.jsm import JsmClient
 from opsgenie_provider.api.jsm_dialect import LIMITS
 from opsgenie_provider.api.jsm_transport import API_URL, cloud_id_of
 from opsgenie_provider.api.limits import ANY_DOMAIN, Limits, RateLimiter
-from opsgenie_provider.hooks.base import ApiHook, ConnectionSettingsError
+from opsgenie_provider.hooks.base import ApiHook, ConnectionSettingsError, extras_of
 from opsgenie_provider.hooks.jsm_check import check
 from opsgenie_provider.rows.jsm_site import CLOSED_STATUSES, PRIORITIES, SiteSettings
 
@@ -25,7 +25,7 @@ class JsmHook(ApiHook):
     """Reads a site of Jira Service Management; sends nothing but GET.
 
     :param jsm_conn_id: the connection: host = the site, login = e-mail, password = API token; the
-        extras are those of the form, ``jsm_form.CONNECTION_TYPE``.
+        extras are those of the form, in ``get_provider_info``.
     :param cloud_id: the site's, where it is known already; else that of the connection, or the site's
         own word.
     :param limits: rate limits per family.
@@ -122,7 +122,7 @@ def site_settings(connection: Connection, site: str) -> SiteSettings:
 
 
 def _text(connection: Connection, name: str) -> str | None:
-    value = connection.extra_dejson.get(name)
+    value = extras_of(connection).get(name)
     if value is None or isinstance(value, str):
         return (value or "").strip() or None
     raise ConnectionSettingsError(f"The extra {name} of the connection {connection.conn_id!r} is no text.")
@@ -130,7 +130,7 @@ def _text(connection: Connection, name: str) -> str | None:
 
 def _json(connection: Connection, name: str) -> Any:
     """An extra that is no plain text; forms and environments may give it as the text of its JSON."""
-    value = connection.extra_dejson.get(name)
+    value = extras_of(connection).get(name)
     if isinstance(value, str) and value.strip()[:1] in {"[", "{"}:
         try:
             return json.loads(value)

@@ -29,11 +29,15 @@ from psycopg.types.json import Jsonb
 from opsgenie_provider.warehouse.connection import Connection, Warehouse
 
 UNFINISHED = ("submitting", "submitted", "created", "resolved")
+_CONFLICT_REMEDY = (
+    "Another process changed it. Make sure that only one run of pagerduty_migration is active, then run it "
+    "again."
+)
 Json = dict[str, Any]
 
 
 class LedgerConflictError(Exception):
-    """A row is not in the state that it was left in: somebody else writes to the ledger."""
+    """A row is not in the state that it was left in: another process writes to the ledger."""
 
 
 class Entry(NamedTuple):
@@ -191,7 +195,9 @@ class Ledger:
         with self._connection.cursor(row_factory=class_row(Entry)) as cursor:
             found = cursor.execute(query, (self._account, pagerduty_id)).fetchone()
         if found is None:
-            raise LedgerConflictError(f"The ledger's row of {pagerduty_id} is gone.")
+            raise LedgerConflictError(
+                f"The ledger's row of {pagerduty_id} no longer exists. {_CONFLICT_REMEDY}"
+            )
         return found
 
     def counts(self) -> Counter[str]:
@@ -303,8 +309,7 @@ class Ledger:
             moved = cursor.execute(statement, params).fetchone()
         if moved is None:
             raise LedgerConflictError(
-                f"The ledger's row of {entry.pagerduty_id} is no longer {entry.state}: somebody else "
-                "writes to it."
+                f"The ledger's row of {entry.pagerduty_id} is no longer {entry.state}. {_CONFLICT_REMEDY}"
             )
         return moved
 

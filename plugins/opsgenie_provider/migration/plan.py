@@ -10,6 +10,7 @@ from typing import Any
 from psycopg.rows import dict_row
 
 from opsgenie_provider.end_of_life import MIGRATION_NOTICE
+from opsgenie_provider.instants import utc_instant
 from opsgenie_provider.migration.ledger import Ledger, Planned
 from opsgenie_provider.migration.options import Options
 from opsgenie_provider.migration.payloads import (
@@ -191,7 +192,7 @@ def source_incidents(connection: Connection, account: str) -> Iterator[SourceInc
 
 def _note(note: Sequence[str | None]) -> Note:
     content, author, created_at = note
-    return Note(content or "", author, datetime.fromisoformat(created_at) if created_at else None)
+    return Note(content or "", author, utc_instant(created_at) if created_at else None)
 
 
 def summary(connection: Connection, account: str, *, dry_run: bool) -> str:

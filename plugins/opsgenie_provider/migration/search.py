@@ -8,20 +8,16 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
-import msgspec
 from msgspec import Raw
 
 from opsgenie_provider.api.decoding import decode_into
 from opsgenie_provider.api.errors import InvalidRequestError
+from opsgenie_provider.api.listing import Identified
 from opsgenie_provider.api.opsgenie import OpsgenieClient
 from opsgenie_provider.api.opsgenie_windows import Window, WindowReader
 
 # Before OpsGenie had incidents.
 _BEGINNING = datetime(2017, 1, 1, tzinfo=UTC)
-
-
-class _Identified(msgspec.Struct):
-    id: str
 
 
 class _Collected:
@@ -32,7 +28,7 @@ class _Collected:
 
     def add(self, items: list[Raw]) -> int:
         before = len(self.items)
-        self.items |= {decode_into(item, _Identified).id: item for item in items}
+        self.items |= {decode_into(item, Identified).id: item for item in items}
         return len(self.items) - before
 
     def restart(self) -> None:

@@ -17,7 +17,7 @@ class Outcome(TypedDict, total=False):
     rejected: int
     requests: int
     deleted: int
-    left: int
+    deferred: int
     skipped: str
     stored: bool
 

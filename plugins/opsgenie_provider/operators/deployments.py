@@ -10,8 +10,8 @@ from airflow.sdk import Context
 
 from opsgenie_provider.compat import AirflowFailException
 from opsgenie_provider.operators.provider import ProviderOperator
+from opsgenie_provider.operators.retry import is_permanent
 from opsgenie_provider.operators.warehouse import PrepareWarehouseOperator
-from opsgenie_provider.retry import is_permanent
 
 if TYPE_CHECKING:
     from opsgenie_provider.operators.base import Outcome

@@ -1,4 +1,4 @@
-"""A person's word before anything is written."""
+"""Manual approval before anything is written."""
 
 from __future__ import annotations
 

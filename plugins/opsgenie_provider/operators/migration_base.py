@@ -82,14 +82,12 @@ class MigrationOperator(ProviderOperator):
 
     @cached_property
     def import_hook(self) -> OpsgenieImportHook:
+        from opsgenie_provider.api.limits import limits_from_json
         from opsgenie_provider.hooks.opsgenie_import import OpsgenieImportHook
 
         return OpsgenieImportHook(
             opsgenie_conn_id=self.import_conn_id,
-            limits={
-                domain: [(int(count), period) for count, period in windows]
-                for domain, windows in (self.limits or {}).items()
-            },
+            limits=limits_from_json(self.limits or {}),
             max_requests_per_minute=self.max_requests_per_minute,
         )
 

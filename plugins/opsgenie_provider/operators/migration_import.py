@@ -83,7 +83,8 @@ class ImportCanaryOperator(ImportOperator):
         if problems:
             raise MigrationFailedError(
                 f"The first incident, {entry.pagerduty_id}, is not in OpsGenie as planned: "
-                f"{'; '.join(problems)}. Nothing else was imported. Look at {entry.opsgenie_incident_id}."
+                f"{'; '.join(problems)}. Nothing else was imported. Inspect incident "
+                f"{entry.opsgenie_incident_id} in OpsGenie, fix the cause, then run the DAG again."
             )
 
 

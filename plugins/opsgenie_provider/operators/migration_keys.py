@@ -66,6 +66,7 @@ class ValidateMigrationKeysOperator(MigrationOperator):
         :raises ConnectionSettingsError: it is a team's key: it would not see what it has imported.
         """
         from opsgenie_provider.api.errors import NotFoundError, PermissionDeniedError, PlanError
+        from opsgenie_provider.api.limits import limits_to_json
         from opsgenie_provider.hooks.base import ConnectionSettingsError
 
         try:
@@ -79,4 +80,4 @@ class ValidateMigrationKeysOperator(MigrationOperator):
                 ) from None
             self.log.info("The rate limits cannot be read with this key: they are learned from refusals.")
             return {}
-        return {domain: [list(window) for window in windows] for domain, windows in found.items()}
+        return limits_to_json(found)

@@ -51,10 +51,11 @@ class PagerdutyToPostgresOperator(ProviderOperator):
     def perform(self, context: Context) -> Outcome:
         from opsgenie_provider.hooks.pagerduty import PagerdutyHook
         from opsgenie_provider.hooks.warehouse import warehouse
-        from opsgenie_provider.sync.pagerduty import PagerdutyReader
+        from opsgenie_provider.sync.pagerduty import PagerdutySync
+        from opsgenie_provider.sync.run import counts_text
 
         client = PagerdutyHook(pagerduty_conn_id=self.pagerduty_conn_id).client
-        reader = PagerdutyReader(
+        reader = PagerdutySync(
             client,
             warehouse(self.postgres_conn_id),
             account=self.pagerduty_conn_id,
@@ -64,7 +65,5 @@ class PagerdutyToPostgresOperator(ProviderOperator):
             log=self.log,
         )
         counts = {**reader.read(), "requests": client.transport.requests_sent}
-        self.log.info(
-            "%s: %s.", self.pagerduty_conn_id, ", ".join(f"{count} {what}" for what, count in counts.items())
-        )
+        self.log.info("%s: %s.", self.pagerduty_conn_id, counts_text(counts))
         return cast("Outcome", {"account": self.pagerduty_conn_id, "stream": reader.stream, **counts})

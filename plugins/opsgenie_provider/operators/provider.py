@@ -9,7 +9,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from airflow.sdk import BaseOperator, Context
 
-from opsgenie_provider.retry import apply_without_policy
+from opsgenie_provider.operators.retry import apply_without_policy
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -7,7 +7,7 @@ outlets needs nothing that may fail.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from airflow.sdk import Context
 
@@ -36,6 +36,8 @@ class PublishSyncOperator(ProviderOperator):
         self.outcomes = outcomes
 
     def perform(self, context: Context) -> dict[str, int]:
+        from opsgenie_provider.sync.run import counts_text
+
         states = _states(context, sorted(self.upstream_task_ids))
         started = [state for state in states.values() if state in ("success", "failed")]
         if states and not started:
@@ -48,7 +50,7 @@ class PublishSyncOperator(ProviderOperator):
         for outcome in outcomes:
             if why := outcome.get("skipped"):
                 self.log.warning("%s: %s skipped. %s", outcome["account"], outcome["stream"], why)
-        self.log.info("The run: %s.", ", ".join(f"{count} {name}" for name, count in totals.items()))
+        self.log.info("The run: %s.", counts_text(totals))
         return totals
 
 
@@ -76,5 +78,7 @@ def _all(outputs: Iterable[Any]) -> list[Outcome]:
 
 def summary(outcomes: Iterable[Outcome]) -> dict[str, int]:
     """The counts of all tasks together."""
-    names = ("requests", "rows_changed", "deleted", "rejected", "left")
-    return {name: sum(int(str(outcome.get(name) or 0)) for outcome in outcomes) for name in names}
+    names: tuple[Literal["requests", "rows_changed", "deleted", "rejected", "deferred"], ...] = (
+        "requests", "rows_changed", "deleted", "rejected", "deferred",
+    )  # fmt: skip
+    return {name: sum(outcome.get(name) or 0 for outcome in outcomes) for name in names}

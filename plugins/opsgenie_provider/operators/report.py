@@ -113,7 +113,7 @@ class NotifyOperator(ProviderOperator):
                 f"notifiers, {named.class_}: it is no notifier of Airflow's. Name a subclass of BaseNotifier."
             )
         made({**context, "summary": self.summary, "report": self.report})
-        self.log.info("%s has the summary.", named.class_)
+        self.log.info("Sent the summary with %s.", named.class_)
 
 
 def _run_at(context: Context) -> datetime | None:

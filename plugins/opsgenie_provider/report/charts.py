@@ -7,7 +7,7 @@ That page's style sheet gives the classes ``following``, ``preceding``, ``soft``
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import floor, log10
+from math import ceil, floor, log10
 
 from markupsafe import Markup
 
@@ -70,7 +70,7 @@ def columns(
 ) -> Markup:
     """Counts as bars, a part of each marked, and a share of 1 as a line above them with an axis of its own.
 
-    :param label: what the chart shows, for who does not see it.
+    :param label: what the chart shows, for readers who do not see it.
     """
     frame = _Frame(len(labels))
     most, top = _ceiling(max(bars, default=0)), _ceiling(max((v for v in line if v is not None), default=0.0))
@@ -131,7 +131,7 @@ class _Frame:
         return body
 
     def labels(self, labels: Sequence[str]) -> Markup:
-        every = -(-self._count // 7)
+        every = ceil(self._count / 7)
         last = len(labels) - 1
         body = Markup("")
         for index, text in enumerate(labels):

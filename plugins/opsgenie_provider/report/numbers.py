@@ -59,7 +59,6 @@ class Numbers:
     trend: list[Row]
     incidents: list[Row]
     matches: dict[str, Matches]
-    quality: dict[str, Row]
     offsets: dict[str, dict[int, int]]
     rule: Row | None
 
@@ -85,7 +84,6 @@ def read(connection: Connection, period: Period) -> Numbers:
 
     with connection.transaction():
         totals = {row["service"]: row for row in rows("report_totals", **period._asdict())}
-        quality = {row["service"]: row for row in rows("match_quality", service=None)}
         return Numbers(
             period=period,
             now=warehouse_now(connection),
@@ -97,8 +95,7 @@ def read(connection: Connection, period: Period) -> Numbers:
             services=list(totals.values()),
             trend=rows("report_trend", until=period.until, weeks=WEEKS)[::-1],
             incidents=rows("report_incidents", **period._asdict(), limit=INCIDENTS),
-            matches={service: Matches.of(row) for service, row in quality.items()},
-            quality=quality,
+            matches={row["service"]: Matches.of(row) for row in rows("match_quality", service=None)},
             offsets=by_service(rows("offsets", service=None, matches=MATCHES)),
             rule=next(iter(rows("rule")), None),
         )

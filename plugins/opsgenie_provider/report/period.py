@@ -62,7 +62,7 @@ def report_period(now: datetime, since: datetime | None = None, until: datetime 
         raise ValueError(f"The period before {since or until} would begin before the year 1.") from None
     if period.since >= period.until:
         raise ValueError(
-            f"since ({period.since.isoformat()}) is not before until ({period.until.isoformat()}): "
-            "there is no time in between to report on."
+            f"since ({period.since.isoformat()}) is not before until ({period.until.isoformat()}). "
+            "Swap them or leave one out."
         )
     return period

@@ -49,7 +49,6 @@ def service(numbers: Numbers, row: dict[str, Any]) -> dict[str, Any]:
         "sentence": sentence(matches),
         "caused_words": caused_rate_in_words(row, row["decided"], matches),
         "histogram": histogram(numbers, row["service"]) if matches.total else "",
-        "quality": numbers.quality.get(row["service"]),
     }
 
 
@@ -74,7 +73,8 @@ def summary(numbers: Numbers) -> str:
         f"deployment, {display.duration(total['mttr_all_mean_seconds'])} of all; "
         f"the period before: {display.duration(before['mttr_mean_seconds'])}.",
         f"Incidents: {display.number(total['incidents'])} opened, "
-        f"{display.number(total['open_incidents'])} of them still open.",
+        f"{display.number(total['open_incidents'])} of them not recovered, or their recovery time is "
+        "unknown.",
         sentence(numbers.matches.get("", Matches())),
     ]
     return "\n".join(line for line in lines if line)

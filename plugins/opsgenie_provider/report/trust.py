@@ -36,7 +36,8 @@ class Matches(NamedTuple):
 
     :param following: incidents that opened at or after the deployment that they match was triggered.
     :param preceding: incidents that opened before it.
-    :param share: how much of them looks caused by the deployment, 0 to 1; None where that cannot be said.
+    :param share: how much of them looks caused by the deployment, 0 to 1; None where that cannot be
+        estimated.
     :param low: the lower bound of the share, at 90 %.
     :param high: the upper bound.
     """
@@ -75,18 +76,18 @@ class CausedRate(NamedTuple):
 
 
 def sentence(matches: Matches) -> str:
-    """What the matches are worth: "9 of 12 matches followed their deployment, 3 preceded it: ..."."""
+    """What the matches are worth: "9 of 12 matched incidents opened after their deployment, 3 ..."."""
     if not matches.total:
         return "No incident matches a deployment."
-    noun = "match" if matches.total == 1 else "matches"
+    noun = "incident opened after its" if matches.total == 1 else "incidents opened after their"
     counts = (
-        f"{number(matches.following)} of {number(matches.total)} {noun} followed "
-        f"{'its' if matches.total == 1 else 'their'} deployment, {number(matches.preceding)} preceded it"
+        f"{number(matches.following)} of {number(matches.total)} matched {noun} deployment, "
+        f"{number(matches.preceding)} before it"
     )
     if matches.share is None or matches.low is None or matches.high is None:
-        return f"{counts}: how many look caused can be said only with equal windows before and after."
+        return f"{counts}: how many look caused can be estimated only with equal windows before and after."
     if matches.total < TOO_FEW:
-        return f"{counts}: too few to say how many look caused."
+        return f"{counts}: too few to estimate how many look caused."
     bounds = f"({percent(matches.low, 0)} to {percent(matches.high, 0)})"
     if matches.high == 0:
         return (
@@ -104,7 +105,7 @@ def share_in_words(share: float) -> str:
 
 
 def caused_rate(row: Mapping[str, Any], decided: int, matches: Matches) -> CausedRate | None:
-    """What the change failure rate would be of caused matches alone; None where that cannot be said.
+    """The change failure rate without coincidental matches; None where that cannot be estimated.
 
     :param row: ``deployments`` and ``change_failures`` of a period.
     :param decided: how many of the change failures people have decided by an override: these count.
@@ -123,12 +124,15 @@ def caused_rate(row: Mapping[str, Any], decided: int, matches: Matches) -> Cause
 
 
 def caused_rate_in_words(row: Mapping[str, Any], decided: int, matches: Matches) -> str:
-    """What is said beside a change failure rate."""
+    """The sentence beside a change failure rate."""
     if not row["change_failures"]:
         return ""
     rate = caused_rate(row, decided, matches)
     if rate is not None:
-        return f"{percent(rate.rate)} of caused matches alone ({percent(rate.low)} to {percent(rate.high)})"
+        return (
+            f"Without coincidental matches: about {percent(rate.rate)} "
+            f"(90 % interval {percent(rate.low)} to {percent(rate.high)})"
+        )
     if matches.total < TOO_FEW:
-        return f"Of caused matches alone: {number(matches.total)} matches are too few to say"
-    return "Of caused matches alone: can be said only with windows of the same length before and after"
+        return f"Too few matches ({number(matches.total)}) to estimate coincidence"
+    return "Coincidence can be estimated only with equal windows before and after"

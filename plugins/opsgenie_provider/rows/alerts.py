@@ -11,6 +11,7 @@ from msgspec import Raw
 from opsgenie_provider.rows.fields import (
     Payload,
     UnreadablePayloadError,
+    as_text,
     decode,
     integer,
     json_text,
@@ -21,8 +22,8 @@ from opsgenie_provider.rows.fields import (
     text,
     timestamp,
 )
-from opsgenie_provider.rows.parts import Parts, Rejected
-from opsgenie_provider.rows.tables import ALERTS, OPSGENIE, Row
+from opsgenie_provider.rows.parts import OptionalFields, Rejected
+from opsgenie_provider.rows.tables import ALERTS, COMPUTED_ALERT_COLUMNS, OPSGENIE, Row
 
 
 class AlertRules(NamedTuple):
@@ -58,16 +59,16 @@ def alert_rows(raw: Raw, *, account: str, key_reach: str, single: bool) -> Alert
 def rows_of(
     values: dict[str, Any], rejected: Rejected, *, account: str, key_reach: str, single: bool
 ) -> AlertRows:
-    """The row of an alert's values, by column; the warehouse computes the others."""
+    """The row of an alert's values, which are by column."""
     version = values["updated_at"] or values["created_at"]
-    values = {
+    row = ALERTS.row(
         **values,
-        "account": account,
-        "key_reach": key_reach,
-        "needs_details": False,
-        "details_of": version if single else None,
-    }
-    row = tuple(values.get(name) for name in ALERTS.columns)
+        **dict.fromkeys(COMPUTED_ALERT_COLUMNS),
+        account=account,
+        key_reach=key_reach,
+        needs_details=False,
+        details_of=version if single else None,
+    )
     return AlertRows(values["alert_id"], ([row],), rejected)
 
 
@@ -77,12 +78,12 @@ def alert_values(raw: Raw, rejected: Rejected) -> dict[str, Any]:
     :raises UnreadablePayloadError: it has no id or creation time, or its status is not a text.
     """
     payload = decode(raw)
-    parts = Parts(payload, rejected)
+    parts = OptionalFields(payload, rejected)
     created_at = required_timestamp(payload, "createdAt")
     status = key_text(payload, "status")
     report = parts.nested("report")
     after = partial(elapsed, since=created_at)
-    tags = parts.each("tags", lambda tag: text({"tags": tag}, "tags"))
+    tags = parts.each("tags", partial(as_text, name="tags"))
     return {
         "alert_id": required_text(payload, "id"),
         "tiny_id": parts.read(text, "tinyId"),

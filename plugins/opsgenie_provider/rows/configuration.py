@@ -21,8 +21,18 @@ from opsgenie_provider.rows.fields import (
     text,
     timestamp,
 )
-from opsgenie_provider.rows.parts import Parts, Rejected
-from opsgenie_provider.rows.tables import OPSGENIE, Row
+from opsgenie_provider.rows.parts import OptionalFields, Rejected
+from opsgenie_provider.rows.tables import (
+    ESCALATION_RULES,
+    ESCALATIONS,
+    OPSGENIE,
+    ROTATIONS,
+    SCHEDULES,
+    SERVICES,
+    TEAMS,
+    USERS,
+    Row,
+)
 
 # "miliseconds" is the spelling of the API description.
 _UNITS_PER_SECOND = {"nanos": 10**9, "micros": 10**6, "miliseconds": 1000, "milliseconds": 1000, "seconds": 1}
@@ -32,14 +42,14 @@ _UNIT_SECONDS = {"minutes": 60, "hours": 3600, "days": 86400}
 def service_rows(raw: Raw, *, account: str, rejected: Rejected | None = None) -> list[Row]:
     """A service (service API); its name is part of the keys of the dora tables."""
     payload = decode(raw)
-    parts = Parts(payload, rejected)
-    row = (
-        account,
-        required_text(payload, "id"),
-        key_text(payload, "name"),
-        parts.read(text, "teamId"),
-        OPSGENIE,
-        raw_text(raw),
+    parts = OptionalFields(payload, rejected)
+    row = SERVICES.row(
+        account=account,
+        service_id=required_text(payload, "id"),
+        name=key_text(payload, "name"),
+        team_id=parts.read(text, "teamId"),
+        backend=OPSGENIE,
+        raw=raw_text(raw),
     )
     return [row]
 
@@ -47,31 +57,44 @@ def service_rows(raw: Raw, *, account: str, rejected: Rejected | None = None) ->
 def team_rows(raw: Raw, *, account: str, rejected: Rejected | None = None) -> list[Row]:
     """A team (team API)."""
     payload = decode(raw)
-    name = Parts(payload, rejected).read(text, "name")
-    return [(account, required_text(payload, "id"), name, OPSGENIE, raw_text(raw))]
+    row = TEAMS.row(
+        account=account,
+        team_id=required_text(payload, "id"),
+        name=OptionalFields(payload, rejected).read(text, "name"),
+        backend=OPSGENIE,
+        raw=raw_text(raw),
+    )
+    return [row]
 
 
 def user_rows(raw: Raw, *, account: str, rejected: Rejected | None = None) -> list[Row]:
     """A user (user API); the username is an e-mail address."""
     payload = decode(raw)
-    parts = Parts(payload, rejected)
-    name, full_name = parts.read(text, "username"), parts.read(text, "fullName")
-    return [(account, required_text(payload, "id"), name, full_name, OPSGENIE, raw_text(raw))]
+    parts = OptionalFields(payload, rejected)
+    row = USERS.row(
+        account=account,
+        user_id=required_text(payload, "id"),
+        username=parts.read(text, "username"),
+        full_name=parts.read(text, "fullName"),
+        backend=OPSGENIE,
+        raw=raw_text(raw),
+    )
+    return [row]
 
 
 def schedule_rows(raw: Raw, *, account: str, rejected: Rejected | None = None) -> list[Row]:
     """A schedule (schedule API); its time zone is an IANA name."""
     payload = decode(raw)
-    parts = Parts(payload, rejected)
-    row = (
-        account,
-        required_text(payload, "id"),
-        parts.read(text, "name"),
-        parts.read(text, "timezone"),
-        parts.read(boolean, "enabled"),
-        parts.nested("ownerTeam").read(text, "id"),
-        OPSGENIE,
-        raw_text(raw),
+    parts = OptionalFields(payload, rejected)
+    row = SCHEDULES.row(
+        account=account,
+        schedule_id=required_text(payload, "id"),
+        name=parts.read(text, "name"),
+        timezone=parts.read(text, "timezone"),
+        enabled=parts.read(boolean, "enabled"),
+        team_id=parts.nested("ownerTeam").read(text, "id"),
+        backend=OPSGENIE,
+        raw=raw_text(raw),
     )
     return [row]
 
@@ -84,41 +107,41 @@ def rotation_rows(raw: Raw, *, account: str, rejected: Rejected | None = None) -
     def read(rotation: Any) -> Row:
         return _rotation_row(_object(rotation, "rotations"), account, schedule_id, rejected)
 
-    return Parts(payload, rejected).each("rotations", read)
+    return OptionalFields(payload, rejected).each("rotations", read)
 
 
 def _rotation_row(rotation: Payload, account: str, schedule_id: str, rejected: Rejected | None) -> Row:
-    parts = Parts(rotation, rejected)
-    return (
-        account,
-        schedule_id,
-        required_text(rotation, "id"),
-        parts.read(text, "name"),
-        parts.read(text, "type"),
-        parts.read(integer, "length"),
-        parts.read(timestamp, "startDate"),
-        parts.read(timestamp, "endDate"),
-        json_text(rotation.get("participants")),
-        json_text(rotation.get("timeRestriction")),
-        OPSGENIE,
-        json_text(rotation),
+    parts = OptionalFields(rotation, rejected)
+    return ROTATIONS.row(
+        account=account,
+        schedule_id=schedule_id,
+        rotation_id=required_text(rotation, "id"),
+        name=parts.read(text, "name"),
+        rotation_type=parts.read(text, "type"),
+        rotation_length=parts.read(integer, "length"),
+        start_at=parts.read(timestamp, "startDate"),
+        end_at=parts.read(timestamp, "endDate"),
+        participants=json_text(rotation.get("participants")),
+        time_restriction=json_text(rotation.get("timeRestriction")),
+        backend=OPSGENIE,
+        raw=json_text(rotation),
     )
 
 
 def escalation_rows(raw: Raw, *, account: str, rejected: Rejected | None = None) -> list[Row]:
     """An escalation policy (escalation API); ``repeat.waitInterval`` is in minutes."""
     payload = decode(raw)
-    parts = Parts(payload, rejected)
+    parts = OptionalFields(payload, rejected)
     repeat = parts.nested("repeat")
-    row = (
-        account,
-        required_text(payload, "id"),
-        parts.read(text, "name"),
-        parts.nested("ownerTeam").read(text, "id"),
-        repeat.read(integer, "count"),
-        repeat.read(_minutes, "waitInterval"),
-        OPSGENIE,
-        raw_text(raw),
+    row = ESCALATIONS.row(
+        account=account,
+        escalation_id=required_text(payload, "id"),
+        name=parts.read(text, "name"),
+        team_id=parts.nested("ownerTeam").read(text, "id"),
+        repeat_count=repeat.read(integer, "count"),
+        repeat_wait_seconds=repeat.read(_minutes, "waitInterval"),
+        backend=OPSGENIE,
+        raw=raw_text(raw),
     )
     return [row]
 
@@ -134,24 +157,24 @@ def escalation_rule_rows(raw: Raw, *, account: str, rejected: Rejected | None = 
         step = next(steps)
         return _rule_row(_object(rule, "rules"), account, escalation_id, step, rejected)
 
-    return Parts(payload, rejected).each("rules", read)
+    return OptionalFields(payload, rejected).each("rules", read)
 
 
 def _rule_row(rule: Payload, account: str, escalation_id: str, step: int, rejected: Rejected | None) -> Row:
-    parts = Parts(rule, rejected)
+    parts = OptionalFields(rule, rejected)
     recipient = parts.nested("recipient")
-    return (
-        account,
-        escalation_id,
-        step,
-        parts.read(text, "condition"),
-        parts.read(text, "notifyType"),
-        parts.read(lambda payload, _: delay_seconds(payload), "delay"),
-        recipient.read(text, "type"),
-        recipient.read(text, "id"),
-        recipient.read(text, "name") or recipient.read(text, "username"),
-        OPSGENIE,
-        json_text(rule),
+    return ESCALATION_RULES.row(
+        account=account,
+        escalation_id=escalation_id,
+        step=step,
+        condition=parts.read(text, "condition"),
+        notify_type=parts.read(text, "notifyType"),
+        delay_seconds=parts.read(lambda payload, _: delay_seconds(payload), "delay"),
+        recipient_type=recipient.read(text, "type"),
+        recipient_id=recipient.read(text, "id"),
+        recipient_name=recipient.read(text, "name") or recipient.read(text, "username"),
+        backend=OPSGENIE,
+        raw=json_text(rule),
     )
 
 

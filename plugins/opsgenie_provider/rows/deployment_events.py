@@ -39,7 +39,7 @@ class Event(NamedTuple):
     starts_here: bool = False
 
 
-class Known(NamedTuple):
+class MergedDeployment(NamedTuple):
     """A stored deployment.
 
     :param at: when the newest event merged into it happened; None where that is unknown.
@@ -51,7 +51,7 @@ class Known(NamedTuple):
     complete_to: datetime | None = None
 
 
-def merged(known: Known, event: Event) -> Known:
+def merge_event(known: MergedDeployment, event: Event) -> MergedDeployment:
     """The stored row with an event merged in: the newer one's values, where null the older one's.
 
     A success stays, with the time of the first success, whatever followed (usually `inactive`).
@@ -78,10 +78,10 @@ def merged(known: Known, event: Event) -> Known:
     if successes:
         earliest = min(successes, key=_finish)
         both = both._replace(status="success", finished_at=earliest.finished_at, url=earliest.url or both.url)
-    return Known(both, event.at if known.at is None else max(known.at, event.at))
+    return MergedDeployment(both, event.at if known.at is None else max(known.at, event.at))
 
 
-def _after_approval(known: Known, event: Event, *, newer: bool) -> datetime:
+def _after_approval(known: MergedDeployment, event: Event, *, newer: bool) -> datetime:
     """When a GitHub deployment was triggered, as far as the stored row and an event show.
 
     A deployment that waited for an approval was triggered by its first status after that. The next sync
@@ -100,7 +100,7 @@ def _after_approval(known: Known, event: Event, *, newer: bool) -> datetime:
     return max(stored.triggered_at, reported.triggered_at)
 
 
-def _not_waited(known: Known, event: Event) -> bool:
+def _not_waited(known: MergedDeployment, event: Event) -> bool:
     """Whether the stored ``triggered_at`` still is the time of creation, as in every event."""
     return known.deployment.triggered_at <= event.deployment.triggered_at
 

@@ -76,7 +76,7 @@ class PullRequest(NamedTuple):
     title: str | None
 
 
-def listed(raw: Raw) -> Listed:
+def parse_listed(raw: Raw) -> Listed:
     """An item of the list of deployments (REST, list deployments)."""
     payload = decode(raw)
     return Listed(
@@ -104,7 +104,7 @@ def deployment_row(
     :param repository: owner/name.
     :param service: the deployed service; by default the repository's name.
     """
-    deployment = listed(raw)
+    deployment = parse_listed(raw)
     states = _in_order(statuses)
     successes = [status for status in states if text(status, "state") == "success"]
     latest = _deciding_status(states)
@@ -129,7 +129,7 @@ def deployment_row(
 
 def newest_event_at(raw: Raw, statuses: Iterable[Raw]) -> datetime:
     """When the deployment was created or got its newest status, whichever is later."""
-    return max([listed(raw).created_at, *(_instant(decode(status)) for status in statuses)])
+    return max([parse_listed(raw).created_at, *(_instant(decode(status)) for status in statuses)])
 
 
 def pull_of(sha: str, payloads: Sequence[Raw]) -> PullRequest | None:

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
+
+from opsgenie_provider.instants import utc_instant
 
 Payload = Mapping[str, Any]
 _decoder = msgspec.json.Decoder()
 _encoder = msgspec.json.Encoder()
 # Bytes of a text in an index: PostgreSQL allows some 2,700 per entry, and the longest key has three texts.
-_MAX_KEY_BYTES = 500
-# A date, a time with any number of fraction digits, and a zone, which a blank may precede.
-_INSTANT = re.compile(
-    r"(\d{4}-\d\d-\d\d)(?:[T ]((?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:[.,]\d+)?)?)"
-    r"( UTC| ?(?:Z|[+-]\d\d(?::?[0-5]\d)?))?)?",
-    re.ASCII,
-)
+MAX_KEY_BYTES = 500
 # PostgreSQL's numeric, and so its jsonb, allows 16,383 digits after the decimal point.
 _MAX_DIGITS = 15_000
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
@@ -65,7 +61,11 @@ def raw_text(raw: msgspec.Raw) -> str:
 
 def text(payload: Payload, name: str) -> str | None:
     """A text, or a number as text (some ids are numbers)."""
-    value = payload.get(name)
+    return as_text(payload.get(name), name)
+
+
+def as_text(value: Any, name: str) -> str | None:
+    """The same of a value that is read already."""
     if isinstance(value, str):
         return value or None
     if value is None:
@@ -77,10 +77,15 @@ def text(payload: Payload, name: str) -> str | None:
 
 def key_text(payload: Payload, name: str) -> str | None:
     """A text for an indexed column; rejected if it is longer than an index allows."""
-    value = text(payload, name)
-    if value is not None:
-        _check_key(value, name)
-    return value
+    return as_key_text(payload.get(name), name)
+
+
+def as_key_text(value: Any, name: str) -> str | None:
+    """The same of a value that is read already."""
+    found = as_text(value, name)
+    if found is not None:
+        check_key(found, name)
+    return found
 
 
 def required_text(payload: Payload, name: str) -> str:
@@ -91,36 +96,20 @@ def required_text(payload: Payload, name: str) -> str:
     return value
 
 
-def parsed_instant(value: Any) -> datetime:
-    """An ISO 8601 date and time, also in Ruby's format: ``2026-04-28 21:50:00 +0200``, ``... UTC``.
-
-    Other formats are rejected, because which ones ``datetime.fromisoformat`` accepts depends on the
-    Python version.
-
-    :raises TypeError: it is not a text.
-    :raises ValueError: it has another format, or the date does not exist.
-    """
-    match = _INSTANT.fullmatch(value)
-    if match is None:
-        raise ValueError("not an ISO 8601 date and time")
-    # ISO 8601 allows neither a blank before the zone nor the name UTC.
-    plain = f"{match[1]}T{match[2]}{match[3].strip().replace('UTC', 'Z')}" if " " in value[11:] else value
-    return datetime.fromisoformat(plain)
-
-
 def timestamp(payload: Payload, name: str) -> datetime | None:
     """An ISO 8601 instant in UTC, truncated to microseconds; without a time zone it is taken as UTC.
 
     An instant outside of the years 1 to 9999 (in UTC) is rejected: psycopg cannot read it back.
     """
-    value = payload.get(name)
+    return as_timestamp(payload.get(name), name)
+
+
+def as_timestamp(value: Any, name: str) -> datetime | None:
+    """The same of a value that is read already."""
     if value is None or value == "":
         return None
     try:
-        instant = parsed_instant(value)
-        if instant.tzinfo is UTC:
-            return instant
-        return instant.astimezone(UTC) if instant.tzinfo else instant.replace(tzinfo=UTC)
+        return utc_instant(value)
     except (TypeError, ValueError, OverflowError):
         raise UnreadablePayloadError(f"{name}: {value!r:.60} is not an ISO 8601 timestamp") from None
 
@@ -128,7 +117,7 @@ def timestamp(payload: Payload, name: str) -> datetime | None:
 def known_instant(value: str | None) -> datetime | None:
     """The instant in a stored payload; None where it is not one (users may write rows themselves)."""
     try:
-        return timestamp({"at": value}, "at")
+        return as_timestamp(value, "at")
     except UnreadablePayloadError:
         return None
 
@@ -203,16 +192,8 @@ def texts(payload: Payload, name: str) -> list[str]:
     values = items(payload, name)
     if all(isinstance(value, str) for value in values):
         return [value for value in values if value]
-    found = [text({name: value}, name) for value in values]
+    found = [as_text(value, name) for value in values]
     return [value for value in found if value is not None]
-
-
-def key_texts(payload: Payload, name: str) -> list[str]:
-    """A nested list of texts for indexed columns."""
-    values = texts(payload, name)
-    for value in values:
-        _check_key(value, name)
-    return values
 
 
 def json_text(value: Any) -> str | None:
@@ -220,7 +201,11 @@ def json_text(value: Any) -> str | None:
     return None if value is None else _encoder.encode(value).decode()
 
 
-def _check_key(value: str, name: str) -> None:
+def check_key(value: str, name: str) -> None:
+    """Check the length of a text for an indexed column.
+
+    :raises UnreadablePayloadError: it is longer than an index allows.
+    """
     # A character has at most four bytes in UTF-8.
-    if len(value) * 4 > _MAX_KEY_BYTES and len(value.encode()) > _MAX_KEY_BYTES:
-        raise UnreadablePayloadError(f"{name}: longer than {_MAX_KEY_BYTES} bytes")
+    if len(value) * 4 > MAX_KEY_BYTES and len(value.encode()) > MAX_KEY_BYTES:
+        raise UnreadablePayloadError(f"{name}: longer than {MAX_KEY_BYTES} bytes")

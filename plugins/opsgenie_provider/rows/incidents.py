@@ -10,6 +10,8 @@ from msgspec import Raw
 
 from opsgenie_provider.rows.fields import (
     UnreadablePayloadError,
+    as_key_text,
+    as_text,
     decode,
     json_text,
     key_text,
@@ -19,11 +21,16 @@ from opsgenie_provider.rows.fields import (
     text,
     timestamp,
 )
-from opsgenie_provider.rows.parts import Parts, Rejected
-from opsgenie_provider.rows.tables import DERIVED_INCIDENT_COLUMNS, OPSGENIE, Row
-
-# The warehouse computes these columns; a read leaves them empty.
-_NOT_DERIVED_YET = (None,) * len(DERIVED_INCIDENT_COLUMNS)
+from opsgenie_provider.rows.parts import OptionalFields, Rejected
+from opsgenie_provider.rows.tables import (
+    DERIVED_INCIDENT_COLUMNS,
+    INCIDENT_RESPONDERS,
+    INCIDENT_SERVICES,
+    INCIDENT_TIMELINE,
+    INCIDENTS,
+    OPSGENIE,
+    Row,
+)
 
 
 class IncidentRows(NamedTuple):
@@ -60,37 +67,51 @@ def incident_rows(raw: Raw, *, account: str, key_reach: str) -> IncidentRows:
     """
     payload = decode(raw)
     rejected: Rejected = []
-    parts = Parts(payload, rejected)
+    parts = OptionalFields(payload, rejected)
     incident_id = required_text(payload, "id")
-    tags = parts.each("tags", partial(_text_of, "tags"))
-    incident = (
-        account,
-        incident_id,
-        parts.read(text, "tinyId"),
-        parts.read(text, "message"),
-        parts.read(text, "description"),
-        key_text(payload, "status"),
-        parts.read(text, "priority"),
-        required_timestamp(payload, "createdAt"),
-        parts.read(timestamp, "updatedAt"),
-        parts.read(timestamp, "impactStartDate"),
-        parts.read(timestamp, "impactEndDate"),
-        tags if isinstance(payload.get("tags"), list) else None,
-        json_text(payload.get("extraProperties")),
-        parts.nested("links").read(text, "web"),
-        key_reach,
-        OPSGENIE,
-        raw_text(raw),
-        *_NOT_DERIVED_YET,
-        None,
+    tags = parts.each("tags", partial(as_text, name="tags"))
+    incident = INCIDENTS.row(
+        account=account,
+        incident_id=incident_id,
+        tiny_id=parts.read(text, "tinyId"),
+        message=parts.read(text, "message"),
+        description=parts.read(text, "description"),
+        status=key_text(payload, "status"),
+        priority=parts.read(text, "priority"),
+        created_at=required_timestamp(payload, "createdAt"),
+        updated_at=parts.read(timestamp, "updatedAt"),
+        impact_start_at=parts.read(timestamp, "impactStartDate"),
+        impact_end_at=parts.read(timestamp, "impactEndDate"),
+        tags=tags if isinstance(payload.get("tags"), list) else None,
+        details=json_text(payload.get("extraProperties")),
+        web_url=parts.nested("links").read(text, "web"),
+        key_reach=key_reach,
+        backend=OPSGENIE,
+        raw=raw_text(raw),
+        deleted_at=None,
+        **dict.fromkeys(DERIVED_INCIDENT_COLUMNS),
     )
-    services = parts.each("impactedServices", partial(_key_of, "impactedServices"))
+    services = parts.each("impactedServices", partial(as_key_text, name="impactedServices"))
     responders = dict(parts.each("responders", _responder))
     return IncidentRows(
         incident_id,
         incident,
-        [(account, incident_id, service, json_text(service)) for service in dict.fromkeys(services)],
-        [(account, incident_id, *key, source) for key, source in responders.items()],
+        [
+            INCIDENT_SERVICES.row(
+                account=account, incident_id=incident_id, service_id=service, raw=json_text(service)
+            )
+            for service in dict.fromkeys(services)
+        ],
+        [
+            INCIDENT_RESPONDERS.row(
+                account=account,
+                incident_id=incident_id,
+                responder_type=kind,
+                responder_id=identity,
+                raw=source,
+            )
+            for (kind, identity), source in responders.items()
+        ],
         rejected,
     )
 
@@ -102,25 +123,17 @@ def timeline_row(raw: Raw, *, account: str, incident_id: str, rejected: Rejected
     :raises UnreadablePayloadError: it has no id, or its type or time cannot be read.
     """
     payload = decode(raw)
-    actor = Parts(payload, rejected).nested("actor")
-    return (
-        account,
-        incident_id,
-        required_text(payload, "id"),
-        text(payload, "type"),
-        timestamp(payload, "eventTime"),
-        actor.read(text, "name"),
-        actor.read(text, "type"),
-        raw_text(raw),
+    actor = OptionalFields(payload, rejected).nested("actor")
+    return INCIDENT_TIMELINE.row(
+        account=account,
+        incident_id=incident_id,
+        entry_id=required_text(payload, "id"),
+        entry_type=text(payload, "type"),
+        event_at=timestamp(payload, "eventTime"),
+        actor_name=actor.read(text, "name"),
+        actor_type=actor.read(text, "type"),
+        raw=raw_text(raw),
     )
-
-
-def _text_of(name: str, item: Any) -> str | None:
-    return text({name: item}, name)
-
-
-def _key_of(name: str, item: Any) -> str | None:
-    return key_text({name: item}, name)
 
 
 def _responder(responder: Any) -> tuple[tuple[str, str], str | None]:

@@ -63,6 +63,8 @@ def alert_values(raw: Raw) -> dict[str, Any]:
         "last_occurred_at": instant(payload, "lastOccuredAt") or instant(payload, "lastOccurredAt"),
         "acknowledged_at": _instant_or_elapsed(payload, "ackTime", created_at),
         "closed_at": _instant_or_elapsed(payload, "closeTime", created_at) if status == "closed" else None,
+        # No field of the API has the address of an alert's page.
+        "web_url": None,
         "backend": JSM,
         "raw": raw_text(raw),
     }

@@ -17,7 +17,7 @@ from opsgenie_provider.rows.fields import (
     required_text,
     text,
 )
-from opsgenie_provider.rows.jsm_fields import required_instant, required_objects, row
+from opsgenie_provider.rows.jsm_fields import required_instant, required_objects
 from opsgenie_provider.rows.jsm_site import DONE, NEW, IssueRules
 from opsgenie_provider.rows.tables import INCIDENT_TIMELINE, Row
 
@@ -91,8 +91,7 @@ def times(moves: Iterable[Move]) -> Times:
 
 def timeline_row(move: Move, *, account: str, incident_id: str) -> Row:
     """A move as an entry of the incident's timeline."""
-    return row(
-        INCIDENT_TIMELINE,
+    return INCIDENT_TIMELINE.row(
         account=account,
         incident_id=incident_id,
         entry_id=move.entry_id,

@@ -23,10 +23,11 @@ from opsgenie_provider.rows.fields import (
     text,
     timestamp,
 )
-from opsgenie_provider.rows.jsm_fields import Directory, checked_id, plain_id, required_objects, row
+from opsgenie_provider.rows.jsm_fields import Directory, checked_id, plain_id, required_objects
 from opsgenie_provider.rows.tables import (
     ESCALATION_RULES,
     ESCALATIONS,
+    JSM,
     ROTATIONS,
     SCHEDULES,
     SERVICES,
@@ -42,7 +43,9 @@ def service_rows(raw: Raw, *, account: str) -> list[Row]:
     service_id = checked_id(plain_id(required_text(payload, "id")))
     name, team_id = key_text(payload, "name"), text(payload, "owner")
     return [
-        row(SERVICES, account=account, service_id=service_id, name=name, team_id=team_id, raw=raw_text(raw))
+        SERVICES.row(
+            account=account, service_id=service_id, name=name, team_id=team_id, backend=JSM, raw=raw_text(raw)
+        )
     ]
 
 
@@ -50,19 +53,19 @@ def team_rows(raw: Raw, *, account: str) -> list[Row]:
     """A team with Operations (teams)."""
     payload = decode(raw)
     team_id, name = required_text(payload, "teamId"), text(payload, "teamName")
-    return [row(TEAMS, account=account, team_id=team_id, name=name, raw=raw_text(raw))]
+    return [TEAMS.row(account=account, team_id=team_id, name=name, backend=JSM, raw=raw_text(raw))]
 
 
 def user_rows(raw: Raw, *, account: str) -> list[Row]:
     """A user (Jira, users); the e-mail address may be hidden."""
     payload = decode(raw)
     return [
-        row(
-            USERS,
+        USERS.row(
             account=account,
             user_id=required_text(payload, "accountId"),
             username=text(payload, "emailAddress"),
             full_name=text(payload, "displayName"),
+            backend=JSM,
             raw=raw_text(raw),
         )
     ]
@@ -72,14 +75,14 @@ def schedule_rows(raw: Raw, *, account: str) -> list[Row]:
     """A schedule; one without a team has an empty ``teamId``."""
     payload = decode(raw)
     return [
-        row(
-            SCHEDULES,
+        SCHEDULES.row(
             account=account,
             schedule_id=required_text(payload, "id"),
             name=text(payload, "name"),
             timezone=text(payload, "timezone"),
             enabled=boolean(payload, "enabled"),
             team_id=text(payload, "teamId"),
+            backend=JSM,
             raw=raw_text(raw),
         )
     ]
@@ -90,8 +93,7 @@ def rotation_rows(raw: Raw, *, account: str) -> list[Row]:
     payload = decode(raw)
     schedule_id = required_text(payload, "id")
     return [
-        row(
-            ROTATIONS,
+        ROTATIONS.row(
             account=account,
             schedule_id=schedule_id,
             rotation_id=required_text(rotation, "id"),
@@ -102,6 +104,7 @@ def rotation_rows(raw: Raw, *, account: str) -> list[Row]:
             end_at=timestamp(rotation, "endDate"),
             participants=json_text(rotation.get("participants")),
             time_restriction=json_text(rotation.get("timeRestriction")),
+            backend=JSM,
             raw=json_text(rotation),
         )
         for rotation in required_objects(payload, "rotations")
@@ -117,14 +120,14 @@ def escalation_rows(raw: Raw, *, account: str, team_id: str) -> list[Row]:
     repeat = nested(payload, "repeat")
     wait, count = integer(repeat, "waitInterval"), integer(repeat, "count")
     return [
-        row(
-            ESCALATIONS,
+        ESCALATIONS.row(
             account=account,
             escalation_id=required_text(payload, "id"),
             name=text(payload, "name"),
             team_id=team_id,
             repeat_count=None if wait == 0 else count,
             repeat_wait_seconds=fitting(wait * 60, "waitInterval", bits=32) if wait else None,
+            backend=JSM,
             raw=raw_text(raw),
         )
     ]
@@ -143,8 +146,7 @@ def escalation_rule_rows(raw: Raw, *, account: str, directory: Directory) -> lis
 def _rule_row(rule: Payload, account: str, escalation_id: str, step: int, directory: Directory) -> Row:
     recipient = nested(rule, "recipient")
     kind, identity = text(recipient, "type"), text(recipient, "id")
-    return row(
-        ESCALATION_RULES,
+    return ESCALATION_RULES.row(
         account=account,
         escalation_id=escalation_id,
         step=step,
@@ -154,6 +156,7 @@ def _rule_row(rule: Payload, account: str, escalation_id: str, step: int, direct
         recipient_type=kind,
         recipient_id=identity,
         recipient_name=directory.name(kind, identity),
+        backend=JSM,
         raw=json_text(rule),
     )
 

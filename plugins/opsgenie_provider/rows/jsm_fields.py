@@ -9,8 +9,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from opsgenie_provider.rows.fields import Payload, UnreadablePayloadError, objects, required_text, timestamp
-from opsgenie_provider.rows.tables import JSM, Row, Table
+from opsgenie_provider.rows.fields import (
+    Payload,
+    UnreadablePayloadError,
+    as_timestamp,
+    check_key,
+    objects,
+)
 
 _ENCODED_PREFIX = "b:"
 # Nodes of a document that begin a new line.
@@ -44,12 +49,6 @@ class Directory:
         return known.get(identity or "")
 
 
-def row(table: Table, **values: Any) -> Row:
-    """A row of a table from its columns by name."""
-    values["backend"] = JSM
-    return tuple(values[name] for name in table.columns)
-
-
 def required_objects(payload: Payload, name: str) -> Sequence[Payload]:
     """A list of objects that must be present: a missing list is not an empty one."""
     if payload.get(name) is None:
@@ -59,9 +58,13 @@ def required_objects(payload: Payload, name: str) -> Sequence[Payload]:
 
 def instant(payload: Payload, name: str) -> datetime | None:
     """An instant, as ISO 8601 text or as Unix milliseconds."""
-    value = payload.get(name)
+    return as_instant(payload.get(name), name)
+
+
+def as_instant(value: Any, name: str) -> datetime | None:
+    """The same of a value that is read already."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return timestamp(payload, name)
+        return as_timestamp(value, name)
     try:
         return datetime.fromtimestamp(value / 1000, UTC)
     except (ValueError, OverflowError, OSError):
@@ -94,7 +97,8 @@ def plain_id(identity: str) -> str:
 
 def checked_id(identity: str) -> str:
     """A decoded id, rejected if it is longer than an index allows."""
-    return required_text({"id": identity}, "id")
+    check_key(identity, "id")
+    return identity
 
 
 def ari_parts(ari: str) -> tuple[str, str] | None:

@@ -30,11 +30,10 @@ from opsgenie_provider.rows.jsm_fields import (
     instant,
     plain_id,
     required_instant,
-    row,
 )
 from opsgenie_provider.rows.jsm_site import DONE, IssueRules
 from opsgenie_provider.rows.parts import Rejected
-from opsgenie_provider.rows.tables import INCIDENT_RESPONDERS, INCIDENT_SERVICES, INCIDENTS
+from opsgenie_provider.rows.tables import INCIDENT_RESPONDERS, INCIDENT_SERVICES, INCIDENTS, JSM
 
 
 def issue_rows(
@@ -67,8 +66,7 @@ def issue_rows(
         responders |= part(name, _responders, {})
     timeline, unreadable = moves(histories, rules)
     key = text(payload, "key")
-    incident = row(
-        INCIDENTS,
+    incident = INCIDENTS.row(
         account=account,
         incident_id=incident_id,
         tiny_id=key,
@@ -82,6 +80,7 @@ def issue_rows(
         details="{}",
         web_url=f"{rules.settings.site}/browse/{key}" if key else None,
         key_reach=key_reach,
+        backend=JSM,
         raw=raw_text(raw),
         deleted_at=None,
         **_outcome(fields, times(timeline), rules),
@@ -90,12 +89,11 @@ def issue_rows(
         incident_id,
         incident,
         [
-            row(INCIDENT_SERVICES, account=account, incident_id=incident_id, service_id=service, raw=value)
+            INCIDENT_SERVICES.row(account=account, incident_id=incident_id, service_id=service, raw=value)
             for service, value in services.items()
         ],
         [
-            row(
-                INCIDENT_RESPONDERS,
+            INCIDENT_RESPONDERS.row(
                 account=account,
                 incident_id=incident_id,
                 responder_type=kind,

@@ -19,7 +19,7 @@ from opsgenie_provider.rows.fields import (
 )
 from opsgenie_provider.rows.jsm_configuration import users_among
 from opsgenie_provider.rows.jsm_fields import Directory, required_objects
-from opsgenie_provider.rows.on_call import Period, Timeline, clipped
+from opsgenie_provider.rows.on_call import Period, Timeline, clip
 from opsgenie_provider.rows.tables import JSM
 
 # This API's responder type for a gap, and OpsGenie's.
@@ -52,7 +52,7 @@ def timeline(raw: Raw, *, directory: Directory) -> Timeline:
         for responder in _responders(item)
         if (kind := required_text(responder, "type")) not in _NOBODY
     ]
-    return Timeline(list(clipped(periods, since=start_at, until=end_at)), start_at, end_at)
+    return Timeline(list(clip(periods, since=start_at, until=end_at)), start_at, end_at)
 
 
 def people_in_timeline(raw: Raw) -> set[str]:

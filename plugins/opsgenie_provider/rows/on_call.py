@@ -28,7 +28,7 @@ from opsgenie_provider.rows.fields import (
     required_timestamp,
     text,
 )
-from opsgenie_provider.rows.parts import Parts, Rejected
+from opsgenie_provider.rows.parts import OptionalFields, Rejected
 from opsgenie_provider.rows.tables import OPSGENIE
 
 
@@ -80,7 +80,7 @@ def timeline_periods(raw: Raw, *, rejected: Rejected | None = None) -> list[Peri
         # Something other than a list rejects the timeline, not just a period.
         items(rotation, "periods")
         read = partial(_periods, required_text(rotation, "id"))
-        found += Parts(rotation, rejected).each("periods", read)
+        found += OptionalFields(rotation, rejected).each("periods", read)
     return [period for periods in found for period in periods]
 
 
@@ -119,16 +119,18 @@ def _recipients(item: Payload) -> Iterable[Payload]:
     return objects(item, "flattenedRecipients")
 
 
-def continued(stored: Iterable[Period], coverage: Coverage | None, read: Iterable[Period]) -> list[Period]:
+def merge_history(
+    stored: Iterable[Period], coverage: Coverage | None, read: Iterable[Period]
+) -> list[Period]:
     """The whole history after a read: ``stored`` within its coverage, ``read`` for the rest."""
     stored, read = list(stored), list(read)
     if coverage is None:
-        return joined(read)
-    periods = joined(
+        return join_touching(read)
+    periods = join_touching(
         [
-            *clipped(read, until=coverage.read_from),
-            *clipped(stored, until=coverage.read_at),
-            *clipped(read, since=coverage.read_at),
+            *clip(read, until=coverage.read_from),
+            *clip(stored, until=coverage.read_at),
+            *clip(read, since=coverage.read_at),
         ]
     )
     # The raw payload depends on the window that was read; on its own it is not a change.
@@ -136,7 +138,7 @@ def continued(stored: Iterable[Period], coverage: Coverage | None, read: Iterabl
     return [known.get(period._replace(raw=None), period) for period in periods]
 
 
-def clipped(
+def clip(
     periods: Iterable[Period], *, since: datetime | None = None, until: datetime | None = None
 ) -> Iterator[Period]:
     """The parts of the periods within [since, until)."""
@@ -147,7 +149,7 @@ def clipped(
             yield period._replace(start_at=start_at, end_at=end_at)
 
 
-def joined(periods: Iterable[Period]) -> list[Period]:
+def join_touching(periods: Iterable[Period]) -> list[Period]:
     """Joins touching or overlapping periods of the same rotation and recipient.
 
     The other fields are those of the later part: a period's type becomes "historical" once it is over.

@@ -21,8 +21,15 @@ from opsgenie_provider.rows.fields import (
     text,
     timestamp,
 )
-from opsgenie_provider.rows.parts import Parts, Rejected
-from opsgenie_provider.rows.tables import Row
+from opsgenie_provider.rows.parts import OptionalFields, Rejected
+from opsgenie_provider.rows.tables import (
+    PAGERDUTY_LOG_ENTRIES,
+    PAGERDUTY_NOTES,
+    PAGERDUTY_PRIORITIES,
+    PAGERDUTY_SERVICES,
+    PAGERDUTY_TEAMS,
+    Row,
+)
 
 RESOLVED = "resolved"
 
@@ -56,7 +63,7 @@ def pagerduty_incident_row(
     """
     payload = decode(raw)
     status = text(payload, "status")
-    parts = Parts(payload, rejected)
+    parts = OptionalFields(payload, rejected)
     service, priority = parts.nested("service"), parts.nested("priority")
     resolved_at = parts.read(timestamp, "resolved_at") or parts.read(timestamp, "last_status_change_at")
     return PagerdutyIncidentRow(
@@ -81,38 +88,48 @@ def pagerduty_incident_row(
 def log_entry_row(raw: Raw, *, account: str, incident_id: str | None = None) -> Row:
     """A log entry; the account-wide list refers to its incident (log entries API)."""
     payload = decode(raw)
-    return (
-        account,
-        incident_id or required_text(nested(payload, "incident"), "id"),
-        required_text(payload, "id"),
-        text(payload, "type"),
-        timestamp(payload, "created_at"),
-        raw_text(raw),
+    return PAGERDUTY_LOG_ENTRIES.row(
+        account=account,
+        incident_id=incident_id or required_text(nested(payload, "incident"), "id"),
+        entry_id=required_text(payload, "id"),
+        entry_type=text(payload, "type"),
+        event_at=timestamp(payload, "created_at"),
+        raw=raw_text(raw),
     )
 
 
 def note_row(raw: Raw, *, account: str, incident_id: str, rejected: Rejected | None = None) -> Row:
     """A note; its author is a user, or the name of a rule or service (incidents API, notes)."""
     payload = decode(raw)
-    parts = Parts(payload, rejected)
+    parts = OptionalFields(payload, rejected)
     user, channel = parts.nested("user"), parts.nested("channel")
-    return (
-        account,
-        incident_id,
-        required_text(payload, "id"),
-        user.read(text, "name") or user.read(text, "summary") or channel.read(text, "summary"),
-        text(payload, "content"),
-        timestamp(payload, "created_at"),
-        raw_text(raw),
+    return PAGERDUTY_NOTES.row(
+        account=account,
+        incident_id=incident_id,
+        note_id=required_text(payload, "id"),
+        author=user.read(text, "name") or user.read(text, "summary") or channel.read(text, "summary"),
+        content=text(payload, "content"),
+        created_at=timestamp(payload, "created_at"),
+        raw=raw_text(raw),
     )
 
 
-def named_rows(raw: Raw, *, account: str, rejected: Rejected | None = None) -> list[Row]:
-    """A service or a team: id and name (services API, teams API)."""
+def service_rows(raw: Raw, *, account: str, rejected: Rejected | None = None) -> list[Row]:
+    """A service (services API)."""
+    service_id, name = _id_and_name(raw, rejected)
+    return [PAGERDUTY_SERVICES.row(account=account, service_id=service_id, name=name, raw=raw_text(raw))]
+
+
+def team_rows(raw: Raw, *, account: str, rejected: Rejected | None = None) -> list[Row]:
+    """A team (teams API)."""
+    team_id, name = _id_and_name(raw, rejected)
+    return [PAGERDUTY_TEAMS.row(account=account, team_id=team_id, name=name, raw=raw_text(raw))]
+
+
+def _id_and_name(raw: Raw, rejected: Rejected | None) -> tuple[str, str | None]:
     payload = decode(raw)
-    parts = Parts(payload, rejected)
-    name = parts.read(text, "name") or parts.read(text, "summary")
-    return [(account, required_text(payload, "id"), name, raw_text(raw))]
+    parts = OptionalFields(payload, rejected)
+    return required_text(payload, "id"), parts.read(text, "name") or parts.read(text, "summary")
 
 
 def priority_row(raw: Raw, *, account: str, position: int) -> Row:
@@ -122,7 +139,13 @@ def priority_row(raw: Raw, *, account: str, position: int) -> Row:
     """
     payload = decode(raw)
     name = text(payload, "name") or text(payload, "summary")
-    return account, required_text(payload, "id"), name, position, raw_text(raw)
+    return PAGERDUTY_PRIORITIES.row(
+        account=account,
+        priority_id=required_text(payload, "id"),
+        name=name,
+        position=position,
+        raw=raw_text(raw),
+    )
 
 
 def body_text(payload: Payload) -> str | None:

@@ -6,17 +6,31 @@ object is rejected as a whole only where its identity or its time cannot be read
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
+
+from msgspec import Raw
 
 from opsgenie_provider.rows.fields import Payload, UnreadablePayloadError, items, json_text, nested
 
 T = TypeVar("T")
-# Payloads, or parts of them as {"id": ..., <field>: ...}, each with why it could not be read.
-Rejected = list[tuple[bytes, str]]
+# A payload, or a part of one as {"id": ..., <field>: ...}, with why it could not be read.
+RejectedPayload = tuple[bytes, str]
+Rejected = list[RejectedPayload]
 
 
-class Parts:
+def readable_rows(payloads: Iterable[Raw], convert: Callable[[Raw], T], rejected: Rejected) -> Iterator[T]:
+    """What ``convert`` makes of each payload; one that cannot be read is rejected with the reason."""
+    for raw in payloads:
+        try:
+            row = convert(raw)
+        except UnreadablePayloadError as error:
+            rejected.append((bytes(raw), str(error)))
+        else:
+            yield row
+
+
+class OptionalFields:
     """The optional fields of an object.
 
     :param rejected: receives the parts that cannot be read. None: the first one raises its error.
@@ -36,9 +50,9 @@ class Parts:
             self._reject(name, self._payload.get(name), error)
             return None
 
-    def nested(self, name: str) -> Parts:
+    def nested(self, name: str) -> OptionalFields:
         """The optional fields of a nested object; they are all None where it is not an object."""
-        return Parts(self.read(nested, name) or {}, self._rejected, within=self._id)
+        return OptionalFields(self.read(nested, name) or {}, self._rejected, within=self._id)
 
     def each(self, name: str, read: Callable[[Any], T | None]) -> list[T]:
         """The results of ``read`` for the items of a list, without those that are None."""

@@ -6,6 +6,7 @@ The merge sets ``synced_at``; include/sql/schema defines the whole tables.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 Row = tuple[Any, ...]
@@ -21,17 +22,32 @@ class Table:
     key: tuple[str, ...]
     values: tuple[str, ...]
 
-    @property
+    @cached_property
     def columns(self) -> tuple[str, ...]:
         """All columns that a read fills, the key first."""
         return self.key + self.values
+
+    def row(self, **values: Any) -> Row:
+        """A row from its columns by name.
+
+        :raises TypeError: a column is missing, or there is none of that name.
+        """
+        if values.keys() != self._names:
+            differing = ", ".join(sorted(values.keys() ^ self._names))
+            raise TypeError(f"a row of {self.name} has every column, and no other; these differ: {differing}")
+        return tuple(values[name] for name in self.columns)
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        return frozenset(self.columns)
 
     def key_of(self, row: Row) -> Row:
         """The values of a row's key columns."""
         return row[: len(self.key)]
 
 
-# Of OpsGenie computed in the warehouse from the payload and the timeline together; a read leaves them empty.
+# For OpsGenie, the warehouse computes these from the payload and the timeline together: a read leaves them
+# empty.
 DERIVED_INCIDENT_COLUMNS = ("acknowledged_at", "resolved_at", "resolved_at_source", "closed_at")
 INCIDENTS = Table(
     "opsgenie_incidents",
@@ -56,8 +72,8 @@ TIMELINE_READS = Table(
     ("account", "incident_id"),
     ("incident_updated_at", "incident_status", "refused_to"),
 )
-# The warehouse computes ``service``, ``needs_details``, ``deleted_at``, and what lists lack: see
-# ``warehouse.alerts``.
+# Computed in the warehouse, as what lists lack is: see ``warehouse.alerts``. A read leaves them empty.
+COMPUTED_ALERT_COLUMNS = ("service", "deleted_at")
 ALERTS = Table(
     "opsgenie_alerts",
     ("account", "alert_id"),

@@ -20,9 +20,10 @@ from pydantic import (
     ValidationError,
 )
 
+from opsgenie_provider.instants import parsed_instant
 from opsgenie_provider.rows.deployment_events import Event
 from opsgenie_provider.rows.deployments import Deployment, deployment_row
-from opsgenie_provider.rows.fields import Payload, UnreadablePayloadError, parsed_instant
+from opsgenie_provider.rows.fields import Payload, UnreadablePayloadError
 from opsgenie_provider.settings import Repository
 
 # A year outside of these is a mistake, and would extend the span of the metrics.

@@ -13,8 +13,7 @@ from typing import TypedDict
 import psycopg
 
 from opsgenie_provider.api.errors import ApiError
-from opsgenie_provider.end_of_life import StoredHistory, notice
-from opsgenie_provider.resources import sql_directory
+from opsgenie_provider.end_of_life import notice
 from opsgenie_provider.rows.alerts import AlertRules
 from opsgenie_provider.sync.alerts import alert_subject, sync_details
 from opsgenie_provider.sync.catalogue import sync_lists
@@ -23,12 +22,14 @@ from opsgenie_provider.sync.key import Key
 from opsgenie_provider.sync.on_call import SCHEDULES, sync_on_call
 from opsgenie_provider.sync.plan import plan_account
 from opsgenie_provider.sync.reader import Reader
-from opsgenie_provider.sync.run import AccountRun, Params, Result
+from opsgenie_provider.sync.run import AccountRun, Params, Result, counts_text
+from opsgenie_provider.sync.subject import Subject
 from opsgenie_provider.sync.timelines import sync_timelines
-from opsgenie_provider.sync.users import sync_met_users
-from opsgenie_provider.warehouse.alerts import leave_out
+from opsgenie_provider.sync.users import sync_referenced_users
+from opsgenie_provider.warehouse.alerts import mark_excluded
 from opsgenie_provider.warehouse.backends import note_backend
 from opsgenie_provider.warehouse.connection import Warehouse
+from opsgenie_provider.warehouse.history import opsgenie_histories
 from opsgenie_provider.warehouse.progress import RunProgress
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,10 @@ CATALOGUE = ("services", "teams", "users")
 ESCALATIONS = ("escalations",)
 # Small lists first: their first pages are on their way while the incidents' are asked for.
 PARTS = ("catalogue", "escalations", "on_call", "incidents", "timelines", "alerts", "details", "users")
+
+
+# Lists, of which each keeps what it cannot read under its own name.
+_REJECTS_OWN_PAYLOADS = {"catalogue", "escalations"}
 
 
 class Outcome(TypedDict):
@@ -54,7 +59,7 @@ class Outcome(TypedDict):
     rows_changed: int
     deleted: int
     rejected: int
-    left: int
+    deferred: int
     parts: dict[str, dict[str, int]]
     skipped_parts: list[str]
     failed: dict[str, str]
@@ -102,6 +107,31 @@ def sync_account(
         return _AccountSync(run).perform()
 
 
+class _SubjectPart:
+    """Reads the incidents of an account, or the alerts that are incidents."""
+
+    def __init__(self, run: AccountRun, subject: Subject) -> None:
+        self._run = run
+        self._subject = subject
+        self._sync: IncidentSync | None = None
+
+    def begin(self, result: Result) -> None:
+        """Send the first requests."""
+        self._sync = IncidentSync(self._run, plan_account(self._run, self._subject), self._subject)
+
+    def perform(self, result: Result) -> None:
+        """Read and store, once begun."""
+        run = self._run
+        assert self._sync is not None
+        # Alerts excluded by the current settings.
+        with run.transaction() as connection:
+            priorities = run.alerts.priorities if run.alerts else ()
+            excluded = mark_excluded(connection, run.account, included=priorities)
+            run.progress.stored(excluded)
+        result.counts.update(rows_changed=excluded)
+        self._sync.perform(result)
+
+
 class _AccountSync:
     def __init__(self, run: AccountRun) -> None:
         self._run = run
@@ -110,9 +140,9 @@ class _AccountSync:
 
     def perform(self) -> Outcome:
         run = self._run
-        if self._attempt("key", lambda result: run.key.begin()):
+        if self._attempt("key", lambda result: run.key.load_or_validate()):
             # Once a day, and where the key is another one.
-            says_what_ends = run.key.is_validated
+            notify_end_of_life = run.key.is_validated
             note_backend(run.connection, run.account, run.reader.backend, run.now)
             for name, part in self._begin().items():
                 denied = self._denied()
@@ -121,8 +151,8 @@ class _AccountSync:
                 is_in_doubt = self._denied() > denied and not run.key.is_validated
                 if is_in_doubt and not self._attempt("key", lambda result: run.key.validate()):
                     break
-            if says_what_ends:
-                self._say_what_ends()
+            if notify_end_of_life:
+                self._log_end_of_life()
         outcome = self._outcome()
         if self._errors:
             raise PartsFailedError(run.account, self._errors, outcome)
@@ -149,22 +179,10 @@ class _AccountSync:
             if run.reader.separate_timelines:
                 parts["timelines"] = partial(sync_timelines, run)
         if run.reader.looks_up_users:
-            parts["users"] = partial(sync_met_users, run)
-        begun: list[IncidentSync] = []
-
-        def begin(result: Result) -> None:
-            begun.append(IncidentSync(run, plan_account(run, subject), subject))
-
-        def perform(result: Result) -> None:
-            # What is no incident any more by the settings.
-            with run.transaction() as connection:
-                left = leave_out(connection, run.account, but=run.alerts.priorities if run.alerts else ())
-                run.progress.stored(left)
-            result.counts.update(rows_changed=left)
-            begun[0].perform(result)
-
-        if self._attempt(subject.name, begin):
-            parts[subject.name] = perform
+            parts["users"] = partial(sync_referenced_users, run)
+        part = _SubjectPart(run, subject)
+        if self._attempt(subject.name, part.begin):
+            parts[subject.name] = part.perform
         for name in (*lists, *ESCALATIONS, SCHEDULES):
             run.begin_listing(name)
         return {name: parts[name] for name in PARTS if name in parts}
@@ -180,7 +198,7 @@ class _AccountSync:
             raise
         except ApiError as error:
             log.error("%s: %s failed. %s", account, name, error)
-            if name in ("key", "on_call", "incidents", "alerts", "details", "users"):
+            if name not in _REJECTS_OWN_PAYLOADS:
                 self._run.keep_unknown_shape(name, error)
             self._errors[name] = error
             return False
@@ -189,16 +207,12 @@ class _AccountSync:
             self._errors[name] = error
             return False
         if result.counts:
-            counts = ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in result.counts.items())
-            log.info("%s: %s: %s.", account, name, counts)
+            log.info("%s: %s: %s.", account, name, counts_text(result.counts))
         return True
 
-    def _say_what_ends(self) -> None:
-        query = (sql_directory("web") / "opsgenie_history.sql").read_text(encoding="utf-8")
-        for row in self._run.connection.execute(query):
-            stored = StoredHistory(*row)
-            if stored.account == self._run.account:
-                log.warning("%s: %s", stored.account, notice(stored, self._run.now.date()))
+    def _log_end_of_life(self) -> None:
+        for stored in opsgenie_histories(self._run.connection, self._run.account):
+            log.warning("%s: %s", stored.account, notice(stored, self._run.now.date()))
 
     def _outcome(self) -> Outcome:
         run = self._run
@@ -211,11 +225,16 @@ class _AccountSync:
             rows_changed=total["rows_changed"],
             deleted=total["deleted"],
             rejected=total["rejected"],
-            left=total["left"],
+            deferred=total["deferred"],
             parts={name: dict(result.counts) for name, result in self._results.items() if result.counts},
             skipped_parts=[what for result in self._results.values() for what in result.skipped],
             failed={name: str(error) for name, error in self._errors.items()},
             stored=bool(run.progress.earlier_rows_changed or total["rows_changed"] or total["deleted"]),
         )
-        log.info("%s: all parts: %d requests, %d rows changed.", *list(outcome.values())[:3])
+        log.info(
+            "%s: all parts: %d requests, %d rows changed.",
+            run.account,
+            outcome["requests"],
+            outcome["rows_changed"],
+        )
         return outcome

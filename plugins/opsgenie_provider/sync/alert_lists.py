@@ -69,7 +69,9 @@ def begin_windows(reader: WindowReader, window: Window) -> Callable[[], Incident
     def windows() -> IncidentWindows:
         first, ahead = begun.result()
         parts = reader.parts(window, first)
-        total = sum(part.first.total or 0 for part in parts)
+        totals = [part.first.total for part in parts]
+        # Where one part is not counted, the sum of the others would be no total.
+        total = 0 if None in totals else sum(filter(None, totals))
         return IncidentWindows(total, (PartWindow(reader, *part) for part in reader.pages(parts, ahead)))
 
     return windows

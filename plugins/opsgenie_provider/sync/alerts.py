@@ -8,15 +8,15 @@ from functools import partial
 
 from msgspec import Raw
 
-from opsgenie_provider.absence import NOT_SEEN
 from opsgenie_provider.api.concurrency import in_parallel
+from opsgenie_provider.api.errors import UNREADABLE_ERRORS
 from opsgenie_provider.planning import ALERT_TRAILING, Plan
 from opsgenie_provider.progress import Progress
 from opsgenie_provider.rows.alerts import AlertRules
 from opsgenie_provider.sync.run import AccountRun, Result
 from opsgenie_provider.sync.subject import Subject
 from opsgenie_provider.sync.timelines import BATCH, BUDGET
-from opsgenie_provider.warehouse.alerts import AlertBatch, due_alerts, note_refused
+from opsgenie_provider.warehouse.alerts import AlertBatch, due_alerts, mark_unreadable
 from opsgenie_provider.warehouse.state import keep_rejected, record_success
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ def alert_subject(run: AccountRun, rules: AlertRules) -> Subject:
     reader = run.reader
 
     def batch(plan: Plan) -> AlertBatch:
-        return _batch(run, rules, again=run.params.full_refresh and plan.whole_history)
+        return _batch(run, rules, force_details=run.params.full_refresh and plan.whole_history)
 
     return Subject(
         name="alerts",
@@ -36,7 +36,7 @@ def alert_subject(run: AccountRun, rules: AlertRules) -> Subject:
         begin_windows=reader.begin_alert_windows,
         begin_changes=reader.begin_alert_changes,
         read_single=reader.alert,
-        unseen=lambda gone: set(),
+        hidden_from_key=lambda gone: set(),
         batch=batch,
         trailing=ALERT_TRAILING,
     )
@@ -50,13 +50,15 @@ def sync_details(run: AccountRun, result: Result, rules: AlertRules) -> None:
     """
     end = time.monotonic() + BUDGET.total_seconds()
     counts = result.counts
-    counts.update(details=0, rows_changed=0, rejected=0, refused=0, left=0)
+    counts.update(details=0, rows_changed=0, rejected=0, refused=0, deferred=0)
     due = due_alerts(run.connection, run.account, run.reader.backend)
     progress = Progress(log, "alerts", total=len(due))
     for start in range(0, len(due), BATCH):
         if time.monotonic() > end:
-            counts["left"] = len(due) - start
-            log.warning("%s: %d alerts are left to be read by the next run.", run.account, counts["left"])
+            counts["deferred"] = len(due) - start
+            log.warning(
+                "%s: the details of %d alerts are deferred to the next run.", run.account, counts["deferred"]
+            )
             break
         counts.update(_load(run, rules, due[start : start + BATCH], progress))
     record_success(
@@ -64,7 +66,8 @@ def sync_details(run: AccountRun, result: Result, rules: AlertRules) -> None:
     )
     if counts["refused"]:
         log.warning(
-            "%s: %d alerts are listed, but not for this key to read. Their services may stay unknown.",
+            "%s: this key may not read the details of %d listed alerts (403 or 404). What is stored of them "
+            "is kept; their services may stay unknown.",
             run.account,
             counts["refused"],
         )
@@ -74,10 +77,12 @@ def _stream(run: AccountRun) -> str:
     return f"{run.reader.backend}_alerts"
 
 
-def _batch(run: AccountRun, rules: AlertRules, *, again: bool = False) -> AlertBatch:
+def _batch(run: AccountRun, rules: AlertRules, *, force_details: bool = False) -> AlertBatch:
     reach = run.key.access.reach
     to_rows = partial(run.reader.alert_rows, key_reach=reach)
-    return AlertBatch(run.connection, run.account, run.reader.backend, reach, to_rows, rules, again=again)
+    return AlertBatch(
+        run.connection, run.account, run.reader.backend, reach, to_rows, rules, force_details=force_details
+    )
 
 
 def _load(run: AccountRun, rules: AlertRules, due: list[str], progress: Progress) -> dict[str, int]:
@@ -85,7 +90,7 @@ def _load(run: AccountRun, rules: AlertRules, due: list[str], progress: Progress
         """An alert; None where this key does not see it: that says nothing about whether it is deleted."""
         try:
             return alert_id, run.reader.alert(alert_id)
-        except NOT_SEEN:
+        except UNREADABLE_ERRORS:
             return alert_id, None
 
     found: list[Raw] = []
@@ -101,7 +106,7 @@ def _load(run: AccountRun, rules: AlertRules, due: list[str], progress: Progress
         changed = batch.merge()
         keep_rejected(connection, run.account, _stream(run), batch.rejected.items())
         # One that cannot be read any more is not asked for again, either, before it is listed again.
-        note_refused(connection, run.account, sorted(set(due) - batch.ids))
+        mark_unreadable(connection, run.account, sorted(set(due) - batch.ids))
         run.progress.stored(changed)
     return {
         "details": len(found),

@@ -8,8 +8,7 @@ from functools import partial
 
 import psycopg
 
-from opsgenie_provider.absence import NOT_SEEN
-from opsgenie_provider.api.errors import PlanError
+from opsgenie_provider.api.errors import UNREADABLE_ERRORS, PlanError
 from opsgenie_provider.api.listing import Listing
 from opsgenie_provider.sync.run import AccountRun, Result
 from opsgenie_provider.warehouse.snapshots import Snapshot
@@ -23,7 +22,7 @@ def sync_lists(run: AccountRun, result: Result, names: Sequence[str]) -> None:
 
     A list that fails does not keep the others from being read.
 
-    :raises Exception: what went wrong with the first list that failed, at the end.
+    :raises Exception: what went wrong with the first list that failed, at the end; the others' are logged.
     """
     result.counts.update(rows_changed=0, rejected=0)
     failure: Exception | None = None
@@ -35,8 +34,9 @@ def sync_lists(run: AccountRun, result: Result, names: Sequence[str]) -> None:
         except psycopg.OperationalError:
             raise
         except Exception as error:
-            log.error("%s: %s failed. %s", run.account, name, error)
             run.keep_unknown_shape(name, error)
+            if failure:
+                log.error("%s: %s failed. %s", run.account, name, error)
             failure = failure or error
     if failure:
         raise failure
@@ -46,7 +46,7 @@ def sync_list(run: AccountRun, result: Result, name: str) -> Listing | None:
     """Read one list and store it; None, and said so, where the key may not read it."""
     try:
         listing = run.listing(name)
-    except (*NOT_SEEN, PlanError) as error:
+    except (*UNREADABLE_ERRORS, PlanError) as error:
         # A plan without incidents has no services, either: that says nothing about the key.
         run.expected_refusals += run.alerts is not None and isinstance(error, PlanError)
         skip(run, result, name, error)

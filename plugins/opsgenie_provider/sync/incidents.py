@@ -43,7 +43,7 @@ def incident_subject(run: AccountRun) -> Subject:
         begin_windows=reader.begin_windows,
         begin_changes=reader.begin_changes,
         read_single=reader.incident,
-        unseen=lambda gone: reader.unseen(payloads(run.connection, run.account, gone)),
+        hidden_from_key=lambda gone: reader.hidden_from_key(payloads(run.connection, run.account, gone)),
         batch=batch,
         sweeper=reader.sweeper,
     )
@@ -54,8 +54,8 @@ class IncidentSync:
 
     Its first requests leave when it is made. Each 20,000 incidents or fewer are one transaction together
     with the watermark. Incidents that are stored, lie in the window and are gone at the source are marked
-    deleted, only after a complete read with a key that sees the whole account. Those that the account's
-    connection was another backend's for stay as they are.
+    deleted, only after a complete read with a key that sees the whole account. Incidents read from another
+    backend are untouched.
     """
 
     def __init__(self, run: AccountRun, plan: Plan, subject: Subject) -> None:
@@ -95,8 +95,8 @@ class IncidentSync:
         with run.transaction() as connection, self._batch() as batch:
             for page in changes.pages():
                 batch.add(page)
-            left = batch.left_status(changes.listed, before=plan.since)
-            for _, found in self._look_up(left):
+            moved_on = batch.left_status(changes.listed, before=plan.since)
+            for _, found in self._look_up(moved_on):
                 batch.add(found or (), single=True)
             stored = self._write(batch)
             if plan.since == plan.until and plan.changed_since:
@@ -170,16 +170,16 @@ class IncidentSync:
                 gone.append(incident_id)
             else:
                 batch.add(found, single=True)
-        unseen = self._subject.unseen(gone) if gone else set()
-        if unseen:
+        hidden_from_key = self._subject.hidden_from_key(gone) if gone else set()
+        if hidden_from_key:
             log.warning(
-                "%s: %d %s are not listed any more, but lie in a place that is not for this key to see. "
-                "What is stored of them stays.",
+                "%s: %d %s are no longer listed, and this key can no longer see their project. They are "
+                "kept, not marked as deleted.",
                 run.account,
-                len(unseen),
+                len(hidden_from_key),
                 self._subject.name,
             )
-        return batch.mark_deleted([incident_id for incident_id in gone if incident_id not in unseen])
+        return batch.mark_deleted([incident_id for incident_id in gone if incident_id not in hidden_from_key])
 
     def _look_up(self, incident_ids: Iterable[str]) -> Iterator[tuple[str, list[Incident] | None]]:
         """Each id with the incident in a list: an empty one for a 403, None where it is gone."""

@@ -39,7 +39,7 @@ from opsgenie_provider.rows.tables import (
 )
 from opsgenie_provider.sync.alert_lists import AlertLists
 from opsgenie_provider.sync.jsm_issues import IssueChanges, IssueReader
-from opsgenie_provider.sync.jsm_names import Once, SiteNames
+from opsgenie_provider.sync.jsm_names import LazyValue, SiteNames
 from opsgenie_provider.sync.reader import IncidentWindows, ReadTimeline, Sweeper, TableRows
 from opsgenie_provider.warehouse.keys import Access, StoredLimits
 
@@ -71,7 +71,7 @@ class JsmReader:
         self._client = client
         self._account = account
         self._names = SiteNames(client)
-        self._incidents = Once(lambda: client.incidents)
+        self._incidents = LazyValue(lambda: client.incidents)
         self._issues = IssueReader(self._incidents, executor, self._names.check_credentials)
         self.sweeper: Sweeper | None = self._issues
         self._alerts = alerts
@@ -100,14 +100,14 @@ class JsmReader:
         # First, for Jira lists nothing to credentials that it does not know.
         self._names.check_credentials()
         if self._alerts:
-            self._names.accepted(lambda: self._client.operations.alerts(limit=1))
+            self._names.call_operations(lambda: self._client.operations.alerts(limit=1))
         else:
             self._client.jira.search(without_order(self._incidents.get().jql), size=1)
         notes = []
         operations, whole_account = True, False
         try:
-            self._names.accepted(self._client.operations.first_schedule)
-            whole_account = self._names.accepted(self._client.operations.is_admin)
+            self._names.call_operations(self._client.operations.first_schedule)
+            whole_account = self._names.call_operations(self._client.operations.is_admin)
         except (PermissionDeniedError, PlanError, NotFoundError) as error:
             operations = False
             notes.append(
@@ -158,7 +158,7 @@ class JsmReader:
             rules=self._incidents.get().rules,
         )
 
-    def unseen(self, incidents: Mapping[str, Raw]) -> set[str]:
+    def hidden_from_key(self, incidents: Mapping[str, Raw]) -> set[str]:
         projects = {incident_id: _project(raw) for incident_id, raw in incidents.items()}
         seen = {
             project: project is not None and self._client.jira.sees_project(project)
@@ -177,7 +177,7 @@ class JsmReader:
         return self._alert_lists.begin_changes(created_since, created_until, since)
 
     def alert(self, alert_id: str) -> Raw:
-        return self._names.accepted(lambda: self._client.operations.alert(alert_id))
+        return self._names.call_operations(lambda: self._client.operations.alert(alert_id))
 
     def alert_rows(self, raw: Raw, *, key_reach: str, single: bool) -> AlertRows:
         return alert_rows(raw, account=self._account, key_reach=key_reach, single=single)
@@ -189,7 +189,9 @@ class JsmReader:
 
     def listing(self, name: str) -> Listing:
         read: dict[str, Callable[[], Listing]] = {
-            "services": lambda: self._names.accepted(lambda: read_whole(self._client.services, "services")),
+            "services": lambda: self._names.call_operations(
+                lambda: read_whole(self._client.services, "services")
+            ),
             "teams": self._names.teams.get,
             "schedules": self._names.schedules.get,
             "escalations": self._names.escalations.get,
@@ -201,19 +203,19 @@ class JsmReader:
         return listing
 
     def users(self, ids: Iterable[str]) -> Listing:
-        self._names.meet(ids)
+        self._names.look_up(ids)
         # Whoever is not met any more stays.
         return Listing(self._names.users(), complete=False)
 
     def schedule_timeline(self, schedule_id: str, *, since: datetime, until: datetime) -> Raw:
-        return self._names.accepted(
+        return self._names.call_operations(
             lambda: self._client.operations.schedule_timeline(schedule_id, start=since, until=until)
         )
 
-    def with_names(self, timelines: Iterable[ReadTimeline]) -> Iterable[ReadTimeline]:
+    def resolve_names(self, timelines: Iterable[ReadTimeline]) -> Iterable[ReadTimeline]:
         read = list(timelines)
         self._names.directory()
-        self._names.meet_in_timelines(timeline.raw for timeline in read if timeline.raw is not None)
+        self._names.look_up_in_timelines(timeline.raw for timeline in read if timeline.raw is not None)
         return read
 
     def on_call(self, raw: Raw, /, *, rejected: Rejected) -> Timeline:

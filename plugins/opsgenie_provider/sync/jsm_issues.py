@@ -17,8 +17,8 @@ from opsgenie_provider.api.jsm import Issue, JsmIncidents
 from opsgenie_provider.api.listing import Sink
 from opsgenie_provider.progress import Watch
 from opsgenie_provider.rows.fields import UnreadablePayloadError
-from opsgenie_provider.rows.jsm_fields import required_instant
-from opsgenie_provider.sync.jsm_names import Once
+from opsgenie_provider.rows.jsm_fields import as_instant
+from opsgenie_provider.sync.jsm_names import LazyValue
 from opsgenie_provider.sync.reader import IncidentWindows
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class IssueReader:
 
     def __init__(
         self,
-        incidents: Once[JsmIncidents],
+        incidents: LazyValue[JsmIncidents],
         executor: ThreadPoolExecutor,
         check_credentials: Callable[[], None],
     ) -> None:
@@ -83,7 +83,7 @@ class IssueReader:
                 return []
 
         for issues in in_parallel(self._executor, read, ids):
-            yield within(issues, since, until)
+            yield created_between(issues, since, until)
 
     def checked(self, pages: Iterable[list[Issue]]) -> Iterator[_Page]:
         """Pages of issues with their whole changelogs, of which the longer ones are read separately."""
@@ -126,7 +126,7 @@ class _Pages:
         self._pages = pages
         self._next: list[Issue] | None = None
 
-    def next(self) -> list[Issue] | None:
+    def peek(self) -> list[Issue] | None:
         """The next page, which stays the next one; None after the last."""
         if self._next is None:
             self._next = next(self._pages, None)
@@ -135,7 +135,7 @@ class _Pages:
     def up_to(self, size: int) -> Iterator[list[Issue]]:
         """Pages with at least ``size`` issues together, then up to one that begins later than they end."""
         count, latest = 0, None
-        while (page := self.next()) is not None:
+        while (page := self.peek()) is not None:
             instants = [at for at in map(created_at, page) if at]
             if count >= size and instants and latest and min(instants) > latest:
                 return
@@ -155,9 +155,9 @@ class IssueWindow:
     def read(self, sink: Sink, watch: Watch) -> bool:
         complete = True
         for page in watch(self._reader.checked(self._pages.up_to(WINDOW_SIZE))):
-            sink.add(within(page.items, self._pages.since, self._pages.until))
+            sink.add(created_between(page.items, self._pages.since, self._pages.until))
             complete = complete and page.complete
-        following = self._pages.next()
+        following = self._pages.peek()
         if following is not None:
             begins = min(at for at in map(created_at, following) if at)
             self.until = max(self.since, min(self.until, begins))
@@ -174,18 +174,18 @@ class IssueChanges:
 
     def pages(self) -> Iterator[list[Issue]]:
         for page in self._reader.checked(self._pages):
-            yield within(page.items, self._created_since, None)
+            yield created_between(page.items, self._created_since, None)
 
 
 def created_at(issue: Issue) -> datetime | None:
     """When an issue was created; None where that cannot be read."""
     try:
-        return required_instant({"created": decode_into(issue.raw, _Dated).fields.created}, "created")
+        return as_instant(decode_into(issue.raw, _Dated).fields.created, "created")
     except (msgspec.DecodeError, UnreadablePayloadError):
         return None
 
 
-def within(issues: Iterable[Issue], since: datetime, until: datetime | None) -> list[Issue]:
+def created_between(issues: Iterable[Issue], since: datetime, until: datetime | None) -> list[Issue]:
     """The issues created in [since, until): a search takes whole minutes. Unreadable ones stay."""
     found = []
     for issue in issues:

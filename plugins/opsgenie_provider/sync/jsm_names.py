@@ -10,8 +10,13 @@ from typing import Generic, TypeVar
 
 from msgspec import Raw
 
-from opsgenie_provider.absence import NOT_SEEN
-from opsgenie_provider.api.errors import AuthenticationError, NotFoundError, PermissionDeniedError, PlanError
+from opsgenie_provider.api.errors import (
+    UNREADABLE_ERRORS,
+    AuthenticationError,
+    NotFoundError,
+    PermissionDeniedError,
+    PlanError,
+)
 from opsgenie_provider.api.jsm import JsmClient
 from opsgenie_provider.api.jsm_dialect import refused_to_this_account
 from opsgenie_provider.api.listing import Listing, read_whole
@@ -28,7 +33,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-class Once(Generic[T]):
+class LazyValue(Generic[T]):
     """A value that is read when a thread first needs it; an error is raised again to whoever asks later."""
 
     def __init__(self, read: Callable[[], T]) -> None:
@@ -56,16 +61,16 @@ class SiteNames:
     def __init__(self, client: JsmClient) -> None:
         self._client = client
         self.team_of: dict[bytes, str] = {}
-        self.teams = Once(lambda: Listing(self.accepted(client.operations.teams), complete=True))
-        self.schedules = Once(
-            lambda: self.accepted(lambda: read_whole(client.operations.schedules, "schedules"))
+        self.teams = LazyValue(lambda: Listing(self.call_operations(client.operations.teams), complete=True))
+        self.schedules = LazyValue(
+            lambda: self.call_operations(lambda: read_whole(client.operations.schedules, "schedules"))
         )
-        self.escalations = Once(lambda: self.accepted(self._escalations))
+        self.escalations = LazyValue(lambda: self.call_operations(self._escalations))
         self._users: dict[str, Raw | None] = {}
         self._users_lock = threading.Lock()
         self._directory: Directory | None = None
 
-    def accepted(self, read: Callable[[], T]) -> T:
+    def call_operations(self, read: Callable[[], T]) -> T:
         """What a read of Operations or services returns.
 
         :raises PermissionDeniedError: the credentials are valid, but not accepted here.
@@ -88,7 +93,7 @@ class SiteNames:
             # A valid token without the scope for users.
             log.debug("The token has no scope for users.")
 
-    def meet(self, account_ids: Iterable[str]) -> None:
+    def look_up(self, account_ids: Iterable[str]) -> None:
         """Look up users who are not known yet."""
         with self._users_lock:
             wanted = set(account_ids) - self._users.keys()
@@ -108,9 +113,9 @@ class SiteNames:
         with self._users_lock:
             return [raw for raw in self._users.values() if raw is not None]
 
-    def meet_in_timelines(self, timelines: Iterable[Raw]) -> None:
+    def look_up_in_timelines(self, timelines: Iterable[Raw]) -> None:
         """Look up whoever is on call in these timelines."""
-        self._meet_if_allowed({person for raw in timelines for person in people_in_timeline(raw)})
+        self._look_up_if_allowed({person for raw in timelines for person in people_in_timeline(raw)})
 
     def directory(self) -> Directory:
         """The names of everything that schedules, timelines and escalation policies refer to.
@@ -121,7 +126,7 @@ class SiteNames:
             schedules, escalations = _readable(self.schedules), _readable(self.escalations)
             people = {person for raw in schedules for person in people_in_schedule(raw)}
             people |= {person for raw in escalations for person in people_in_escalation(raw)}
-            self._meet_if_allowed(people)
+            self._look_up_if_allowed(people)
             self._directory = directory_of(
                 users=self.users(),
                 teams=_readable(self.teams),
@@ -130,11 +135,11 @@ class SiteNames:
             )
         return self._directory
 
-    def _meet_if_allowed(self, account_ids: Iterable[str]) -> None:
+    def _look_up_if_allowed(self, account_ids: Iterable[str]) -> None:
         try:
-            self.meet(account_ids)
+            self.look_up(account_ids)
         except PermissionDeniedError as error:
-            log.warning("The names of users stay unknown. %s", error)
+            log.warning("Cannot read users; their names stay unknown. %s", error)
 
     def _escalations(self) -> Listing:
         """The escalation policies of all teams. A team without Operations has none."""
@@ -155,7 +160,11 @@ class SiteNames:
             except NotFoundError:
                 continue
             except PermissionDeniedError as error:
-                log.warning("What is stored of a team's escalation policies stays. %s", error)
+                log.warning(
+                    "Cannot read the escalation policies of team %s; those stored are kept. %s",
+                    team_id,
+                    error,
+                )
                 complete = False
                 continue
             complete = complete and listing.complete
@@ -164,8 +173,8 @@ class SiteNames:
         return Listing(list(found.values()), complete)
 
 
-def _readable(listing: Once[Listing]) -> list[Raw]:
+def _readable(listing: LazyValue[Listing]) -> list[Raw]:
     try:
         return listing.get().items
-    except (*NOT_SEEN, PlanError):
+    except (*UNREADABLE_ERRORS, PlanError):
         return []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 
 from opsgenie_provider import absence
-from opsgenie_provider.api.errors import ApiError
 from opsgenie_provider.sync.reader import Reader
 from opsgenie_provider.warehouse.connection import Connection
 from opsgenie_provider.warehouse.keys import Access, expire_access, store_access, stored_access
@@ -28,10 +27,10 @@ class Key:
         self._reader = reader
         self.is_validated = False
 
-    def begin(self) -> None:
+    def load_or_validate(self) -> None:
         """Take what the last validation found, or validate the key where that is due.
 
-        :raises ApiError: the key cannot read incidents at all.
+        :raises ApiError: the key cannot be validated.
         """
         known = stored_access(self._connection, self._account, self._reader.key_hash)
         if known is None:
@@ -43,15 +42,11 @@ class Key:
     def validate(self) -> None:
         """Ask the account what the key may read, and note it.
 
-        :raises ApiError: it cannot read incidents at all.
+        :raises ApiError: it cannot read incidents at all, or the account does not answer.
         """
         # Until that is known, nobody is to rely on what was known before.
         expire_access(self._connection, self._account)
-        try:
-            access = self._reader.validate()
-        except ApiError:
-            log.error("The key of the connection %r cannot read incidents.", self._account)
-            raise
+        access = self._reader.validate()
         store_access(self._connection, self._account, self._reader.key_hash, access)
         self.access = access
         self.is_validated = True

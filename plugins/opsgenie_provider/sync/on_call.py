@@ -8,12 +8,11 @@ from datetime import datetime, timedelta
 
 from msgspec import Raw
 
-from opsgenie_provider.absence import NOT_SEEN
 from opsgenie_provider.api.concurrency import in_parallel
-from opsgenie_provider.api.errors import PlanError
+from opsgenie_provider.api.errors import UNREADABLE_ERRORS, PlanError
 from opsgenie_provider.api.listing import Listing
 from opsgenie_provider.rows.fields import UnreadablePayloadError, decode, required_text
-from opsgenie_provider.rows.on_call import Coverage, Period, clipped, continued
+from opsgenie_provider.rows.on_call import Coverage, Period, clip, merge_history
 from opsgenie_provider.rows.parts import Rejected
 from opsgenie_provider.sync.catalogue import skip, store_list
 from opsgenie_provider.sync.reader import ReadTimeline
@@ -48,7 +47,7 @@ def sync_on_call(run: AccountRun, result: Result) -> None:
         return
     try:
         schedules = run.listing(SCHEDULES)
-    except (*NOT_SEEN, PlanError) as error:
+    except (*UNREADABLE_ERRORS, PlanError) as error:
         return skip(run, result, SCHEDULES, error)
     if SCHEDULES not in run.progress.steps_done:
         store_list(run, result, SCHEDULES, schedules)
@@ -72,7 +71,7 @@ class _Periods:
         run, changed = self._run, 0
         stream = f"{run.reader.backend}_on_call_periods"
         listed = _ids(self._schedules.items)
-        timelines = run.reader.with_names(in_parallel(run.executor, self._read, listed))
+        timelines = run.reader.resolve_names(in_parallel(run.executor, self._read, listed))
         with run.transaction() as connection:
             for schedule_id, since, periods in self._readable(timelines):
                 # What is past for us may be to come for a service whose clock is behind.
@@ -88,8 +87,13 @@ class _Periods:
         since = self._since(self._coverage.get(schedule_id))
         try:
             timeline = self._run.reader.schedule_timeline(schedule_id, since=since, until=_horizon(self._now))
-        except NOT_SEEN as error:
-            log.warning("%s: what is stored of a schedule stays. %s", self._run.account, error)
+        except UNREADABLE_ERRORS as error:
+            log.warning(
+                "%s: cannot read schedule %s; its stored on-call periods are kept. %s",
+                self._run.account,
+                schedule_id,
+                error,
+            )
             return ReadTimeline(schedule_id, since, None)
         return ReadTimeline(schedule_id, since, timeline)
 
@@ -106,7 +110,7 @@ class _Periods:
                 continue
             # An answer may begin before what was asked for, at the beginning of a day or week, or after it.
             since = max(asked_from, timeline.start_at or asked_from)
-            yield schedule_id, since, clipped(timeline.periods, since=since, until=_horizon(self._now))
+            yield schedule_id, since, clip(timeline.periods, since=since, until=_horizon(self._now))
 
     def _end_of_gone(self, listed: Sequence[str]) -> int:
         """Of a schedule that is gone, the past up to the last read remains and nobody is to come."""
@@ -135,7 +139,7 @@ class _Periods:
     ) -> int:
         connection, account = self._run.connection, self._run.account
         stored = stored_periods(connection, account, schedule_id)
-        periods = continued(stored, coverage.get(schedule_id), periods)
+        periods = merge_history(stored, coverage.get(schedule_id), periods)
         return replace_periods(connection, account, schedule_id, periods, read)
 
 

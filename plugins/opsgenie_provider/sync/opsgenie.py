@@ -21,6 +21,7 @@ from opsgenie_provider.api.errors import (
     PermissionDeniedError,
     PlanError,
 )
+from opsgenie_provider.api.limits import limits_from_json, limits_to_json
 from opsgenie_provider.api.listing import Listing
 from opsgenie_provider.api.opsgenie import OpsgenieClient
 from opsgenie_provider.api.opsgenie_windows import Window, WindowReader
@@ -135,18 +136,12 @@ class OpsgenieReader:
         )
 
     def set_limits(self, limits: StoredLimits) -> None:
-        self._client.transport.limiter.set_limits(
-            {
-                domain: [(int(limit), period) for limit, period in windows]
-                for domain, windows in limits.items()
-            }
-        )
+        self._client.transport.limiter.set_limits(limits_from_json(limits))
 
     def _limits(self) -> tuple[StoredLimits, bool]:
         """The account's rate limits, and whether the key is one of the whole account."""
         try:
-            limits = self._client.request_limits()
-            return {domain: [list(window) for window in windows] for domain, windows in limits.items()}, True
+            return limits_to_json(self._client.request_limits()), True
         except AuthenticationError:
             raise
         except ApiError:
@@ -170,11 +165,12 @@ class OpsgenieReader:
             self._client.incidents(limit=1, order="desc")
         except PermissionDeniedError as error:
             if self._client.reads_alerts():
-                error.hint = (
+                hint = (
                     "The key reads alerts, but no incidents. If the plan has none, or alerts are your "
                     f"incidents, name {self._account!r} in the setting alert_accounts; else give the key the "
                     "right to read incidents."
                 )
+                raise error.copy_as(type(error), hint=hint) from error
             raise
 
     def _reads_configuration(self, whole_account: bool) -> bool:
@@ -204,7 +200,7 @@ class OpsgenieReader:
     def incident_rows(self, raw: Raw, *, key_reach: str) -> IncidentRows:
         return incident_rows(raw, account=self._account, key_reach=key_reach)
 
-    def unseen(self, incidents: Mapping[str, Raw]) -> set[str]:
+    def hidden_from_key(self, incidents: Mapping[str, Raw]) -> set[str]:
         return set()
 
     def users(self, ids: Iterable[str]) -> Listing:
@@ -245,7 +241,7 @@ class OpsgenieReader:
         weeks = math.ceil((until - since) / _WEEK)
         return self._client.schedule_timeline(schedule_id, start=since, weeks=weeks)
 
-    def with_names(self, timelines: Iterable[ReadTimeline]) -> Iterable[ReadTimeline]:
+    def resolve_names(self, timelines: Iterable[ReadTimeline]) -> Iterable[ReadTimeline]:
         return timelines
 
     def on_call(self, timeline: Raw, /, *, rejected: Rejected) -> Timeline:

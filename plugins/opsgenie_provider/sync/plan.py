@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from opsgenie_provider.planning import Known, Plan, parse_instant, plan_reads
+from opsgenie_provider.planning import AccountState, Plan, parse_instant, plan_reads
 from opsgenie_provider.sync.run import AccountRun
 from opsgenie_provider.sync.subject import Subject
 from opsgenie_provider.warehouse.connection import Connection
@@ -38,8 +38,8 @@ def plan_account(run: AccountRun, subject: Subject) -> Plan:
     return plan
 
 
-def _known(connection: Connection, account: str, backend: str, subject: Subject) -> Known:
-    return Known(
+def _known(connection: Connection, account: str, backend: str, subject: Subject) -> AccountState:
+    return AccountState(
         watermark=stream_state(connection, account, subject.stream).watermark_at,
         oldest=oldest_created(connection, account, subject.table, backend),
         full_read_at=stream_state(connection, account, subject.full_read_stream).last_success_at,

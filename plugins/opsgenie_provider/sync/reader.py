@@ -134,7 +134,7 @@ class Reader(Protocol):
         """An incident as rows."""
 
     def begin_alert_windows(self, since: datetime, until: datetime) -> Callable[[], IncidentWindows]:
-        """The same for the alerts that are incidents, as for all of these methods."""
+        """Ask for the alerts created in [since, until); returns what waits for the answer."""
 
     def begin_alert_changes(
         self, created_since: datetime, created_until: datetime, since: datetime
@@ -150,7 +150,7 @@ class Reader(Protocol):
     def alert_rows(self, raw: Raw, *, key_reach: str, single: bool) -> AlertRows:
         """An alert as a row; ``single``: it was read by its id."""
 
-    def unseen(self, incidents: Mapping[str, Raw]) -> set[str]:
+    def hidden_from_key(self, incidents: Mapping[str, Raw]) -> set[str]:
         """Of incidents that answer 404, by id with the stored payload: those in a place that this key does
         not see any more, of which a 404 says nothing."""
 
@@ -166,7 +166,7 @@ class Reader(Protocol):
     def schedule_timeline(self, schedule_id: str, *, since: datetime, until: datetime) -> Raw:
         """Who is on call in a schedule, at least from ``since`` to ``until``, as far as the service goes."""
 
-    def with_names(self, timelines: Iterable[ReadTimeline]) -> Iterable[ReadTimeline]:
+    def resolve_names(self, timelines: Iterable[ReadTimeline]) -> Iterable[ReadTimeline]:
         """The same timelines, once the names of who is on call in them are known."""
 
     def on_call(self, timeline: Raw, /, *, rejected: Rejected) -> Timeline:

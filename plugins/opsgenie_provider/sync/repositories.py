@@ -7,6 +7,7 @@ the read at once: a token that is refused or used up, a GitHub or a warehouse th
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections.abc import Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
@@ -25,14 +26,14 @@ from opsgenie_provider.api.errors import (
 )
 from opsgenie_provider.api.github import GithubClient
 from opsgenie_provider.settings import Repository
-from opsgenie_provider.sync.repository import RepositoryReader
+from opsgenie_provider.sync.repository import RepositorySync
 from opsgenie_provider.warehouse.connection import Warehouse, WarehouseUnavailableError
 from opsgenie_provider.warehouse.deployments import stream_of
 
 log = logging.getLogger(__name__)
 
 # How many repositories are read at once, each over a connection to the warehouse of its own.
-SIDE_BY_SIDE = 4
+CONCURRENT_REPOSITORIES = 4
 # A task costs seconds of its own, whatever it does: few tasks, each of this size or more.
 _REPOSITORIES_PER_TASK = 50
 _MOST_TASKS = 4
@@ -41,10 +42,14 @@ _MOST_TASKS = 4
 _REQUESTS_PER_MINUTE = 840
 
 # They say nothing about the one repository that met them.
-_FOR_ALL = (AuthenticationError, RateLimitError, WarehouseUnavailableError, psycopg.OperationalError)
-_NO_ANSWER = (ApiConnectionError, ServerError)
+_RUN_FATAL_ERRORS = (AuthenticationError, RateLimitError, WarehouseUnavailableError, psycopg.OperationalError)
+_OUTAGE_ERRORS = (ApiConnectionError, ServerError)
 # After this many repositories in a row without an answer, GitHub is taken to be down.
-_MOST_WITHOUT_ANSWER = 2 * SIDE_BY_SIDE
+_MOST_WITHOUT_ANSWER = 2 * CONCURRENT_REPOSITORIES
+_NOT_READ = (
+    f"not read: GitHub did not answer for {_MOST_WITHOUT_ANSWER} repositories in a row. The next try of the "
+    "task reads it."
+)
 
 
 @dataclass
@@ -61,7 +66,7 @@ def shares(repositories: Sequence[Repository]) -> list[tuple[list[Repository], i
 
     Neighbours go to different tasks: those of one team, whose sizes are alike, may be next to each other.
     """
-    count = min(_MOST_TASKS, -(-len(repositories) // _REPOSITORIES_PER_TASK))
+    count = min(_MOST_TASKS, math.ceil(len(repositories) / _REPOSITORIES_PER_TASK))
     return [
         (list(islice(repositories, first, None, count)), _REQUESTS_PER_MINUTE // count)
         for first in range(count)
@@ -69,7 +74,7 @@ def shares(repositories: Sequence[Repository]) -> list[tuple[list[Repository], i
 
 
 def read_repositories(
-    store: Warehouse,
+    warehouse: Warehouse,
     client: GithubClient,
     entries: Sequence[Repository],
     *,
@@ -78,7 +83,7 @@ def read_repositories(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> Report:
-    """Bring the deployments of the repositories up to date, as ``RepositoryReader.read`` says.
+    """Bring the deployments of the repositories up to date, as ``RepositorySync.read`` says.
 
     :raises AuthenticationError: the token is refused; nothing more was asked.
     :raises RateLimitError: the token's requests are used up; what was read until then is stored.
@@ -88,15 +93,15 @@ def read_repositories(
     without_answer = 0
     with (
         ThreadPoolExecutor(THREADS, thread_name_prefix="github") as requests,
-        ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="repository") as readers,
+        ThreadPoolExecutor(CONCURRENT_REPOSITORIES, thread_name_prefix="repository") as readers,
     ):
 
         def read(entry: Repository) -> tuple[int, int]:
             if stop.is_set():
                 raise CancelledError
             stream = stream_of(entry)
-            with store.lock(stream) as connection:
-                return RepositoryReader(connection, client, requests, entry, account=account, now=now).read(
+            with warehouse.lock(stream) as connection:
+                return RepositorySync(connection, client, requests, entry, account=account, now=now).read(
                     since, until
                 )
 
@@ -107,13 +112,13 @@ def read_repositories(
                 try:
                     changed, rejected = done.result()
                 except CancelledError:
-                    report.failed.setdefault(name, ApiConnectionError("not tried: GitHub does not answer."))
-                except _FOR_ALL:
+                    report.failed.setdefault(name, ApiConnectionError(_NOT_READ))
+                except _RUN_FATAL_ERRORS:
                     raise
                 except Exception as error:
                     log.warning("%s failed: %s", name, error)
                     report.failed[name] = error
-                    without_answer = without_answer + 1 if isinstance(error, _NO_ANSWER) else 0
+                    without_answer = without_answer + 1 if isinstance(error, _OUTAGE_ERRORS) else 0
                     if without_answer >= _MOST_WITHOUT_ANSWER:
                         stop.set()
                 else:

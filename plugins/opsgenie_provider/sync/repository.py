@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -23,11 +24,12 @@ from opsgenie_provider.rows.deployments import (
     Listed,
     PullRequest,
     deployment_row,
-    listed,
     newest_event_at,
+    parse_listed,
     pull_of,
 )
 from opsgenie_provider.rows.fields import UnreadablePayloadError
+from opsgenie_provider.rows.parts import Rejected
 from opsgenie_provider.settings import Repository
 from opsgenie_provider.warehouse.connection import Connection
 from opsgenie_provider.warehouse.deployments import (
@@ -78,7 +80,7 @@ class _Due(NamedTuple):
     is_pull_known: bool = False
 
 
-class RepositoryReader:
+class RepositorySync:
     """Reads the deployments of a repository; the first run 90 days, later ones what is new or unfinished.
 
     Each page of 100 is one transaction, and what is stored needs no second look once it succeeded:
@@ -191,9 +193,10 @@ class RepositoryReader:
                 return all_found, True
             before = found
         log.warning(
-            "%s: its list changed whenever it was read. All that it showed is stored; the next run reads it "
-            "again.",
+            "%s: the list of deployments changed during each of %d reads. All that it showed is stored; the "
+            "next run reads it again.",
             self._entry.repository,
+            _MOST_LISTINGS,
         )
         return all_found, False
 
@@ -212,12 +215,12 @@ class RepositoryReader:
                 break
         return found, pages
 
-    def _listed(self, page: Sequence[Raw]) -> tuple[list[tuple[Raw, Listed]], list[tuple[bytes, str]]]:
+    def _listed(self, page: Sequence[Raw]) -> tuple[list[tuple[Raw, Listed]], Rejected]:
         """The deployments of a page, and what could not be read as one, which is shown once."""
         items, unreadable = [], []
         for raw in page:
             try:
-                items.append((raw, listed(raw)))
+                items.append((raw, parse_listed(raw)))
             except UnreadablePayloadError as error:
                 payload = bytes(raw)
                 if (shown := payload.decode(errors="replace")) not in self._seen:
@@ -244,33 +247,40 @@ class RepositoryReader:
             if self._entry.counts(each.environment)
         ]
         # Every hour another share of them, where they are many.
-        shares = -(-len(unfinished) // _UNFINISHED_AT_ONCE) or 1
+        shares = math.ceil(len(unfinished) / _UNFINISHED_AT_ONCE) or 1
         hour = int(self._now.timestamp() // 3600)
         due = []
         for each in unfinished[hour % shares :: shares]:
             try:
-                due.append(_Due(each.raw, listed(each.raw), each.pull, is_pull_known=True))
+                due.append(_Due(each.raw, parse_listed(each.raw), each.pull, is_pull_known=True))
             except UnreadablePayloadError as error:
-                log.info("%s: a deployment cannot be asked for: %s.", self._entry.repository, error)
+                log.info(
+                    "%s: skipped the unreadable stored deployment %s: %s.",
+                    self._entry.repository,
+                    each.deployment_id,
+                    error,
+                )
         self._load(due, [])
 
-    def _load(self, due: Sequence[_Due], unreadable: list[tuple[bytes, str]]) -> None:
+    def _load(self, due: Sequence[_Due], unreadable: Rejected) -> None:
         rows = self._rows(due, unreadable)
         with self._connection.transaction():
             self._changed += load_deployments(self._connection, rows)
             keep_rejected(self._connection, self._account, self._stream, unreadable)
         self._rejected += len(unreadable)
 
-    def _rows(
-        self, due: Sequence[_Due], unreadable: list[tuple[bytes, str]]
-    ) -> list[tuple[Deployment, datetime]]:
+    def _rows(self, due: Sequence[_Due], unreadable: Rejected) -> list[tuple[Deployment, datetime]]:
         pulls = self._pulls(
             {each.item.sha for each in due if each.item.sha and not each.is_pull_known}, unreadable
         )
         rows = []
         for each, states in in_parallel(self._executor, self._statuses, due):
             if states is None:
-                log.info("%s: deployment %s is gone.", self._entry.repository, each.item.deployment_id)
+                log.info(
+                    "%s: deployment %s no longer exists on GitHub (404).",
+                    self._entry.repository,
+                    each.item.deployment_id,
+                )
                 self._missing.add(each.item.deployment_id)
                 continue
             pull = each.pull if each.is_pull_known else pulls.get(each.item.sha or "")
@@ -297,7 +307,7 @@ class RepositoryReader:
             self._pulls({sha}, [])
         return self._refusal is None
 
-    def _pulls(self, shas: set[str], unreadable: list[tuple[bytes, str]]) -> dict[str, PullRequest | None]:
+    def _pulls(self, shas: set[str], unreadable: Rejected) -> dict[str, PullRequest | None]:
         """The pull request of each commit, those that are known already without asking."""
         repository = self._entry.repository
         pulls: dict[str, PullRequest | None] = {**stored_pulls(self._connection, repository, shas)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -40,6 +40,12 @@ class Result:
     skipped: list[str] = field(default_factory=list)
 
 
+def counts_text(counts: Mapping[str, int]) -> str:
+    """Counts as words for the log: "3 rows changed, 12 deferred to the next run"."""
+    words = {"deferred": "deferred to the next run"}
+    return ", ".join(f"{count} {words.get(what, what.replace('_', ' '))}" for what, count in counts.items())
+
+
 @dataclass
 class AccountRun:
     """An account while it is read.
@@ -48,7 +54,7 @@ class AccountRun:
     :param executor: runs requests beside the work on the warehouse.
     :param now: when this try began, by our clock.
     :param alerts: which alerts are the incidents; None: incidents are.
-    :param expected_refusals: how many requests were refused as the account's plan has it.
+    :param expected_refusals: how many requests were refused because of the account's plan.
     :param listings: the lists that were asked for at the start, by name.
     """
 

@@ -21,7 +21,7 @@ class Subject:
     :param begin_windows: as ``Reader.begin_windows``.
     :param begin_changes: as ``Reader.begin_changes``.
     :param read_single: as ``Reader.incident``.
-    :param unseen: of ids that answer 404, those of which that says nothing.
+    :param hidden_from_key: of ids that answer 404, those of which that says nothing.
     :param batch: a batch of them, for a plan.
     :param sweeper: as ``Reader.sweeper``.
     :param trailing: how much every run reads again.
@@ -33,7 +33,7 @@ class Subject:
     begin_windows: Callable[[datetime, datetime], Callable[[], IncidentWindows]]
     begin_changes: Callable[[datetime, datetime, datetime], Changes]
     read_single: Callable[[str], Incident | None]
-    unseen: Callable[[list[str]], set[str]]
+    hidden_from_key: Callable[[list[str]], set[str]]
     batch: Callable[[Plan], Batch]
     sweeper: Sweeper | None = None
     trailing: timedelta = TRAILING

@@ -9,8 +9,8 @@ from datetime import timedelta
 
 from msgspec import Raw
 
-from opsgenie_provider.absence import NOT_SEEN
 from opsgenie_provider.api.concurrency import in_parallel
+from opsgenie_provider.api.errors import UNREADABLE_ERRORS
 from opsgenie_provider.progress import Progress
 from opsgenie_provider.sync.run import AccountRun, Result
 from opsgenie_provider.warehouse.state import keep_rejected, record_success
@@ -37,21 +37,25 @@ def sync_timelines(run: AccountRun, result: Result) -> None:
     """
     end = time.monotonic() + BUDGET.total_seconds()
     counts, access = result.counts, run.key.access
-    counts.update(timelines=0, rows_changed=0, rejected=0, refused=0, left=0)
+    counts.update(timelines=0, rows_changed=0, rejected=0, refused=0, deferred=0)
     due = due_timelines(
-        run.connection, run.account, run.reader.backend, key_reach=access.reach, key_sight=access.sight
+        run.connection,
+        run.account,
+        run.reader.backend,
+        key_reach=access.reach,
+        permissions_id=access.permissions_id,
     )
     progress = Progress(log, "timelines", total=len(due))
     for start in range(0, len(due), BATCH):
         if time.monotonic() > end:
-            counts["left"] = len(due) - start
-            log.warning("%s: %d timelines are left to the next run.", run.account, counts["left"])
+            counts["deferred"] = len(due) - start
+            log.warning("%s: %d timelines are deferred to the next run.", run.account, counts["deferred"])
             break
         counts.update(_load(run, due[start : start + BATCH], progress))
         if not access.configuration and not counts["timelines"]:
             # Timelines take the right that this key was found to lack.
             with run.transaction() as connection:
-                record_refusals(connection, run.account, due[start + BATCH :], access.sight)
+                record_refusals(connection, run.account, due[start + BATCH :], access.permissions_id)
             result.skipped.append("timelines")
             log.warning(
                 "%s: timelines skipped. The key may not read timelines: all %d that were asked for were "
@@ -63,7 +67,7 @@ def sync_timelines(run: AccountRun, result: Result) -> None:
     record_success(run.connection, run.account, STREAM, rows_changed=counts["rows_changed"])
     if counts["refused"]:
         log.warning(
-            "%s: %d timelines are not for this key to see. What is stored of them stays.",
+            "%s: this key may not read %d timelines (403 or 404). What is stored of them is kept.",
             run.account,
             counts["refused"],
         )
@@ -77,7 +81,7 @@ def _load(run: AccountRun, due: Sequence[DueTimeline], progress: Progress) -> di
         """A timeline; None where this key does not see it: that says nothing about the incident."""
         try:
             return incident, run.reader.timeline(incident.incident_id)
-        except NOT_SEEN:
+        except UNREADABLE_ERRORS:
             return incident, None
 
     for incident, entries in in_parallel(run.executor, read, due):
@@ -92,7 +96,7 @@ def _load(run: AccountRun, due: Sequence[DueTimeline], progress: Progress) -> di
         run.progress.stored(changed)
     if refused:
         with run.transaction() as connection:
-            record_refusals(connection, run.account, refused, run.key.access.sight)
+            record_refusals(connection, run.account, refused, run.key.access.permissions_id)
     return {
         "timelines": len(timelines),
         "rows_changed": changed,

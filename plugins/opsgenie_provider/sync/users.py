@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import logging
 
-from opsgenie_provider.absence import NOT_SEEN
-from opsgenie_provider.api.errors import PlanError
+from opsgenie_provider.api.errors import UNREADABLE_ERRORS, PlanError
 from opsgenie_provider.sync.catalogue import skip, store_list
 from opsgenie_provider.sync.run import AccountRun, Result
-from opsgenie_provider.warehouse.people import people_met
+from opsgenie_provider.warehouse.people import referenced_users
 
 log = logging.getLogger(__name__)
 USERS = "users"
 
 
-def sync_met_users(run: AccountRun, result: Result) -> None:
+def sync_referenced_users(run: AccountRun, result: Result) -> None:
     """Read the users in schedules, escalation policies, on-call periods and incidents.
 
     They are taken from what is stored, so that it does not matter which try of a run stored it.
@@ -24,8 +23,8 @@ def sync_met_users(run: AccountRun, result: Result) -> None:
         return
     stream = f"{run.reader.backend}_{USERS}"
     try:
-        listing = run.reader.users(people_met(run.connection, run.account, run.reader.backend, stream))
-    except (*NOT_SEEN, PlanError) as error:
+        listing = run.reader.users(referenced_users(run.connection, run.account, run.reader.backend, stream))
+    except (*UNREADABLE_ERRORS, PlanError) as error:
         skip(run, result, USERS, error)
         return
     store_list(run, result, USERS, listing)

@@ -9,13 +9,12 @@ from msgspec import Raw
 from psycopg import sql
 
 from opsgenie_provider.rows.alerts import AlertRows, AlertRules
+from opsgenie_provider.rows.fields import MAX_KEY_BYTES
 from opsgenie_provider.rows.tables import ALERTS
 from opsgenie_provider.warehouse.batches import Batch
 from opsgenie_provider.warehouse.connection import Connection
 
 ENTITY, TAG, DETAILS = "entity", "tag:", "details."
-# What an index entry can hold; a longer text is no name.
-_MAX_BYTES = 500
 
 # The relation that is merged: the batch as the staging table is to have it.
 #
@@ -41,7 +40,7 @@ _MERGED = sql.SQL("""
                 as is_to_be_read,
             stored.deleted_at as known_deleted_at,
             -- An older version where everything is read again.
-            case when {again} then 'epoch' else stored.details_of end as known_details_of,
+            case when {force_details} then 'epoch' else stored.details_of end as known_details_of,
             stored.description as known_description,
             stored.entity as known_entity,
             stored.details as known_details,
@@ -100,7 +99,7 @@ class AlertBatch(Batch):
     """A batch of alerts.
 
     :param to_rows: makes the row of a payload, and is told whether that was read by its id.
-    :param again: whether all alerts are to be read by their ids once more.
+    :param force_details: read the details of all alerts again, not only of new and changed ones.
     """
 
     def __init__(
@@ -112,12 +111,12 @@ class AlertBatch(Batch):
         to_rows: Callable[..., AlertRows],
         rules: AlertRules,
         *,
-        again: bool = False,
+        force_details: bool = False,
     ) -> None:
         super().__init__(connection, account, backend, key_reach, (ALERTS,))
         self._to_rows = to_rows
         self._rules = rules
-        self._again = again
+        self._force_details = force_details
 
     def to_rows(self, raw: Raw, *, single: bool) -> AlertRows:
         return self._to_rows(raw, single=single)
@@ -140,7 +139,7 @@ class AlertBatch(Batch):
             columns=sql.SQL(", ").join(map(sql.Identifier, ALERTS.columns)),
             needs_details=_needs_details(self._rules.service_from),
             service=_service(self._rules.service_from),
-            again=sql.Literal(self._again),
+            force_details=sql.Literal(self._force_details),
             priorities=sql.Literal(self._rules.priorities),
             details_keys=sql.Literal(_DETAILS_KEYS),
             single_fields=sql.Literal(_SINGLE_FIELDS),
@@ -191,10 +190,10 @@ def _named(source: str, columns: Mapping[str, sql.Composable]) -> sql.Composable
     return sql.SQL(
         "(select said from (select {text} as said) as source "
         "where dora.service_key(said) is not null and octet_length(said) <= {most})"
-    ).format(text=text, most=sql.Literal(_MAX_BYTES))
+    ).format(text=text, most=sql.Literal(MAX_KEY_BYTES))
 
 
-def leave_out(connection: Connection, account: str, *, but: Iterable[str]) -> int:
+def mark_excluded(connection: Connection, account: str, *, included: Iterable[str]) -> int:
     """Mark alerts of other priorities than these as deleted; returns how many.
 
     A widened choice finds them again with the next read of the whole history.
@@ -202,7 +201,7 @@ def leave_out(connection: Connection, account: str, *, but: Iterable[str]) -> in
     return connection.execute(
         "update staging.opsgenie_alerts set deleted_at = now(), synced_at = now() "
         "where account = %s and deleted_at is null and (priority = any(%s)) is not true",
-        (account, list(but)),
+        (account, list(included)),
     ).rowcount
 
 
@@ -218,8 +217,8 @@ def due_alerts(connection: Connection, account: str, backend: str) -> list[str]:
     return [alert_id for (alert_id,) in rows]
 
 
-def note_refused(connection: Connection, account: str, alert_ids: list[str]) -> None:
-    """Note alerts that were not to be read by their ids: they are not due until they are listed again."""
+def mark_unreadable(connection: Connection, account: str, alert_ids: list[str]) -> None:
+    """Unreadable alerts are read by their ids again only after they are listed again."""
     connection.execute(
         "update staging.opsgenie_alerts set needs_details = false, synced_at = now() "
         "where account = %s and alert_id = any(%s)",

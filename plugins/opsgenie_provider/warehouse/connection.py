@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, LiteralString
+from typing import Any, LiteralString, NamedTuple
 
 import psycopg
 
@@ -174,15 +174,26 @@ def take_lock(connection: Connection, name: str, *, wait: str = LOCK_WAIT) -> No
     row = connection.execute("select pg_try_advisory_lock(hashtextextended(%s, 0))", (key,)).fetchone()
     if row == (True,):
         return
-    log.info("Waiting for %s, which holds the lock %s.", _holder(connection, key)[1], name)
+    holder = _holder(connection, key)
+    log.info(
+        "Waiting for up to %s for %s, which holds the lock %s.",
+        wait,
+        holder.description if holder else "another task",
+        name,
+    )
     connection.execute(_CONFIGURE, (["lock_timeout"], [wait]))
     try:
         connection.execute("select pg_advisory_lock(hashtextextended(%s, 0))", (key,))
     except psycopg.errors.LockNotAvailable:
-        pid, holder = _holder(connection, key)
+        holder = _holder(connection, key)
+        if holder is None:
+            # It was released since.
+            raise LockWaitError(
+                f"Another task held the lock {name} for {wait}. Run this task again."
+            ) from None
         raise LockWaitError(
-            f"{holder} still holds the lock {name}. Let it finish, then run this task again; if its task no "
-            f"longer runs, end its session with select pg_terminate_backend({pid})."
+            f"{holder.description} still holds the lock {name}. Let it finish, then run this task again; if "
+            f"its task no longer runs, end its session with select pg_terminate_backend({holder.pid})."
         ) from None
     connection.execute(_CONFIGURE, (["lock_timeout"], [SESSION_SETTINGS["lock_timeout"]]))
 
@@ -207,15 +218,23 @@ def _lock_key(name: str) -> str:
     return f"opsgenie_provider:{name}"
 
 
-def _holder(connection: Connection, key: str) -> tuple[int | str, str]:
-    """The backend that holds an advisory lock, and a description of it."""
+class _Holder(NamedTuple):
+    """The session that holds an advisory lock."""
+
+    pid: int
+    description: str
+
+
+def _holder(connection: Connection, key: str) -> _Holder | None:
+    """Who holds an advisory lock; None where it was released meanwhile."""
     row = connection.execute(_HOLDER, (key,)).fetchone()
     if row is None:
-        return "pid", "another task"
+        return None
     pid, application, address, since = row
     # PostgreSQL shows only the process id of another user's session.
     who = f"{application or 'a session'} from {address or 'the same host'}"
-    return pid, f"{who} (backend {pid}{f', connected since {since:%Y-%m-%d %H:%M:%S} UTC' if since else ''})"
+    connected = f", connected since {since:%Y-%m-%d %H:%M:%S} UTC" if since else ""
+    return _Holder(pid, f"{who} (backend {pid}{connected})")
 
 
 def _first_line(error: psycopg.Error) -> str:

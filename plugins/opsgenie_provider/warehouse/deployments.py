@@ -45,6 +45,7 @@ class StoredDeployment(NamedTuple):
 class UnfinishedDeployment(NamedTuple):
     """A stored deployment that has not ended, or is known only from the webhook."""
 
+    deployment_id: str
     raw: Raw
     environment: str
     pull: PullRequest | None
@@ -99,7 +100,8 @@ def unfinished_deployments(
     from the webhook."""
     rows = connection.execute(
         sql.SQL(
-            "select coalesce(raw -> 'deployment', raw)::text, environment, pr_number, pr_url, pr_title "
+            "select deployment_id, coalesce(raw -> 'deployment', raw)::text, environment, pr_number, pr_url, "
+            "pr_title "
             "from staging.deployments where {} and lower(repository) = lower(%s) "
             "and (status in ('pending', 'running') or raw ? 'deployment') and deployment_id <> all(%s) "
             "order by deployment_id"
@@ -108,9 +110,9 @@ def unfinished_deployments(
     )
     return [
         UnfinishedDeployment(
-            Raw(raw.encode()), environment, None if number is None else PullRequest(number, *rest)
+            id_, Raw(raw.encode()), environment, None if number is None else PullRequest(number, *rest)
         )
-        for raw, environment, number, *rest in rows
+        for id_, raw, environment, number, *rest in rows
     ]
 
 
@@ -184,7 +186,7 @@ def apply_entry(connection: Connection, entry: Repository) -> int:
     )
     return _describe(
         connection, entry.repository, [name for (name,) in found if entry.counts(name)],
-        service=entry.service_name, written_as=entry.repository,
+        service=entry.service_name, repository_name=entry.repository,
     )  # fmt: skip
 
 
@@ -224,11 +226,11 @@ def apply_repositories(connection: Connection, account: str, entries: Sequence[R
                 (repository, environment, bool(of_repository)),
             ).rowcount
         service = entry.service_name if entry else repository.split("/")[-1]
-        written_as = entry.repository if entry else repository
+        repository_name = entry.repository if entry else repository
         # Hundreds of repositories are mostly as they were.
-        if (stored_service, repository) != (service, written_as):
+        if (stored_service, repository) != (service, repository_name):
             changed += _describe(
-                connection, repository, [environment], service=service, written_as=written_as
+                connection, repository, [environment], service=service, repository_name=repository_name
             )
     return changed
 
@@ -261,7 +263,12 @@ def _follow_renames(connection: Connection, entries: Sequence[Repository]) -> in
 
 
 def _describe(
-    connection: Connection, repository: str, environments: Sequence[str], *, service: str, written_as: str
+    connection: Connection,
+    repository: str,
+    environments: Sequence[str],
+    *,
+    service: str,
+    repository_name: str,
 ) -> int:
     """Set service and repository name for the deployments of a repository in some environments."""
     return connection.execute(
@@ -270,5 +277,5 @@ def _describe(
             "where {} and lower(repository) = lower(%s) and environment = any(%s) "
             "and (service, repository) is distinct from (%s, %s)"
         ).format(_OF_GITHUB),
-        (service, written_as, repository, list(environments), service, written_as),
+        (service, repository_name, repository, list(environments), service, repository_name),
     ).rowcount

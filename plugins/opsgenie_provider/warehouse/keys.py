@@ -30,7 +30,7 @@ class Access(NamedTuple):
     notes: list[str]
 
     @property
-    def sight(self) -> str:
+    def permissions_id(self) -> str:
         """A name for what the key may read, its rights included: two keys of the same name see the same."""
         return self.reach if self.configuration else f"{self.reach}, no configuration"
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import count
 from typing import NamedTuple
 
 from msgspec import Raw
 
-from opsgenie_provider.rows.fields import UnreadablePayloadError
+from opsgenie_provider.rows.fields import known_instant
 from opsgenie_provider.rows.pagerduty import (
     log_entry_row,
     note_row,
     pagerduty_incident_row,
     priority_row,
 )
-from opsgenie_provider.rows.parts import Rejected
+from opsgenie_provider.rows.parts import Rejected, readable_rows
 from opsgenie_provider.rows.tables import (
     PAGERDUTY_DETAIL_READS,
     PAGERDUTY_INCIDENTS,
@@ -114,16 +116,12 @@ def merge_pagerduty_incidents(
     """
     rows: dict[Row, Row] = {}
     rejected: Rejected = []
-    for raw in payloads:
-        try:
-            row = pagerduty_incident_row(raw, account=account, rejected=rejected)
-        except UnreadablePayloadError as error:
-            rejected.append((bytes(raw), str(error)))
-            continue
+    convert = partial(pagerduty_incident_row, account=account, rejected=rejected)
+    for row in readable_rows(payloads, convert, rejected):
         if since <= row.created_at < until:
             rows[PAGERDUTY_INCIDENTS.key_of(row)] = row
         elif not since - _WINDOW_TOLERANCE <= row.created_at < until + _WINDOW_TOLERANCE:
-            rejected.append((bytes(raw), "created_at: outside of the window that it was listed for"))
+            rejected.append((row.raw.encode(), "created_at: outside of the window that it was listed for"))
     staged = Staged(connection, PAGERDUTY_INCIDENTS)
     staged.copy(rows.values())
     return len(rows), sum(staged.merge()), rejected
@@ -150,19 +148,21 @@ def merge_details(
     rejected: Rejected = []
     for incident in due:
         found = details[incident.incident_id]
-        for raw in found.log_entries:
-            try:
-                row = log_entry_row(raw, account=account, incident_id=incident.incident_id)
-                entries[PAGERDUTY_LOG_ENTRIES.key_of(row)] = row
-            except UnreadablePayloadError as error:
-                rejected.append((bytes(raw), str(error)))
-        for raw in found.notes or ():
-            try:
-                row = note_row(raw, account=account, incident_id=incident.incident_id, rejected=rejected)
-                notes[PAGERDUTY_NOTES.key_of(row)] = row
-            except UnreadablePayloadError as error:
-                rejected.append((bytes(raw), str(error)))
-        reads.append((account, incident.incident_id, incident.version, found.notes is not None))
+        id_ = incident.incident_id
+        convert = partial(log_entry_row, account=account, incident_id=id_)
+        for entry in readable_rows(found.log_entries, convert, rejected):
+            entries[PAGERDUTY_LOG_ENTRIES.key_of(entry)] = entry
+        convert = partial(note_row, account=account, incident_id=id_, rejected=rejected)
+        for note in readable_rows(found.notes or (), convert, rejected):
+            notes[PAGERDUTY_NOTES.key_of(note)] = note
+        reads.append(
+            PAGERDUTY_DETAIL_READS.row(
+                account=account,
+                incident_id=incident.incident_id,
+                version=incident.version,
+                with_notes=found.notes is not None,
+            )
+        )
     staged_reads = Staged(connection, PAGERDUTY_DETAIL_READS)
     staged_reads.copy(reads)
     staged_entries, staged_notes = (
@@ -192,13 +192,14 @@ def merge_priorities(
 
     :param prune: whether priorities that are missing were deleted. They stay if any could not be read.
     """
-    rows: list[Row] = []
     rejected: Rejected = []
-    for position, raw in enumerate(payloads, start=1):
-        try:
-            rows.append(priority_row(raw, account=account, position=position))
-        except UnreadablePayloadError as error:
-            rejected.append((bytes(raw), str(error)))
+    # A priority that cannot be read has a position, too.
+    positions = count(1)
+    rows = list(
+        readable_rows(
+            payloads, lambda raw: priority_row(raw, account=account, position=next(positions)), rejected
+        )
+    )
     staged = Staged(connection, PAGERDUTY_PRIORITIES)
     staged.copy({PAGERDUTY_PRIORITIES.key_of(row): row for row in rows}.values())
     if prune and not rejected:
@@ -209,9 +210,5 @@ def merge_priorities(
 
 def _instant(text: str | None) -> datetime | None:
     """An instant that is only a hint: None where it cannot be read or is implausible."""
-    try:
-        instant = datetime.fromisoformat(text or "")
-    except ValueError:
-        return None
-    instant = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
-    return instant if abs(instant.year - 2100) < 1000 else None
+    instant = known_instant(text)
+    return instant if instant and abs(instant.year - 2100) < 1000 else None

@@ -51,7 +51,7 @@ where account = %(account)s and incident.backend = %(backend)s
 """
 
 
-def people_met(connection: Connection, account: str, backend: str, stream: str) -> set[str]:
+def referenced_users(connection: Connection, account: str, backend: str, stream: str) -> set[str]:
     """Ids of the users in an account's schedules, escalation policies and on-call periods, and of those in
     its incidents that changed since they were last looked up.
 

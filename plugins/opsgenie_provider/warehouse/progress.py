@@ -79,7 +79,7 @@ class RunProgress:
         return [(piece.lower, piece.upper) for piece in left if piece.lower and piece.upper]
 
     def finish(self) -> None:
-        """Forget the run: should the task be run again, then because somebody wants to read all again."""
+        """Forget the run, so that clearing the task reads everything again."""
         self._connection.execute("delete from staging.sync_progress where account = %s", (self._account,))
 
     def _update(self, assignment: str, value: Any) -> None:

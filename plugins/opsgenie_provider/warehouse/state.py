@@ -11,6 +11,7 @@ from psycopg import sql
 from psycopg.types.range import Range
 
 from opsgenie_provider.rows.fields import exceeds_numeric_scale
+from opsgenie_provider.rows.parts import RejectedPayload
 from opsgenie_provider.warehouse.connection import Connection
 
 _MOVE_WATERMARK = """
@@ -108,7 +109,7 @@ def _range(read: tuple[datetime, datetime]) -> Range[datetime]:
 
 
 def keep_rejected(
-    connection: Connection, account: str, stream: str, rejected: Iterable[tuple[bytes, str]]
+    connection: Connection, account: str, stream: str, rejected: Iterable[RejectedPayload]
 ) -> None:
     """Store payloads that could not be read, each with its reason; once, however often it is seen."""
     with connection.cursor() as cursor:

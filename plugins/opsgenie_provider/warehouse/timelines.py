@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from functools import partial
 from typing import NamedTuple
 
 from msgspec import Raw
 from psycopg import sql
 
-from opsgenie_provider.rows.fields import UnreadablePayloadError
 from opsgenie_provider.rows.incidents import timeline_row
+from opsgenie_provider.rows.parts import Rejected, readable_rows
 from opsgenie_provider.rows.tables import (
     DERIVED_INCIDENT_COLUMNS,
     INCIDENT_TIMELINE,
@@ -80,15 +81,25 @@ class DueTimeline(NamedTuple):
     updated_at: datetime | None
     status: str | None
 
+    def read(self, account: str, *, refused_to: str | None) -> Row:
+        """The row that says for which version the timeline was read, or to what key it was refused."""
+        return TIMELINE_READS.row(
+            account=account,
+            incident_id=self.incident_id,
+            incident_updated_at=self.updated_at,
+            incident_status=self.status,
+            refused_to=refused_to,
+        )
+
 
 def due_timelines(
-    connection: Connection, account: str, backend: str, *, key_reach: str, key_sight: str
+    connection: Connection, account: str, backend: str, *, key_reach: str, permissions_id: str
 ) -> list[DueTimeline]:
     """Incidents of a backend that have changed since their timeline was read.
 
     Ordered: those that this key has listed first, then ended ones first, then the newest first.
 
-    :param key_sight: what the key can read; a timeline that was refused to a key with another sight is
+    :param permissions_id: names what the key can read; a timeline that was refused to a key with others is
         included.
     """
     rows = connection.execute(
@@ -106,7 +117,7 @@ def due_timelines(
             incident.status in ('resolved', 'closed') desc,
             incident.created_at desc
         """,
-        (account, backend, key_sight, key_reach),
+        (account, backend, permissions_id, key_reach),
     ).fetchall()
     return [DueTimeline(*row) for row in rows]
 
@@ -125,32 +136,29 @@ def forget_refusals(connection: Connection, account: str) -> None:
 
 
 def record_refusals(
-    connection: Connection, account: str, incidents: Iterable[DueTimeline], key_sight: str
+    connection: Connection, account: str, incidents: Iterable[DueTimeline], permissions_id: str
 ) -> None:
-    """Record timelines that were refused to a key: only a key with another sight requests them again.
+    """Record timelines that were refused to a key: only a key with other permissions requests them again.
 
     Their stored entries stay.
     """
     staged = Staged(connection, TIMELINE_READS)
-    staged.copy((account, *incident, key_sight) for incident in incidents)
+    staged.copy(incident.read(account, refused_to=permissions_id) for incident in incidents)
     staged.merge()
 
 
 def load_timelines(
     connection: Connection, account: str, timelines: Iterable[tuple[DueTimeline, list[Raw]]]
-) -> tuple[int, list[tuple[bytes, str]]]:
+) -> tuple[int, Rejected]:
     """Merge timelines of incidents; returns how many rows changed and what could not be read."""
     entries: dict[Row, Row] = {}
     reads: list[Row] = []
-    rejected: list[tuple[bytes, str]] = []
+    rejected: Rejected = []
     for incident, payloads in timelines:
-        reads.append((account, *incident, None))
-        for raw in payloads:
-            try:
-                row = timeline_row(raw, account=account, incident_id=incident.incident_id, rejected=rejected)
-                entries[INCIDENT_TIMELINE.key_of(row)] = row
-            except UnreadablePayloadError as error:
-                rejected.append((bytes(raw), str(error)))
+        reads.append(incident.read(account, refused_to=None))
+        convert = partial(timeline_row, account=account, incident_id=incident.incident_id, rejected=rejected)
+        for row in readable_rows(payloads, convert, rejected):
+            entries[INCIDENT_TIMELINE.key_of(row)] = row
     staged_entries, staged_reads = Staged(connection, INCIDENT_TIMELINE), Staged(connection, TIMELINE_READS)
     staged_entries.copy(entries.values())
     staged_reads.copy(reads)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from psycopg import sql
 
-from opsgenie_provider.rows.deployment_events import Event, Known, merged
+from opsgenie_provider.rows.deployment_events import Event, MergedDeployment, merge_event
 from opsgenie_provider.rows.deployments import Deployment
 from opsgenie_provider.rows.fields import known_instant
 from opsgenie_provider.rows.tables import DEPLOYMENTS
@@ -57,12 +57,12 @@ def _claim(connection: Connection, deployment: Deployment, sender: str, delivery
 
 
 def _apply(connection: Connection, event: Event) -> bool:
-    key = event.deployment[:2]
+    key = (event.deployment.source, event.deployment.deployment_id)
     while (known := _known(connection, key)) is None:
         # Another transaction may insert it in between.
         if connection.execute(_INSERT, (*event.deployment, event.at)).rowcount == 1:
             return True
-    both = merged(known, event)
+    both = merge_event(known, event)
     changed = both.deployment.differs(known.deployment)
     if changed:
         connection.execute(_UPDATE, (*both.deployment, both.at, *key))
@@ -74,7 +74,7 @@ def _apply(connection: Connection, event: Event) -> bool:
     return changed
 
 
-def _known(connection: Connection, key: tuple[object, ...]) -> Known | None:
+def _known(connection: Connection, key: tuple[object, ...]) -> MergedDeployment | None:
     row = connection.execute(_KNOWN, key).fetchone()
     if row is None:
         return None
@@ -82,7 +82,7 @@ def _known(connection: Connection, key: tuple[object, ...]) -> Known | None:
     # Only the sync stores payloads with updated_at: everything until then has been read.
     read_at = known_instant(updated_at)
     times = [at for at in (event_at, read_at) if at is not None]
-    return Known(Deployment(*columns), max(times, default=None), read_at)
+    return MergedDeployment(Deployment(*columns), max(times, default=None), read_at)
 
 
 def _prune(connection: Connection) -> None:

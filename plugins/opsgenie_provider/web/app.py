@@ -27,6 +27,7 @@ from opsgenie_provider.web import overrides, pages, service_map, trust, webhook
 from opsgenie_provider.web.forms import PATHS as FORM_PATHS
 from opsgenie_provider.web.lanes import PAGES, RETRY_AFTER, BusyError
 from opsgenie_provider.web.middleware import HEADERS, FormLimit, Headers
+from opsgenie_provider.web.rendering import templates
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,9 @@ STATIC = {
     "charts.js": Path(__file__).parent / "static" / "charts.js",
     "plotly.min.js": Path(str(files("plotly") / "package_data" / "plotly.min.js")),
 }
+_FORBIDDEN = (
+    "Ask an Airflow administrator for the permission to read plugins (to run dora_metrics for changes)."
+)
 
 
 def create_app() -> FastAPI:
@@ -87,7 +91,7 @@ def static(name: str) -> Response:
 
 
 def _message(request: Request, status: int, title: str, text: str) -> Response:
-    response = pages.templates.TemplateResponse(
+    response = templates.TemplateResponse(
         request, "message.html", {"title": title, "text": text}, status_code=status
     )
     if status == 503:
@@ -100,36 +104,44 @@ def _message(request: Request, status: int, title: str, text: str) -> Response:
 
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    titles = {401: "Log in first", 403: "You may not do this", 404: "Not found"}
+    titles = {401: "Login required", 403: "Access denied", 404: "Not found"}
+    # Airflow's own refusal says no more than the status.
+    is_refused = error.status_code == 403 and error.detail == "Forbidden"
     return _message(
-        request, error.status_code, titles.get(error.status_code, "This did not work"), error.detail
+        request,
+        error.status_code,
+        titles.get(error.status_code, "Request failed"),
+        _FORBIDDEN if is_refused else error.detail,
     )
 
 
 async def _wrong_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     wrong = "; ".join(f"{each['loc'][-1]}: {each['msg']}" for each in error.errors())
-    return _message(request, 422, "This cannot be asked", f"{wrong}.")
+    return _message(request, 422, "Invalid request", f"{wrong}.")
 
 
 async def _busy(request: Request, error: Exception) -> Response:
     return _message(
-        request, 503, "Too many requests at once", "The page takes a few at a time. Try again in a minute."
+        request, 503, "Too many requests at once", "The page handles a few at a time. Try again in a minute."
     )
 
 
 async def _no_tables(request: Request, error: Exception) -> Response:
+    # Or a fault of a query: only the log tells them apart.
+    log.error("%s: %s", request.url.path, error)
     return _message(
         request,
-        200,
-        "Nothing here yet",
-        "The warehouse has no tables, or those of an older version. Run opsgenie_sync once: it makes them.",
+        503,
+        "The warehouse tables are missing or outdated",
+        "Run opsgenie_sync once: it creates or upgrades them. The API server's log names what is missing.",
     )
 
 
 async def _too_slow(request: Request, error: Exception) -> Response:
-    log.warning("%s took too long and was ended.", request.url.path)
-    return _message(request, 503, "This took too long", "Narrow it down by service or date, and try again.")
+    log.warning("%s took too long and was cancelled.", request.url.path)
+    text = "Narrow it down by service or date, and try again."
+    return _message(request, 503, "The query took too long", text)
 
 
 async def _unreadable(request: Request, error: Exception) -> Response:
@@ -151,7 +163,10 @@ async def _unavailable(request: Request, error: Exception) -> Response:
 async def _unexpected(request: Request, error: Exception) -> Response:
     """A fault of ours, which Airflow's API server logs; the middleware above is not asked for its headers."""
     response = _message(
-        request, 500, "This did not work", "The page has a fault. The API server's log has it."
+        request,
+        500,
+        "Request failed",
+        "Internal error. Ask the Airflow administrator to check the API server's log.",
     )
     response.headers.update(HEADERS)
     return response

@@ -7,14 +7,11 @@ Prevention: signed double submit), signed with Airflow's own secret for this use
 
 from __future__ import annotations
 
-from typing import Annotated, Any
-
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 from airflow.api_fastapi.core_api.security import requires_access_dag
 from airflow.configuration import conf
 from fastapi import Depends, HTTPException
 from itsdangerous import BadSignature, URLSafeTimedSerializer
-from pydantic import Field
 
 MAY_RUN = Depends(
     requires_access_dag(method="POST", access_entity=DagAccessEntity.RUN, param_dag_id="dora_metrics")
@@ -23,12 +20,6 @@ MAY_RUN = Depends(
 PATHS = ("/override", "/service-map")
 # A form that was open over lunch is still good, one of yesterday is not.
 TOKEN_SECONDS = 8 * 3600
-Text = Annotated[str, Field(max_length=1000)]
-
-
-def storable(value: Any) -> Any:
-    """A text without the one character that PostgreSQL's texts cannot have."""
-    return value.replace("\0", "") if isinstance(value, str) else value
 
 
 def token(about: tuple[str, ...], user_id: str) -> str:
@@ -50,7 +41,7 @@ def check_token(given: str, about: tuple[str, ...], user_id: str) -> None:
         signed_for = None
     if signed_for != user_id:
         raise HTTPException(
-            403, "The form is too old or was not made for you: open it again and send it again."
+            403, "The form has expired or belongs to another user. Open it again and resend it."
         )
 
 

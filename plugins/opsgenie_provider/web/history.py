@@ -16,6 +16,7 @@ from psycopg import sql
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from opsgenie_provider.web.reader import Reader, Row
+from opsgenie_provider.web.texts import ServiceName
 
 PAGE = 50
 # Counting further costs more than the number is worth.
@@ -36,7 +37,7 @@ class Filters(BaseModel):
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    service: Annotated[str | None, Field(max_length=500)] = None
+    service: ServiceName = None
     priority: Literal["P1", "P2", "P3", "P4", "P5"] | None = None
     status: Literal["open", "resolved", "closed"] | None = None
     match_status: (
@@ -50,8 +51,8 @@ class Filters(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _empty(cls, value: Any) -> Any:
-        """A form sends what was left empty, too. No text of the warehouse's has a NUL."""
-        return (value.replace("\0", "") or None) if isinstance(value, str) else value
+        """A form sends what was left empty, too."""
+        return value or None
 
     @field_validator("older", "newer")
     @classmethod
@@ -70,13 +71,15 @@ class Filters(BaseModel):
         tests: list[sql.Composable] = [sql.SQL("true")]
         for column in ("service", "priority", "status", "match_status"):
             if (value := getattr(self, column)) is not None:
-                tests.append(sql.SQL("fact.{} = {}").format(sql.Identifier(column), sql.Placeholder(column)))
+                tests.append(
+                    sql.SQL("attribution.{} = {}").format(sql.Identifier(column), sql.Placeholder(column))
+                )
                 values[column] = value
         if self.since:
-            tests.append(sql.SQL("fact.opened_at >= %(since)s"))
+            tests.append(sql.SQL("attribution.opened_at >= %(since)s"))
             values["since"] = _midnight(self.since)
         if self.until and self.until < date.max:
-            tests.append(sql.SQL("fact.opened_at < %(until)s"))
+            tests.append(sql.SQL("attribution.opened_at < %(until)s"))
             values["until"] = _midnight(self.until + timedelta(days=1))
         return sql.SQL("\n    and ").join(tests), values
 
@@ -105,10 +108,11 @@ def page(reader: Reader, filters: Filters) -> Page:
     place = filters.newer or filters.older
     upwards = filters.newer is not None
     if place:
-        beyond = sql.SQL(
-            "\n    and (fact.opened_at, fact.incident_id, fact.account, fact.source, fact.service) {} ({})"
-        ).format(
-            sql.SQL(">" if upwards else "<"), sql.SQL(", ").join(sql.Placeholder(f"at_{c}") for c in _ORDER)
+        columns = sql.SQL(", ").join(sql.Identifier("attribution", column) for column in _ORDER)
+        beyond = sql.SQL("\n    and ({}) {} ({})").format(
+            columns,
+            sql.SQL(">" if upwards else "<"),
+            sql.SQL(", ").join(sql.Placeholder(f"at_{column}") for column in _ORDER),
         )
         clause += beyond
         values |= {f"at_{column}": part for column, part in zip(_ORDER, decode(place), strict=True)}

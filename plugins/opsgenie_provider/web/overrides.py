@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import quote, unquote
 
 from airflow.api_fastapi.core_api.security import GetUserDep
 from fastapi import APIRouter, Form, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import BaseModel, ConfigDict
 
 from opsgenie_provider.assets import ATTRIBUTION_OVERRIDES
 from opsgenie_provider.web.asset_events import mark_updated
-from opsgenie_provider.web.forms import MAY_RUN, Text, check_token, storable, token
+from opsgenie_provider.web.forms import MAY_RUN, check_token, token
 from opsgenie_provider.web.lanes import PAGES
-from opsgenie_provider.web.pages import templates
 from opsgenie_provider.web.reader import Row, reading, writing
+from opsgenie_provider.web.rendering import templates
+from opsgenie_provider.web.texts import Text
 
 router = APIRouter(default_response_class=HTMLResponse, dependencies=[MAY_RUN])
 
@@ -29,11 +30,6 @@ class Incident(BaseModel):
     account: Text
     incident_id: Text
     service: Text = ""
-
-    @field_validator("*")
-    @classmethod
-    def _storable(cls, value: Any) -> Any:
-        return storable(value)
 
     @property
     def about(self) -> tuple[str, ...]:
@@ -87,7 +83,7 @@ def save(request: Request, user: GetUserDep, decision: Annotated[Decision, Form(
     if decision.deployment not in ("none", "remove") and not _exists(*key):
         return _refused(request, found, decision, "There is no such deployment in staging.deployments.")
     if decision.deployment != "remove" and not decision.reason.strip():
-        return _refused(request, found, decision, "Say why: the next reader will want to know.")
+        return _refused(request, found, decision, "Enter a reason.")
     values = {name: found[name] for name in ("source", "account", "incident_id", "service")} | {
         "deployment_source": key[0],
         "deployment_id": key[1],

@@ -5,37 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response, StreamingResponse
-from fastapi.templating import Jinja2Templates
 
-from opsgenie_provider import __version__, display
-from opsgenie_provider.end_of_life import StoredHistory, notice
+from opsgenie_provider.end_of_life import notice
 from opsgenie_provider.report.trust import Matches, caused_rate_in_words, sentence
 from opsgenie_provider.settings import load_settings
+from opsgenie_provider.warehouse.history import opsgenie_histories
 from opsgenie_provider.web import history
 from opsgenie_provider.web.downloads import download
 from opsgenie_provider.web.lanes import PAGES
 from opsgenie_provider.web.pool import StopSwitch
-from opsgenie_provider.web.reader import Reader, Row, reading
+from opsgenie_provider.web.reader import Row, reading
+from opsgenie_provider.web.rendering import SERVICES, templates
+from opsgenie_provider.web.texts import ServiceName
 from opsgenie_provider.web.tiers import rate_tier, recovery_tier
 
 router = APIRouter(default_response_class=HTMLResponse)
-templates = Jinja2Templates(Path(__file__).parent / "templates")
-templates.env.filters |= display.FILTERS
-# The version is in the scripts' addresses. It is not the installed package's: there may be none.
-templates.env.globals |= {
-    "VERSION": __version__,
-    "query": display.query,
-    "MATCH_STATUS": display.MATCH_STATUS,
-}
 
 PERIODS = {"day": 60, "week": 26, "month": 24}
-# How many services a table shows, and how many marks of a kind the time line.
-SERVICES = 200
+# How many marks of a kind the time line shows.
 MARKS = 2000
 # What a whole download may read for.
 DOWNLOAD_SECONDS = 300.0
@@ -49,17 +40,17 @@ Grain = Literal["day", "week", "month"]
 def overview(
     request: Request,
     grain: Grain = "month",
-    service: Annotated[str | None, Query(max_length=500)] = None,
+    service: ServiceName = None,
     period: str = "",
     days: int = 14,
 ) -> Response:
     """CFR and MTTR now and their trend, by service and overall, and a service's time line."""
     days = days if days in _TIMELINE else 14
     with reading() as reader:
-        service = asked_service(reader, service)
+        service = reader.service(service)
         trend = reader.rows("trend", service=service, grain=grain, periods=PERIODS[grain])
         shown = _period(period, trend)
-        rows = reader.rows("services", grain=grain, period=shown, service=None, limit=SERVICES + 1)
+        rows = reader.rows("services", grain=grain, period=shown, limit=SERVICES + 1)
         names = [row["service"] for row in reader.rows("service_names")]
         seen = service or (rows[0]["service"] if rows else None)
         until = datetime.now(UTC)
@@ -75,9 +66,10 @@ def overview(
             row["period_start"]: row["decided"]
             for row in reader.rows("decided_failures", grain=grain, service=service)
         }
-    table = load_settings().tiers
     matches = Matches.of(next((row for row in quality if row["service"] == (service or "")), None))
-    position = next((i for i, row in enumerate(trend) if row["period_start"] == shown), None)
+    tiers = load_settings().tiers
+    position = next((i for i, row in enumerate(trend) if row["period_start"] == shown), len(trend))
+    starts = [row["period_start"] for row in trend]
     return templates.TemplateResponse(
         request,
         "overview.html",
@@ -87,12 +79,13 @@ def overview(
             "days": days,
             "trend": trend,
             "shown": shown,
-            "cards": [] if position is None else trend[position : position + 2],
-            "older": trend[position + 1]["period_start"]
-            if position is not None and position + 1 < len(trend)
-            else None,
-            "newer": trend[position - 1]["period_start"] if position else None,
-            "services": rows[:SERVICES],
+            "cards": [
+                _card(row, tiers, matches, decided.get(row["period_start"], 0))
+                for row in trend[position : position + 2]
+            ],
+            "older": next(iter(starts[position + 1 :]), None),
+            "newer": starts[position - 1] if 0 < position < len(starts) else None,
+            "services": [row | {"sentence": sentence(Matches.of(row))} for row in rows[:SERVICES]],
             "more_services": len(rows) > SERVICES,
             "names": names,
             "timeline_service": seen,
@@ -100,24 +93,20 @@ def overview(
             "marks_cut": any(
                 sum(mark["kind"] == kind for mark in marks) == MARKS for kind in ("deployment", "incident")
             ),
-            "tiers": table,
-            "rate_tier": lambda rate: rate_tier(rate, table),
-            "recovery_tier": recovery_tier,
-            "matches": matches,
-            "sentence": sentence,
-            "sentence_of": lambda row: sentence(Matches.of(row)),
-            "caused_words": lambda row: caused_rate_in_words(
-                row, decided.get(row["period_start"], 0), matches
-            ),
+            "tiers": tiers,
+            "sentence": sentence(matches),
             "charts": {"trend": _trend_chart(trend, grain), "timeline": _timeline_chart(marks)},
         },
     )
 
 
-def asked_service(reader: Reader, asked: str | None) -> str | None:
-    """The service that a page is asked for, as the tables name it."""
-    # No text of the warehouse's has a NUL.
-    return reader.service((asked or "").replace("\0", "").strip() or None)
+def _card(row: Row, tiers: int, matches: Matches, decided: int) -> Row:
+    """A period of the trend with its tiers, and how much of its rate is coincidence."""
+    return row | {
+        "rate_tier": rate_tier(row["change_failure_rate"], tiers),
+        "recovery_tier": recovery_tier(row["mttr_mean_seconds"]),
+        "caused_words": caused_rate_in_words(row, decided, matches),
+    }
 
 
 def _period(asked: str, trend: list[Row]) -> date | None:
@@ -246,7 +235,7 @@ def sync(request: Request) -> Response:
     """How fresh everything is, what could not be read, and what the keys do not see."""
     with reading() as reader:
         found = {name: reader.rows(name) for name in ("streams", "rejected", "keys", "refreshes")}
-        stored = [StoredHistory(**row) for row in reader.rows("opsgenie_history")]
+        stored = opsgenie_histories(reader.connection)
     today = datetime.now(UTC).date()
     found["ends"] = [{"account": each.account, "notice": notice(each, today)} for each in stored]
     return templates.TemplateResponse(request, "sync.html", found)

@@ -21,6 +21,7 @@ from typing import Any, cast
 import psycopg
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
+from opsgenie_provider.hooks.base import extras_of
 from opsgenie_provider.hooks.warehouse import find_connection, open_connection
 from opsgenie_provider.warehouse.connection import SET_FORMATS, Connection, WarehouseUnavailableError
 
@@ -185,7 +186,7 @@ def _pool(conn_id: str) -> _Pool:
     """The pool of the Airflow connection as it is now: an edit of it needs no restart."""
     global _current
     found = copy(find_connection(conn_id))
-    found.extra = json.dumps(found.extra_dejson | _LIMITS)
+    found.extra = json.dumps(extras_of(found) | _LIMITS)
     # A fork has none of its parent's threads.
     key = (os.getpid(), conn_id, found.get_uri())
     with _lock:

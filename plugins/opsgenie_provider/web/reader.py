@@ -21,10 +21,13 @@ Row = dict[str, Any]
 
 
 class Reader:
-    """The queries of include/sql/web, by file name."""
+    """The queries of include/sql/web, by file name.
+
+    :ivar connection: for queries that others share.
+    """
 
     def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+        self.connection = connection
         self._directory = sql_directory("web")
 
     def rows(self, name: str, parts: dict[str, sql.Composable] | None = None, **values: Any) -> list[Row]:
@@ -32,7 +35,7 @@ class Reader:
 
         :param parts: what replaces ``{name}`` in the file; never values, which are parameters.
         """
-        with self._connection.cursor(row_factory=dict_row) as cursor:
+        with self.connection.cursor(row_factory=dict_row) as cursor:
             return cursor.execute(self._query(name, parts), values).fetchall()
 
     def first(self, name: str, **values: Any) -> Row | None:
@@ -48,13 +51,13 @@ class Reader:
         self, name: str, parts: dict[str, sql.Composable], values: dict[str, Any], size: int = 1000
     ) -> Iterator[Row]:
         """The rows of a query, as the server makes them."""
-        with self._connection.cursor("streamed", row_factory=dict_row) as cursor:
+        with self.connection.cursor("streamed", row_factory=dict_row) as cursor:
             cursor.itersize = size
             yield from cursor.execute(self._query(name, parts), values)
 
     def execute(self, name: str, values: dict[str, Any]) -> int:
         """Run a statement; returns how many rows it wrote."""
-        return self._connection.execute(self._query(name, None), values).rowcount
+        return self.connection.execute(self._query(name, None), values).rowcount
 
     def _query(self, name: str, parts: dict[str, sql.Composable] | None) -> sql.SQL | sql.Composed:
         text = (self._directory / f"{name}.sql").read_text(encoding="utf-8")

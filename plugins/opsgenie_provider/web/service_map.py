@@ -1,21 +1,22 @@
-"""Services whose incidents no deployment can meet, and the form that joins them to their deployments."""
+"""Services with incidents but no deployments, and the form that maps them to their deployments."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from airflow.api_fastapi.core_api.security import GetUserDep
 from fastapi import APIRouter, Form, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import BaseModel, ConfigDict
 
 from opsgenie_provider.assets import SERVICE_MAP
 from opsgenie_provider.web.asset_events import mark_updated
-from opsgenie_provider.web.forms import MAY_RUN, Text, check_token, storable, token
+from opsgenie_provider.web.forms import MAY_RUN, check_token, token
 from opsgenie_provider.web.lanes import PAGES
-from opsgenie_provider.web.pages import SERVICES, templates
 from opsgenie_provider.web.reader import Row, reading, writing
+from opsgenie_provider.web.rendering import SERVICES, templates
 from opsgenie_provider.web.similar_names import suggestions
+from opsgenie_provider.web.texts import Text
 
 router = APIRouter(default_response_class=HTMLResponse)
 
@@ -29,11 +30,6 @@ class ServiceId(BaseModel):
     service_id: Text
     service: Text = ""
 
-    @field_validator("*")
-    @classmethod
-    def _storable(cls, value: Any) -> Any:
-        return storable(value)
-
     @property
     def about(self) -> tuple[str, ...]:
         """What the form's token is signed for."""
@@ -44,14 +40,14 @@ class Decision(ServiceId):
     """What the form sends."""
 
     token: Text
-    decision: Literal["join", "remove"]
+    decision: Literal["map", "remove"]
     reason: Text = ""
 
 
 @router.get("/services")
 @PAGES.handler
 def services(request: Request) -> Response:
-    """Incidents without deployments, deployments without incidents, and what joins them."""
+    """Services with incidents but no deployments, the reverse, and what is mapped."""
     with reading() as reader:
         coverage = reader.rows("service_coverage")
         deployed = [row["service"] for row in reader.rows("deployed_services")]
@@ -60,6 +56,7 @@ def services(request: Request) -> Response:
         ids = reader.rows("service_ids", services=names)
         mapped = reader.rows("service_map", account=None, service_id=None, limit=SERVICES)
     like = suggestions(names, deployed)
+    uncounted = [row for row in coverage if row["is_deployed"] and not row["deployments"]]
     quiet = [row for row in coverage if row["deployments"] and not row["incidents"]]
     return templates.TemplateResponse(
         request,
@@ -71,15 +68,14 @@ def services(request: Request) -> Response:
                     "like": like.get(row["service"]),
                     "ids": [each for each in ids if each["service"] == row["service"]],
                 }
-                # Those that a row would join first.
+                # Those with a similar deployed service first.
                 for row in sorted(alone, key=lambda row: row["service"] not in like)
             ],
-            "more_alone": sum(not row["is_deployed"] for row in coverage) > SERVICES,
-            "uncounted": [row for row in coverage if row["is_deployed"] and not row["deployments"]][
-                :SERVICES
-            ],
+            "more_alone": sum(not row["is_deployed"] for row in coverage) - len(alone),
+            "uncounted": uncounted[:SERVICES],
+            "more_uncounted": len(uncounted[SERVICES:]),
             "quiet": quiet[:SERVICES],
-            "more_quiet": len(quiet) > SERVICES,
+            "more_quiet": len(quiet[SERVICES:]),
             "mapped": mapped,
             "is_empty": not coverage,
         },
@@ -99,17 +95,19 @@ def save(request: Request, user: GetUserDep, sent: Annotated[Decision, Form()]) 
     """Store or remove the row; dora_metrics is notified, and attributes the service's incidents again."""
     check_token(sent.token, sent.about, user.get_id())
     _found(sent)
-    if sent.decision == "join":
+    if sent.decision == "map":
         with reading() as reader:
             deployed = reader.first("deployed_service", service=sent.service)
         if deployed is None:
             return _page(
-                request, sent, sent.token, sent.service, error="No deployment is of a service of this name."
+                request,
+                sent,
+                sent.token,
+                sent.service,
+                error="No deployment belongs to a service with this name.",
             )
         if not sent.reason.strip():
-            return _page(
-                request, sent, sent.token, sent.service, error="Say why: the next reader will want to know."
-            )
+            return _page(request, sent, sent.token, sent.service, error="Enter a reason.")
     values = {
         "account": sent.account,
         "service_id": sent.service_id,
@@ -118,7 +116,7 @@ def save(request: Request, user: GetUserDep, sent: Annotated[Decision, Form()]) 
         "decided_by": user.get_name(),
     }
     with writing() as writer:
-        writer.execute("save_service" if sent.decision == "join" else "remove_service", values)
+        writer.execute("save_service" if sent.decision == "map" else "remove_service", values)
     is_notified = mark_updated(SERVICE_MAP, {"service_id": sent.service_id, "by": user.get_name()})
     return RedirectResponse(f"services?saved={'yes' if is_notified else 'later'}", status_code=303)
 
@@ -127,7 +125,7 @@ def _found(asked: ServiceId) -> Row:
     with reading() as reader:
         found = reader.first("service_by_id", account=asked.account, service_id=asked.service_id)
     if found is None:
-        raise HTTPException(404, "No account has a service of this id.")
+        raise HTTPException(404, "Unknown service id.")
     return found
 
 

@@ -1,4 +1,4 @@
-"""Whether a delivery comes from who knows the secret. All comparisons take constant time."""
+"""Whether a delivery comes from a sender who knows the secret. All comparisons take constant time."""
 
 from __future__ import annotations
 

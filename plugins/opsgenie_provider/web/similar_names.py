@@ -1,4 +1,4 @@
-"""Which deployed service an incident's service may be: names that differ by a hair."""
+"""Which deployed service an incident's service may be: names that are nearly the same."""
 
 from __future__ import annotations
 
@@ -55,10 +55,10 @@ def _shape(name: str) -> _Shape:
 
 
 def suggestions(missing: Iterable[str], deployed: Iterable[str]) -> dict[str, str]:
-    """For each name that has no deployments, the deployed name that is most like it, if one is at all.
+    """For each name that has no deployments, the deployed name that is most similar, if any is.
 
-    As alike count names that are the same without words such as "service", that are the other one with more
-    words before or after it, or that share most of their trigrams.
+    Names are similar that are the same without words such as "service", that differ only by words before
+    or after, or that share most of their trigrams.
     """
     known = {name: _shape(name) for name in deployed}
     by_trigram: defaultdict[str, list[str]] = defaultdict(list)
@@ -78,11 +78,11 @@ def suggestions(missing: Iterable[str], deployed: Iterable[str]) -> dict[str, st
     return found
 
 
-def _likeness(one: _Shape, other: _Shape, shared: int) -> float:
-    if one.core == other.core:
+def _likeness(name: _Shape, other: _Shape, shared: int) -> float:
+    if name.core == other.core:
         return _SAME_BUT_FOR_ADDED
-    trigrams = shared / (len(one.trigrams) + len(other.trigrams) - shared)
-    shorter, longer = sorted((one.words, other.words), key=len)
+    trigrams = shared / (len(name.trigrams) + len(other.trigrams) - shared)
+    shorter, longer = sorted((name.words, other.words), key=len)
     size = len(shorter)
     if size and shorter in (longer[:size], longer[-size:]):
         # Of several that are longer, the one that adds least.

@@ -1,37 +1,36 @@
-"""How far the matches can be trusted, and what another rule would say."""
+"""The pages Trust and What if: how far to trust the matches, and the metrics under other match rules."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
 from opsgenie_provider.report import charts
 from opsgenie_provider.report.numbers import MATCHES, by_service
 from opsgenie_provider.report.trust import EXPLANATION, Matches, sentence
 from opsgenie_provider.web.lanes import PAGES
-from opsgenie_provider.web.pages import SERVICES, asked_service, templates
 from opsgenie_provider.web.reader import Reader, Row, reading
+from opsgenie_provider.web.rendering import SERVICES, templates
+from opsgenie_provider.web.texts import ServiceName
 
 router = APIRouter(default_response_class=HTMLResponse)
 
 WINDOWS = (1, 2, 4, 8)
 DAYS = (30, 90, 180, 365)
-# What can be tried in a few seconds, whatever else the warehouse does.
+# What can be evaluated in a few seconds, whatever else the warehouse does.
 MOST_INCIDENTS = 100_000
 MOST_DEPLOYMENTS = 250_000
-
-Service = Annotated[str | None, Query(max_length=500)]
 
 
 @router.get("/trust")
 @PAGES.handler
-def trust(request: Request, service: Service = None) -> Response:
+def trust(request: Request, service: ServiceName = None) -> Response:
     """Each service's matches around their deployment, in words and as a picture."""
     with reading() as reader:
-        service = asked_service(reader, service)
+        service = reader.service(service)
         rows = reader.rows("match_quality", service=service)
         offsets = by_service(reader.rows("offsets", service=service, matches=MATCHES))
         hours = window_hours(reader)
@@ -76,7 +75,7 @@ def pictured(row: Row, offsets: dict[str, dict[int, int]], hours: float) -> Row:
 @PAGES.handler
 def what_if(
     request: Request,
-    service: Service = None,
+    service: ServiceName = None,
     days: int = 90,
     direction: Literal["both", "before_only"] = "both",
 ) -> Response:
@@ -85,7 +84,7 @@ def what_if(
     until = datetime.now(UTC)
     asked = until - timedelta(days=days)
     with reading() as reader:
-        service = asked_service(reader, service)
+        service = reader.service(service)
         found = reader.first(
             "what_if_since",
             since=asked,

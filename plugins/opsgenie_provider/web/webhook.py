@@ -1,6 +1,6 @@
 """The deployment webhook: POST /webhook/github, /webhook/gitlab, /webhook/generic.
 
-Who knows the secret may send; nobody logs in. A delivery is taken once, older events do not
+Senders prove that they know the secret; nobody logs in. A delivery is taken once, older events do not
 overwrite newer ones, and dora_metrics is notified when a row changed. An answer other than 2xx is
 ``{"error": {"code", "message", "fields"}}``, and nothing was stored.
 """
@@ -104,7 +104,7 @@ def _receive(sender: str, headers: Mapping[str, str], body: bytes) -> dict[str, 
     except (ConnectionSettingsError, signatures.UnusableSecretError) as error:
         raise RefusedError(503, "not_configured", str(error), retry_after=True) from None
     except (InvalidSettingsError, FileNotFoundError) as error:
-        # It quotes them, and nobody has shown yet that he may know.
+        # Details go to the log only: the sender is not authenticated yet.
         log.error("The webhook does not work: %s", error)
         message = "The settings are wrong; the API server's log says which."
         raise RefusedError(503, "not_configured", message, retry_after=True) from None
@@ -112,7 +112,7 @@ def _receive(sender: str, headers: Mapping[str, str], body: bytes) -> dict[str, 
         raise RefusedError(
             401,
             "not_authentic",
-            f"Nothing shows who sent this. It needs {_PROOF[sender]}, made with the password of the Airflow "
+            f"Signature missing or wrong. Send {_PROOF[sender]}, made with the password of the Airflow "
             f"connection {settings.webhook_conn_id!r} over the body as it is sent.",
         )
     event = _read(sender, headers, body, settings)
@@ -180,11 +180,13 @@ def _stored(conn_id: str, event: Event, sender: str, delivery_id: str) -> Result
     try:
         with pool.connection(conn_id, seconds=_SECONDS) as connection:
             return record(connection, event, sender=sender, delivery_id=delivery_id)
-    except _MISSING_TABLE:
+    except _MISSING_TABLE as error:
+        # The first line names what is missing, and holds no values of rows.
+        log.error("A webhook of %s could not be stored: %s", sender, str(error).partition("\n")[0])
         raise RefusedError(
             503,
             "no_tables",
-            "The warehouse has no tables, or those of an older version. Run deployments_sync once: it makes "
+            "The warehouse tables are missing or outdated. Run deployments_sync once: it creates or upgrades "
             "them. Then deliver it again.",
             retry_after=True,
         ) from None

@@ -200,7 +200,7 @@ def test_lists_longer_than_the_service_reaches_are_not_called_complete() -> None
     assert max(reads_of(account, "feed")) + PAGE_SIZE < 20_000
 
 
-def test_nothing_is_nothing() -> None:
+def test_an_empty_account() -> None:
     assert changes(Account([])) == (set(), {"open"})
 
 

@@ -90,6 +90,15 @@ def test_status_errors_survive_copies_and_processes(again: Any, kind: type[ApiSt
     assert twin.fields == REFUSED["fields"]
 
 
+def test_a_copy_has_the_new_hint_in_every_text() -> None:
+    twin = RateLimitError(**REFUSED).copy_as(PermissionDeniedError, hint="Ask Ann.")
+    assert type(twin) is PermissionDeniedError
+    for said in (str(twin), repr(twin), str(twin.args), str(pickle.loads(pickle.dumps(twin)))):
+        assert "Ask Ann." in said
+        assert "Look at the fields." not in said
+    assert vars(twin) == {**REFUSED, "hint": "Ask Ann.", "kind": None}
+
+
 def test_other_errors_survive_processes() -> None:
     error = pickle.loads(pickle.dumps(ApiConnectionError("no answer")))
     assert (type(error), str(error)) == (ApiConnectionError, "no answer")

@@ -86,7 +86,7 @@ def test_sends_the_key_a_timeout_and_nothing_else(transport: Transport, requests
         throttled(X_RateLimit_Period_In_Sec="1"),
     ],
 )
-def test_what_passes_is_tried_again(transport: Transport, requests_mock: rm.Mocker, failure: Any) -> None:
+def test_transient_errors_are_retried(transport: Transport, requests_mock: rm.Mocker, failure: Any) -> None:
     requests_mock.get(URL, [failure, failure, GOOD])
     assert get(transport) == {"data": []}
     assert transport.requests_sent == 3

@@ -24,12 +24,20 @@ NINE_OF_TWELVE = Matches(9, 3, 0.5, 0.0252, 0.7903)
 @pytest.mark.parametrize(
     ("matches", "counts", "worth"),
     [
-        (NINE_OF_TWELVE, "9 of 12 matches", "about half of them look caused (3 % to 79 %)."),
-        (Matches(7, 2, 0.56, 0.0, 0.8), "7 of 9 matches", "too few to say how many look caused."),
+        (
+            NINE_OF_TWELVE,
+            "9 of 12 matched incidents opened after their",
+            "about half of them look caused (3 % to 79 %).",
+        ),
+        (Matches(7, 2, 0.56, 0.0, 0.8), "7 of 9", "too few to estimate how many look caused."),
         (Matches(10, 10, 0.0, 0.0, 0.35), "10 of 20", "no more than chance would bring (0 % to 35 %)."),
-        (Matches(1, 0, 1.0, 0.2, 1.0), "1 of 1 match followed its", "too few to say how many look caused."),
+        (
+            Matches(1, 0, 1.0, 0.2, 1.0),
+            "1 of 1 matched incident opened after its",
+            "too few to estimate how many look caused.",
+        ),
         (Matches(40, 0, 1.0, 0.9, 1.0), "40 of 40", "nearly all of them look caused (90 % to 100 %)."),
-        (Matches(40, 0), "40 of 40", "can be said only with equal windows before and after."),
+        (Matches(40, 0), "40 of 40", "can be estimated only with equal windows before and after."),
         (Matches(2, 30, 0.0, 0.0, 0.0), "2 of 32", "before_only leaves them out."),
         (Matches(), "No incident", "matches a deployment."),
     ],
@@ -38,7 +46,7 @@ def test_the_sentence(matches: Matches, counts: str, worth: str) -> None:
     said = sentence(matches)
     assert said.startswith(counts)
     assert said.endswith(worth)
-    assert not matches.total or f"{matches.preceding} preceded it: " in said
+    assert not matches.total or f"deployment, {matches.preceding} before it: " in said
 
 
 def test_the_rate_of_caused_matches_alone() -> None:
@@ -48,9 +56,9 @@ def test_the_rate_of_caused_matches_alone() -> None:
     assert found is not None
     assert found == pytest.approx((0.07, 0.02252, 0.09903))
     words = caused_rate_in_words(row, 2, NINE_OF_TWELVE)
-    assert words == "7.0 % of caused matches alone (2.3 % to 9.9 %)"
+    assert words == "Without coincidental matches: about 7.0 % (90 % interval 2.3 % to 9.9 %)"
     assert caused_rate(row, 12, Matches()) == (0.12, 0.12, 0.12)
-    assert caused_rate_in_words(row, 0, Matches(3, 1, 0.5, 0.0, 0.8)).endswith("4 matches are too few to say")
+    assert caused_rate_in_words(row, 0, Matches(3, 1, 0.5, 0.0, 0.8)).startswith("Too few matches (4)")
     assert caused_rate(row | {"deployments": 0}, 0, NINE_OF_TWELVE) is None
     assert caused_rate_in_words(row | {"change_failures": 0}, 0, NINE_OF_TWELVE) == ""
 
@@ -69,7 +77,7 @@ def test_the_period(now: datetime, asked: dict[str, datetime], since: datetime, 
 
 
 def test_a_period_without_time_in_it_is_refused() -> None:
-    with pytest.raises(ValueError, match="no time in between"):
+    with pytest.raises(ValueError, match="Swap them or leave one out"):
         report_period(MONDAY, MONDAY, MONDAY)
     with pytest.raises(ValueError, match="before the year 1"):
         report_period(MONDAY, datetime(1, 1, 1, tzinfo=UTC), MONDAY)
@@ -111,7 +119,6 @@ def numbers(**more: Any) -> Numbers:
         ],
         "incidents": [incident],
         "matches": {"": NINE_OF_TWELVE, HOSTILE: NINE_OF_TWELVE},
-        "quality": {},
         "offsets": {"": {-8: 3, 0: 9}, HOSTILE: {-8: 3, 0: 9}},
         "rule": {"hours_before": 4.0, "hours_after": 4.0, "is_symmetric": True},
     }  # fmt: skip
@@ -127,7 +134,7 @@ def test_the_report_is_one_file_that_needs_nothing_else() -> None:
     assert page.count("<svg") == 4
     # What the sentence and the card say.
     assert sentence(NINE_OF_TWELVE) in page
-    assert "of caused matches alone (" in page
+    assert "Without coincidental matches: about" in page
     assert "to judge anyone by" in page
 
 

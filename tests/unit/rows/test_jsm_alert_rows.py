@@ -59,6 +59,7 @@ def test_an_alert() -> None:
         "last_occurred_at": at(38),
         "acknowledged_at": at(36),
         "closed_at": at(40),
+        "web_url": None,
         "backend": "jsm",
         "raw": json.dumps(ALERT, separators=(",", ":")),
     }

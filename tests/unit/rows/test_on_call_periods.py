@@ -13,7 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opsgenie_provider.rows.fields import UnreadablePayloadError
-from opsgenie_provider.rows.on_call import Coverage, Period, clipped, continued, joined, timeline_periods
+from opsgenie_provider.rows.on_call import (
+    Coverage,
+    Period,
+    clip,
+    join_touching,
+    merge_history,
+    timeline_periods,
+)
 from opsgenie_provider.rows.tables import ON_CALL_PERIODS
 from tests.unit.rows.payloads import ON_CALL, raw
 
@@ -73,9 +80,9 @@ def cut_up(periods: Iterable[Period], chance: random.Random) -> list[Period]:
 
 @given(WORLDS, st.randoms(use_true_random=False))
 def test_joined_periods_say_the_same_in_the_fewest_rows(world: list[Period], chance: random.Random) -> None:
-    result = joined(cut_up(world, chance))
+    result = join_touching(cut_up(world, chance))
     assert hours(result) == hours(world)
-    assert essence(result) == essence(joined(world)) == essence(joined(result))
+    assert essence(result) == essence(join_touching(world)) == essence(join_touching(result))
     for a, b in pairwise(result):
         if (a.rotation_id, a.recipient_id) == (b.rotation_id, b.recipient_id):
             assert a.end_at < b.start_at
@@ -83,7 +90,7 @@ def test_joined_periods_say_the_same_in_the_fewest_rows(world: list[Period], cha
 
 @given(WORLDS, st.integers(-5, SPAN), st.integers(-5, 2 * SPAN))
 def test_clipping_keeps_what_lies_within(world: list[Period], since: int, until: int) -> None:
-    result = list(clipped(world, since=at(since), until=at(until)))
+    result = list(clip(world, since=at(since), until=at(until)))
     assert all(at(since) <= each.start_at < each.end_at <= at(until) for each in result)
     assert hours(result) == {each for each in hours(world) if at(since) <= each[2] < at(until)}
 
@@ -103,8 +110,8 @@ def history(world: Iterable[Period], reads: Iterable[tuple[int, int, int]], chan
     stored: list[Period] = []
     coverage: Coverage | None = None
     for since, until, when in reads:
-        seen = cut_up(clipped(world, since=at(since), until=at(until)), chance)
-        stored = continued(stored, coverage, seen)
+        seen = cut_up(clip(world, since=at(since), until=at(until)), chance)
+        stored = merge_history(stored, coverage, seen)
         read_from = at(since) if coverage is None else min(coverage.read_from, at(since))
         coverage = Coverage(read_from, at(when))
     return stored
@@ -125,19 +132,19 @@ def test_the_past_stays_and_the_future_follows(
 ) -> None:
     """The schedule was changed after the first read, its past, too: what was, was."""
     stored = history(before, [(0, 3 * SPAN, when)], chance)
-    seen = list(clipped(after, since=at(when - overlap)))
-    result = continued(stored, Coverage(at(0), at(when)), cut_up(seen, chance))
+    seen = list(clip(after, since=at(when - overlap)))
+    result = merge_history(stored, Coverage(at(0), at(when)), cut_up(seen, chance))
     assert hours(result) == (
         {each for each in hours(before) if at(0) <= each[2] < at(when)}
         | {each for each in hours(after) if each[2] >= at(when)}
     )
-    assert essence(result) == essence(joined(result))
+    assert essence(result) == essence(join_touching(result))
 
 
 def test_a_longer_history_is_put_before_what_is_stored() -> None:
     stored = [period(10, 20, "ann")]
     read = [period(0, 12, "bob"), period(12, 40, "cid")]
-    result = continued(stored, Coverage(at(10), at(20)), read)
+    result = merge_history(stored, Coverage(at(10), at(20)), read)
     assert [(each.recipient_id, each.start_at, each.end_at) for each in sorted(result)] == [
         ("bob", at(0), at(10)),
         ("ann", at(10), at(20)),
@@ -148,16 +155,16 @@ def test_a_longer_history_is_put_before_what_is_stored() -> None:
 def test_what_did_not_change_keeps_the_payload_it_was_stored_with() -> None:
     stored = [period(0, 30, raw="as first read")]
     read = [period(5, 12, raw="cut"), period(12, 30, raw="cut again")]
-    assert continued(stored, Coverage(at(0), at(10)), read) == stored
+    assert merge_history(stored, Coverage(at(0), at(10)), read) == stored
 
 
 def test_an_extended_period_is_one_row() -> None:
-    [result] = continued([period(0, 30)], Coverage(at(0), at(10)), [period(5, 50, raw="later")])
+    [result] = merge_history([period(0, 30)], Coverage(at(0), at(10)), [period(5, 50, raw="later")])
     assert (result.start_at, result.end_at, result.raw) == (at(0), at(50), "later")
 
 
 def test_the_latest_part_says_what_a_joined_period_is_like() -> None:
-    [result] = joined([period(5, 9, period_type="default"), period(0, 5, period_type="historical")])
+    [result] = join_touching([period(5, 9, period_type="default"), period(0, 5, period_type="historical")])
     assert result.period_type == "default"
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opsgenie_provider.rows.deployment_events import Deployment, Event, Known, merged
+from opsgenie_provider.rows.deployment_events import Deployment, Event, MergedDeployment, merge_event
 from opsgenie_provider.rows.deployments import deployment_row
 from opsgenie_provider.rows.tables import DEPLOYMENTS
 from opsgenie_provider.rows.webhook import (
@@ -238,7 +238,7 @@ def test_each_entry_of_a_repository_has_its_environments() -> None:
 
 def github_story(*events: tuple[str, int]) -> Deployment:
     """What is known of a deployment after these states, each at its minute."""
-    known: Known | None = None
+    known: MergedDeployment | None = None
     for state, minute in events:
         body = changed(
             "github",
@@ -247,7 +247,7 @@ def github_story(*events: tuple[str, int]) -> Deployment:
         )
         event = github_event("deployment_status", body, msgspec.json.encode(body).decode(), ())
         assert isinstance(event, Event)
-        known = merged(known, event) if known else Known(event.deployment, event.at)
+        known = merge_event(known, event) if known else MergedDeployment(event.deployment, event.at)
     assert known is not None
     return known.deployment
 
@@ -275,11 +275,11 @@ def event(status: str, minute: int, **more: Any) -> Event:
     return Event(deployment(status, minute, **more), NOON + timedelta(minutes=minute), starts_here=True)
 
 
-def known_after(events: Any) -> Known:
+def known_after(events: Any) -> MergedDeployment:
     first, *rest = events
-    known = Known(first.deployment, first.at)
+    known = MergedDeployment(first.deployment, first.at)
     for each in rest:
-        known = merged(known, each)
+        known = merge_event(known, each)
     return known
 
 
@@ -307,16 +307,16 @@ def test_the_order_and_repeats_do_not_matter(events: list[Event]) -> None:
 
 
 def test_what_an_event_does_not_say_stays() -> None:
-    known = Known(deployment("running", 0, pr_number=8, pr_title="T", commit_sha="a"), NOON)
-    both = merged(known, event("failure", 1, pr_title="U"))
+    known = MergedDeployment(deployment("running", 0, pr_number=8, pr_title="T", commit_sha="a"), NOON)
+    both = merge_event(known, event("failure", 1, pr_title="U"))
     assert both.deployment[4:] == (
         "failure", NOON, None, "a", None, 8, None, "U", "u1", "{}",
     )  # fmt: skip
 
 
 def test_an_older_event_fills_gaps_only() -> None:
-    known = Known(deployment("failure", 2, commit_sha="b"), NOON + timedelta(minutes=2))
-    both = merged(known, event("running", 1, commit_sha="a", pr_number=8))
+    known = MergedDeployment(deployment("failure", 2, commit_sha="b"), NOON + timedelta(minutes=2))
+    both = merge_event(known, event("running", 1, commit_sha="a", pr_number=8))
     assert (both.deployment.status, both.deployment.commit_sha, both.deployment.pr_number) == (
         "failure",
         "b",
@@ -326,14 +326,16 @@ def test_an_older_event_fills_gaps_only() -> None:
 
 
 def test_a_row_without_a_time_gives_way() -> None:
-    known = Known(deployment("failure", 2), None)
-    assert merged(known, event("running", 1)).deployment.status == "running"
-    known = Known(deployment("success", 2, finished_at=None), None)
-    both = merged(known, event("success", 3))
+    known = MergedDeployment(deployment("failure", 2), None)
+    assert merge_event(known, event("running", 1)).deployment.status == "running"
+    known = MergedDeployment(deployment("success", 2, finished_at=None), None)
+    both = merge_event(known, event("success", 3))
     assert both.deployment.finished_at == NOON + timedelta(minutes=3)
 
 
 def test_what_was_read_at_the_source_needs_no_older_event() -> None:
-    known = Known(deployment("failure", 2, url=None), NOON, complete_to=NOON + timedelta(minutes=2))
-    assert merged(known, event("success", 1)) == known
-    assert merged(known, event("success", 2)).deployment.status == "success"
+    known = MergedDeployment(
+        deployment("failure", 2, url=None), NOON, complete_to=NOON + timedelta(minutes=2)
+    )
+    assert merge_event(known, event("success", 1)) == known
+    assert merge_event(known, event("success", 2)).deployment.status == "success"

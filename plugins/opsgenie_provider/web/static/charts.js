@@ -50,7 +50,7 @@ function draw() {
   Plotly.react(
     "mttr-chart",
     [
-      { type: "scatter", mode: "lines+markers", name: "Caused by deployments", x: trend.period, y: trend.mttr.map(hours), line: { color: colour("--accent") } },
+      { type: "scatter", mode: "lines+markers", name: "Attributed to a deployment", x: trend.period, y: trend.mttr.map(hours), line: { color: colour("--accent") } },
       { type: "scatter", mode: "lines+markers", name: "All incidents", x: trend.period, y: trend.mttr_all.map(hours), line: { color: colour("--muted"), dash: "dot" } },
     ],
     layout("Mean time to recover, in hours", { xaxis: axis, yaxis: { ticksuffix: " h", rangemode: "tozero" } }),
@@ -60,6 +60,7 @@ function draw() {
   const deployments = (bad) => timeline.filter((mark) => mark.kind === "deployment" && mark.is_bad === bad);
   const incidents = timeline.filter((mark) => mark.kind === "incident");
   const now = new Date().toISOString();
+  const titleOf = (mark) => mark.title ?? mark.id;
   const marks = (name, found, symbol, color) => ({
     type: "scatter",
     mode: "markers",
@@ -79,10 +80,10 @@ function draw() {
         type: "scatter",
         mode: "lines+markers",
         name: "Incident, opened to recovered",
-        // A line each: null ends it.
-        x: incidents.flatMap((mark) => [mark.at, mark.until ?? now, null]),
+        // A line each: null ends it. One whose end is unknown is a dot.
+        x: incidents.flatMap((mark) => [mark.at, mark.until ?? (mark.is_open ? now : null), null]),
         y: incidents.flatMap(() => ["Incidents", "Incidents", null]),
-        text: incidents.flatMap((mark) => [`${mark.title ?? mark.id} opened`, `${mark.title ?? mark.id} ${mark.until ? "recovered" : "is open"}`, null]),
+        text: incidents.flatMap((mark) => [`${titleOf(mark)} opened${mark.until || mark.is_open ? "" : "; its recovery time is unknown"}`, `${titleOf(mark)} ${mark.until ? "recovered" : "is open"}`, null]),
         hoverinfo: "x+text",
         line: { color: colour("--warn"), width: 6 },
         marker: { size: 8, color: colour("--warn") },

@@ -1,4 +1,11 @@
--- How much is stored of each account that is read from OpsGenie, which ends.
+"""How much is stored of the accounts that are read from OpsGenie, which ends."""
+
+from __future__ import annotations
+
+from opsgenie_provider.end_of_life import StoredHistory
+from opsgenie_provider.warehouse.connection import Connection
+
+_QUERY = """
 select
     span.account,
     incident.incidents,
@@ -22,4 +29,12 @@ cross join lateral (
     where account = span.account
 ) as reading
 where span.backend = 'opsgenie' and upper_inf(span.span)
+    and (%(account)s::text is null or span.account = %(account)s)
 order by span.account
+"""
+
+
+def opsgenie_histories(connection: Connection, account: str | None = None) -> list[StoredHistory]:
+    """What is stored of an account, or of every account, as far as it is read from OpsGenie now."""
+    rows = connection.execute(_QUERY, {"account": account}).fetchall()
+    return [StoredHistory(*row) for row in rows]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from opsgenie_provider.compat import (
     RETRY_EXPONENTIAL_BACKOFF,
@@ -15,6 +15,8 @@ from opsgenie_provider.compat import (
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from opsgenie_provider.api.errors import RateLimitError, ServerError
 
 # How long a task waits by itself where Airflow has no retry policy, as the service asked it to.
 _LONGEST_WAIT = 900.0
@@ -32,12 +34,11 @@ def is_permanent(error: BaseException) -> bool:
         ApiStatusError,
         CrowdedSecondError,
         ForeignHostError,
+        RateLimitError,
+        ServerError,
         UnknownSiteError,
     )
-    from opsgenie_provider.sync.account import PartsFailedError
 
-    if isinstance(error, PartsFailedError):
-        return all(map(is_permanent, error.errors.values()))
     permanent = (
         ApiStatusError,
         CrowdedSecondError,
@@ -46,23 +47,32 @@ def is_permanent(error: BaseException) -> bool:
         ValueError,
         psycopg.DatabaseError,
     )
-    if _asks_for_patience(error) or isinstance(error, psycopg.OperationalError):
-        return False
-    return isinstance(error, permanent)
+    transient = (RateLimitError, ServerError, psycopg.OperationalError)
+    return all(isinstance(each, permanent) and not isinstance(each, transient) for each in _causes(error))
 
 
 def requested_wait(error: BaseException) -> timedelta | None:
     """How long the service asked to wait; None: it did not say."""
+    waits = [
+        each.retry_after for each in _causes(error) if _is_overload(each) and each.retry_after is not None
+    ]
+    return timedelta(seconds=max(waits)) if waits else None
+
+
+def _answers_to_wait_for(error: BaseException) -> list[tuple[str, int]]:
+    """The services that are overloaded or fail, each with the status that it answered."""
+    return sorted({(each.service, each.status) for each in _causes(error) if _is_overload(each)})
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """What went wrong with each part of an account, or the error itself."""
     from opsgenie_provider.sync.account import PartsFailedError
 
-    if isinstance(error, PartsFailedError):
-        waits = [wait for part in error.errors.values() if (wait := requested_wait(part)) is not None]
-        return max(waits, default=None)
-    seconds = getattr(error, "retry_after", None) if _asks_for_patience(error) else None
-    return None if seconds is None else timedelta(seconds=seconds)
+    return list(error.errors.values()) if isinstance(error, PartsFailedError) else [error]
 
 
-def _asks_for_patience(error: BaseException) -> bool:
+def _is_overload(error: BaseException) -> TypeGuard[RateLimitError | ServerError]:
+    """Whether the service throttles requests or fails, so that the same request may succeed later."""
     from opsgenie_provider.api.errors import RateLimitError, ServerError
 
     return isinstance(error, RateLimitError | ServerError)
@@ -78,10 +88,9 @@ if RetryPolicy is not None:
         ) -> RetryDecision:
             if is_permanent(exception):
                 return RetryDecision.fail(reason="permanent error, not retried")
-            if _asks_for_patience(exception) or requested_wait(exception):
-                return RetryDecision.retry(
-                    requested_wait(exception), reason=str(exception).partition(" to ")[0]
-                )
+            if answers := _answers_to_wait_for(exception):
+                reason = ", ".join(f"{service} answered {status}" for service, status in answers)
+                return RetryDecision.retry(requested_wait(exception), reason=reason)
             return RetryDecision.default()
 
 

@@ -1,5 +1,5 @@
--- The deployments that the touched incidents are attributed to: run before dora.incident_attribution is brought up to
--- date, and after it.
+-- The deployments that the touched incidents are attributed to. It runs before dora.incident_attribution is brought up to
+-- date and after it: a deployment that loses an incident changes as one that gains it.
 insert into touched_deployments (deployment_source, deployment_id)
 select
     attribution.deployment_source,

@@ -59,13 +59,10 @@ class Server:
 
     def copy(self, template: str, name: str, tablespace: str | None = None) -> None:
         place = f" tablespace {tablespace}" if tablespace else ""
-        self.admin(f"create database {name} template {template}{place}")
+        self.admin(f"create database {name} template {template}{place} strategy file_copy")
 
     def drop(self, name: str) -> None:
         self.admin(f"drop database if exists {name} with (force)")
-
-    def rename(self, old: str, new: str) -> None:
-        self.admin(f"alter database {old} rename to {new}")
 
     # --- what can happen to it
 
