@@ -38,11 +38,11 @@ SESSION_SETTINGS: Mapping[str, str] = {
     "temp_buffers": "64MB",
     "work_mem": "64MB",
 }
-# Instants are compared and shown in UTC, whatever the role's or the database's time zone is, and psycopg
-# reads no other styles than these.
+# Instants are compared and shown in UTC, whatever the role's or the database's time zone is. psycopg reads no
+# other styles than these, and sends no text that the client's encoding lacks.
 SET_FORMATS: LiteralString = (
     "select set_config('TimeZone', 'UTC', false), set_config('DateStyle', 'ISO', false), "
-    "set_config('IntervalStyle', 'postgres', false)"
+    "set_config('IntervalStyle', 'postgres', false), set_config('client_encoding', 'UTF8', false)"
 )
 # How long a task waits for one of another run: the first read of an account may take a while.
 LOCK_WAIT = "1h"
