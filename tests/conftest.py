@@ -10,6 +10,7 @@ import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis.configuration import set_hypothesis_home_dir
@@ -21,6 +22,8 @@ LONGEST = (
     "test_sync_jsm.py",
     "test_migration_run.py",
 )
+# Files that share what is dear to make: a clean run, Airflow's API server. One process has all of each.
+SHARED = ("tests/proof/", "tests/web/")
 ROOT = Path(__file__).resolve().parents[1]
 HOME = Path(tempfile.mkdtemp(prefix="airflow-tests-"))
 
@@ -66,6 +69,19 @@ pytest.register_assert_rewrite("tests.support")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The files that take longest first: at the end, the other process would wait for them."""
     items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """As ``--dist loadfile``, which gives each process whole files, but for the directories that share."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            shared = next((place for place in SHARED if nodeid.startswith(place)), None)
+            return shared or str(super()._split_scope(nodeid))
+
+    return Scheduling(config, log)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

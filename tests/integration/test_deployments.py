@@ -11,7 +11,7 @@ import pytest
 from opsgenie_provider.api.errors import AuthenticationError, RateLimitError
 from opsgenie_provider.compat import AirflowFailException
 from opsgenie_provider.hooks.warehouse import warehouse as open_warehouse
-from opsgenie_provider.operators.own_deployments import OwnDeploymentsToPostgresOperator
+from opsgenie_provider.operators.deployments import DeploymentsToPostgresOperator
 from opsgenie_provider.warehouse.own_deployments import OwnDeploymentsError
 from opsgenie_provider.warehouse.schema import upgrade
 from sandbox.gateway import Gateway
@@ -155,7 +155,7 @@ def own(warehouse: Warehouse) -> Callable[..., int]:
     )
 
     def run(**columns: str) -> int:
-        operator = OwnDeploymentsToPostgresOperator(
+        operator = DeploymentsToPostgresOperator(
             task_id="own", relation="My Data.The Deploys", columns=columns or COLUMNS
         )
         return int(str(operator.execute({})["rows_changed"]))
@@ -211,6 +211,6 @@ def test_every_violation_of_an_own_relation_is_named_and_nothing_is_taken_over(
 
 
 def test_a_missing_relation_is_reported(own: Callable[..., int], warehouse: Warehouse) -> None:
-    operator = OwnDeploymentsToPostgresOperator(task_id="own", relation="no.where; drop table x")
+    operator = DeploymentsToPostgresOperator(task_id="own", relation="no.where; drop table x")
     with pytest.raises(OwnDeploymentsError, match="no such table or view"):
         operator.execute({})

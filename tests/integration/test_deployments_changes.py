@@ -12,7 +12,6 @@ import pytest
 
 from opsgenie_provider.hooks.warehouse import warehouse as open_warehouse
 from opsgenie_provider.operators import deployments as operators
-from opsgenie_provider.operators.own_deployments import OwnDeploymentsToPostgresOperator
 from opsgenie_provider.settings import Repository
 from opsgenie_provider.warehouse.deployments import apply_repositories
 from opsgenie_provider.warehouse.own_deployments import OwnDeploymentsError
@@ -230,8 +229,8 @@ def test_a_renamed_repository_is_read_and_keeps_its_history(
 
 
 @pytest.fixture
-def own(warehouse: Warehouse) -> Callable[[str | None], Any]:
-    """Takes a relation over; two of them hold the same ten deployments."""
+def own(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> Callable[[str | None], Any]:
+    """Takes the relation of the settings over; two relations hold the same ten deployments."""
     upgrade(open_warehouse("postgres_default"))
     warehouse.execute("create schema ci")
     warehouse.execute(
@@ -243,7 +242,12 @@ def own(warehouse: Warehouse) -> Callable[[str | None], Any]:
     warehouse.execute("create view ci as select * from ci.deploys")
 
     def run(relation: str | None) -> Any:
-        return OwnDeploymentsToPostgresOperator(task_id="own", relation=relation).execute({})
+        name = "OPSGENIE_PROVIDER__DEPLOYMENTS_RELATION"
+        if relation:
+            monkeypatch.setenv(name, relation)
+        else:
+            monkeypatch.delenv(name)
+        return operators.SyncDeploymentsOperator(task_id="sync").execute({})
 
     return run
 

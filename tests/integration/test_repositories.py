@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -12,8 +13,8 @@ from opsgenie_provider.api.errors import AuthenticationError
 from opsgenie_provider.compat import AirflowFailException
 from opsgenie_provider.hooks.warehouse import warehouse as open_warehouse
 from opsgenie_provider.operators.deployments import (
-    GithubDeploymentsToPostgresOperator,
-    RepositoriesFailedError,
+    DeploymentsFailedError,
+    DeploymentsToPostgresOperator,
 )
 from opsgenie_provider.settings import Repository
 from opsgenie_provider.sync import repositories
@@ -24,6 +25,7 @@ from sandbox.github.store import Store
 from sandbox.server import Slot
 from tests.integration.deployments import ago
 from tests.support.accounts import Interceptor
+from tests.support.dag_runs import run_dag
 from tests.support.postgres import Warehouse
 
 NAMES = [f"acme/app-{number:02}" for number in range(20)]
@@ -45,7 +47,7 @@ def read_all(github: Store, interceptor: Interceptor, warehouse: Warehouse) -> R
     for name in NAMES:
         github.add_repository(name)
         github.add_deployment(name, "a" * 40, "production", ago(hours=2), [("success", ago(hours=1))])
-    operator = GithubDeploymentsToPostgresOperator(
+    operator = DeploymentsToPostgresOperator(
         task_id="github", repositories=[{"repository": name} for name in NAMES]
     )
     return lambda: dict(operator.execute({}))
@@ -78,7 +80,7 @@ def test_repositories_are_read_side_by_side_over_one_session(
         # No other try of the task would find it.
         (404, AirflowFailException),
         # Another try may.
-        (500, RepositoriesFailedError),
+        (500, DeploymentsFailedError),
     ],
 )
 def test_a_repository_that_fails_is_named_and_does_not_stop_the_others(
@@ -112,7 +114,7 @@ def test_a_github_that_is_down_is_not_asked_for_every_repository(
 ) -> None:
     monkeypatch.setattr(transport, "MAX_ATTEMPTS", 2)
     interceptor.hook = lambda path, count: 503
-    with pytest.raises(RepositoriesFailedError, match="20 of 20 failed"):
+    with pytest.raises(DeploymentsFailedError, match="20 of 20 failed"):
         read_all()
     assert interceptor.count <= 2 * (
         repositories._MOST_WITHOUT_ANSWER + 2 * repositories.CONCURRENT_REPOSITORIES
@@ -129,3 +131,34 @@ def test_repositories_are_shared_out_to_few_tasks(count: int, tasks: int) -> Non
     )
     # GitHub's secondary limit for a token, whatever the number of tasks that share it.
     assert sum(requests for _, requests in made) <= 900
+
+
+@pytest.mark.parametrize("tasks", [1, 2])
+def test_a_relation_that_fails_and_the_repositories_do_not_stop_each_other(
+    tasks: int, read_all: ReadAll, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether one process reads everything or several do, what was stored reaches the metrics."""
+    monkeypatch.setattr(repositories, "_REPOSITORIES_PER_TASK", len(NAMES) // tasks)
+    monkeypatch.setenv("OPSGENIE_PROVIDER__GITHUB_REPOSITORIES", json.dumps(NAMES))
+    monkeypatch.setenv("OPSGENIE_PROVIDER__DEPLOYMENTS_RELATION", "no.where")
+
+    run = run_dag("deployments_sync")
+
+    assert not run.succeeded
+    assert "no such table or view" in str(run.error)
+    assert repositories_in(warehouse) == set(NAMES)
+    assert run.updated_assets == ["staging.deployments"]
+
+    monkeypatch.delenv("OPSGENIE_PROVIDER__DEPLOYMENTS_RELATION")
+    run = run_dag("deployments_sync")
+
+    assert run.succeeded
+    assert run.updated_assets == ["staging.deployments"]
+    # A process of its own for the event only where several tasks read.
+    assert run.states("publish") == ["skipped" if tasks == 1 else "success"]
+
+
+def test_where_nothing_is_named_the_metrics_are_left_alone(warehouse: Warehouse) -> None:
+    run = run_dag("deployments_sync")
+    assert run.succeeded
+    assert run.updated_assets == []

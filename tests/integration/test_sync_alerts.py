@@ -240,7 +240,7 @@ def test_a_plan_without_incidents_is_said_with_the_setting(
 def test_the_tasks_read_what_the_settings_say(
     account: Account, warehouse: Warehouse, raised: Callable[..., Alert], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from opsgenie_provider.operators.opsgenie import PrepareSyncOperator, SyncAccountOperator
+    from opsgenie_provider.operators.opsgenie import SyncAccountOperator, SyncAccountsOperator
 
     alert = raised(ago=DAY, priority="P3", tags=["app:shop"])
     for name, value in {
@@ -250,7 +250,7 @@ def test_the_tasks_read_what_the_settings_say(
         "ALERT_SERVICE_FROM": ["tag:app:"],
     }.items():
         monkeypatch.setenv(f"OPSGENIE_PROVIDER__{name}", json.dumps(value))
-    other, arguments = PrepareSyncOperator(task_id="prepare").execute({})
+    other, arguments = SyncAccountsOperator(task_id="sync").execute({})
     assert (other["alerts"], arguments["account"]) == (None, account.name)
     SyncAccountOperator(task_id="sync", **arguments).execute({})
     [row] = warehouse.table("opsgenie_alerts")

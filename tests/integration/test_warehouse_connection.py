@@ -16,7 +16,7 @@ from opsgenie_provider.operators.retry import ApiRetryPolicy
 from opsgenie_provider.warehouse import connection as module
 from opsgenie_provider.warehouse.connection import SESSION_SETTINGS, LockWaitError
 from opsgenie_provider.warehouse.schema import EncodingError, upgrade
-from opsgenie_provider.web import pool
+from opsgenie_provider.web import connection_pool
 from tests.support.postgres import Warehouse, warehouse_of
 
 
@@ -83,12 +83,16 @@ def test_instants_are_read_whatever_style_the_database_shows_them_in(
         warehouse.execute(f"alter database {database} set {name} = '{style}'")
     query = "select timestamptz '2026-11-26 12:00Z', '[2026-11-26,)'::tstzrange, interval '26 hours', %s"
     store = connect()
-    with store.connection() if where == "task" else pool.connection("postgres_default") as connection:
+    with (
+        store.connection()
+        if where == "task"
+        else connection_pool.connection("postgres_default") as connection
+    ):
         instant, span, hours, text = connection.execute(query, ("– 🚀",)).fetchone()
     assert (instant.isoformat(), hours) == ("2026-11-26T12:00:00+00:00", timedelta(hours=26))
     assert text == "– 🚀"
     assert span.lower.isoformat() == "2026-11-26T00:00:00+00:00"
-    pool.close()
+    connection_pool.close()
 
 
 def test_a_database_of_another_encoding_is_refused_with_the_remedy(postgres: str) -> None:

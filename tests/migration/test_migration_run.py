@@ -109,8 +109,8 @@ def test_open_incidents_come_when_asked_and_are_resolved_later(migration: Migrat
     assert migration.imported()[incident.id].status == "resolved"
 
 
+@pytest.mark.usefixtures("first_run")
 def test_what_was_reopened_and_resolved_again_is_corrected(migration: Migration) -> None:
-    migration()
     incident = next(iter(migration.movable().values()))
     again = (incident.resolved_at or 0) + DAY
     migration.source.incidents.reopen(incident.id, again)
@@ -143,15 +143,15 @@ def test_undo_deletes_what_the_ledger_created_and_nothing_else(migration: Migrat
     migration.assert_complete()
 
 
+@pytest.mark.usefixtures("first_run")
 def test_a_lost_ledger_makes_no_doubles(migration: Migration) -> None:
-    migration()
     migration.warehouse.rows("delete from migration.ledger returning 1")
     migration()
     migration.assert_complete()
 
 
+@pytest.mark.usefixtures("first_run")
 def test_a_difference_is_found_and_named(migration: Migration) -> None:
-    migration()
     incident, other = list(migration.imported().values())[:2]
     migration.target.incidents.edit(incident.id, details={**incident.details, "seconds_to_recover": "1"})
     migration.target.incidents.delete(other.id)
@@ -162,8 +162,8 @@ def test_a_difference_is_found_and_named(migration: Migration) -> None:
     assert migration.warehouse.value("select count(*) from migration.parity where not matches") >= 1
 
 
+@pytest.mark.usefixtures("first_run")
 def test_a_double_in_opsgenie_is_found(migration: Migration) -> None:
-    migration()
     incident = next(iter(migration.imported().values()))
     migration.target.incidents.add(incident.message, tags=incident.tags, details=incident.details)
     with pytest.raises(MigrationFailedError, match="exists in OpsGenie as"):
@@ -194,8 +194,8 @@ def test_priorities_follow_the_account_and_what_a_user_says(migration: Migration
     assert {imported[id_].priority for id_, priority in ids.items() if priority == first} == {"P5"}
 
 
+@pytest.mark.usefixtures("first_run")
 def test_the_ledger_keeps_all_that_pagerduty_said(migration: Migration) -> None:
-    migration()
     incident = max(migration.movable().values(), key=lambda each: len(each.title))
     row = migration.row(incident.id)
     assert row["payload"]["source"]["incident"]["title"] == incident.title
@@ -232,8 +232,8 @@ def index_keeps(migration: Migration, *deleted: Incident) -> Iterator[None]:
         yield
 
 
+@pytest.mark.usefixtures("first_run")
 def test_an_import_right_after_an_undo_creates_again_what_the_index_still_lists(migration: Migration) -> None:
-    migration()
     deleted = list(migration.imported().values())
     migration(undo=True)
     assert migration.target.incidents.all() == []
@@ -266,8 +266,8 @@ def test_an_incident_that_was_deleted_before_it_was_complete_is_created_again(mi
     migration.assert_complete()
 
 
+@pytest.mark.usefixtures("first_run")
 def test_a_verification_asks_for_what_the_index_does_not_show_as_it_should_be(migration: Migration) -> None:
-    migration()
     late, *_ = migration.imported().values()
     deleted = copy.deepcopy(late)
     deleted.id = "deleted"

@@ -15,15 +15,15 @@ KINDS = {
     "builds": "statements that write much to the warehouse, without COPY",
     "asks and writes": "requests to a service, statements that write few rows at a time",
     "loads": "requests to a service, COPY into the warehouse",
+    "relieves": "what sync does, for each of several accounts or for more than 50 repositories; here nothing",
 }
 TASKS = {
-    "opsgenie_sync.prepare": "builds",
     "opsgenie_sync.sync": "loads",
+    "opsgenie_sync.account": "relieves",
     "opsgenie_sync.publish": "computes",
     "opsgenie_sync.complete": "computes",
-    "deployments_sync.prepare": "builds",
-    "deployments_sync.github": "loads",
-    "deployments_sync.own_deployments": "writes",
+    "deployments_sync.sync": "loads",
+    "deployments_sync.repositories": "relieves",
     "deployments_sync.publish": "computes",
     "deployments_sync.complete": "computes",
     "dora_metrics.refresh": "builds",
@@ -49,7 +49,7 @@ TASKS = {
 # The tasks that ask what time it is, with the module of the package that does (``clocks.CLOCKS``).
 CLOCK_OF = {
     "opsgenie_sync.sync": "sync.account",
-    "deployments_sync.github": "operators.deployments",
+    "deployments_sync.sync": "operators.deployments",
     "pagerduty_migration.extract": "sync.pagerduty",
     "pagerduty_migration.canary": "migration.search",
     "pagerduty_migration.import": "migration.search",
@@ -60,6 +60,8 @@ CLOCK_OF = {
 def why_not(task: str, fault: str) -> str | None:
     """Why a fault cannot strike a task; None: it can, and is tried."""
     kind = TASKS[task]
+    if kind == "relieves":
+        return f"it does {KINDS[kind]}"
     if fault in HTTP and "asks" not in kind and kind != "loads":
         return f"it sends no request: {KINDS[kind]}"
     if fault == "skew" and task not in CLOCK_OF:

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from opsgenie_provider.api.errors import ApiError
-from opsgenie_provider.operators.deployments import RepositoriesFailedError
+from opsgenie_provider.operators.deployments import DeploymentsFailedError
 from opsgenie_provider.operators.migration_base import MigrationFailedError
 from opsgenie_provider.sync.account import PartsFailedError
 from opsgenie_provider.warehouse.connection import WarehouseUnavailableError
@@ -62,7 +62,7 @@ def test_the_kinds_are_what_the_clean_run_did(clean_run: CleanRun) -> None:
         assert kind in KINDS
         assert bool(counts[REQUEST]) == (kind == "loads" or "asks" in kind), task
         assert bool(counts[COPY]) == (kind == "loads"), task
-        assert bool(counts[STATEMENT]) == (kind not in ("computes", "asks")), task
+        assert bool(counts[STATEMENT]) == (kind not in ("computes", "asks", "relieves")), task
 
 
 def test_no_other_clock_is_asked() -> None:
@@ -92,7 +92,7 @@ def test_a_service_that_breaks_down_in_the_middle(
         assert isinstance(error, MigrationFailedError | ApiError)
     elif task not in CARRIES_ON:
         causes = error.errors.values() if isinstance(error, PartsFailedError) else [error]
-        assert all(isinstance(cause, ApiError | RepositoriesFailedError) for cause in causes), causes
+        assert all(isinstance(cause, ApiError | DeploymentsFailedError) for cause in causes), causes
         assert case.may_be_tried_again(error)
     app.faults.clear()
     eventually_idle(world, lambda: time.sleep(0.01))

@@ -33,7 +33,7 @@ ACCOUNTS = 20
 TIMED = 11
 # Long for a request: then waiting takes most of the time, as it does with the real service.
 LATENCY_MS = 250
-MAPPED = ("sync",)
+MAPPED = ("account",)
 
 
 @pytest.fixture

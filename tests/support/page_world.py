@@ -54,8 +54,10 @@ from generate_series(1, 120) as i;
 
 insert into staging.opsgenie_schedules (account, schedule_id, name, timezone, enabled, team_id, raw, synced_at)
 values ('opsgenie_default', 's', 'Checkout_schedule', 'UTC', true, 'team-checkout', '{{}}', now());
-insert into staging.opsgenie_backends values ('opsgenie_default', 'opsgenie', now() - interval '70 days', now());
-insert into staging.opsgenie_on_call_reads values ('opsgenie_default', 's', now() - interval '70 days', now());
+insert into staging.opsgenie_backends (account, backend, first_read_at, last_read_at)
+values ('opsgenie_default', 'opsgenie', now() - interval '70 days', now());
+insert into staging.opsgenie_on_call_reads (account, schedule_id, read_from, read_at)
+values ('opsgenie_default', 's', now() - interval '70 days', now());
 insert into staging.opsgenie_rotations (account, schedule_id, rotation_id, name, raw, synced_at)
 values ('opsgenie_default', 's', 'r', 'Primary', '{{}}', now());
 insert into staging.opsgenie_on_call_periods (
@@ -74,11 +76,14 @@ insert into staging.opsgenie_escalation_rules (
 )
 values ('opsgenie_default', 'e', 1, 'if-not-acked', 'default', 300, 'schedule', 's', null, '{{}}', now());
 
-insert into staging.opsgenie_keys values ('opsgenie_default', 'account', '{{The key sees less.}}', now());
-insert into staging.sync_state values ('opsgenie_default', 'opsgenie_incidents', now(), now() - interval '3 hours', 7);
+insert into staging.opsgenie_keys (account, key_reach, notes, checked_at)
+values ('opsgenie_default', 'account', '{{The key sees less.}}', now());
+insert into staging.sync_state (account, stream, watermark_at, last_success_at, rows_changed)
+values ('opsgenie_default', 'opsgenie_incidents', now(), now() - interval '3 hours', 7);
 insert into dora.refreshes (is_full, window_before, window_after, direction, environments, error, checks)
 values (true, '4 hours', '4 hours', 'both', '{{production}}', 'Data check a failed', '{{"a": 2}}');
-insert into staging.rejected_payloads values ('opsgenie_default', 'opsgenie_incidents', '{{"id": 1}}', 'no id', now());
+insert into staging.rejected_payloads (account, stream, payload, reason, seen_at)
+values ('opsgenie_default', 'opsgenie_incidents', '{{"id": 1}}', 'no id', now());
 insert into migration.ledger (account, pagerduty_id, state, reason, original_created_at)
 values ('pagerduty_default', 'P1', 'planned', null, now()), ('pagerduty_default', 'P2', 'failed', 'refused', now());
 """

@@ -18,9 +18,9 @@ def read_github(
 
 def read_github_entries(entries: Sequence[Mapping[str, Any]], **bounds: str | None) -> dict[str, Any]:
     """Read the deployments of entries of the settings, as one task does."""
-    from opsgenie_provider.operators.deployments import GithubDeploymentsToPostgresOperator
+    from opsgenie_provider.operators.deployments import DeploymentsToPostgresOperator
 
-    operator = GithubDeploymentsToPostgresOperator(task_id="github", repositories=entries, **bounds)
+    operator = DeploymentsToPostgresOperator(task_id="github", repositories=entries, **bounds)
     return dict(operator.execute({}))
 
 
@@ -33,9 +33,9 @@ def read_pagerduty(**arguments: Any) -> dict[str, Any]:
 
 def read_own_deployments(relation: str, columns: Mapping[str, str]) -> dict[str, Any]:
     """Take over a table or view of the user's; returns what was done."""
-    from opsgenie_provider.operators.own_deployments import OwnDeploymentsToPostgresOperator
+    from opsgenie_provider.operators.deployments import DeploymentsToPostgresOperator
 
-    operator = OwnDeploymentsToPostgresOperator(task_id="own", relation=relation, columns=columns)
+    operator = DeploymentsToPostgresOperator(task_id="own", relation=relation, columns=columns)
     return dict(operator.execute({}))
 
 

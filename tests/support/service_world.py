@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import copy
-import copyreg
 import json
-import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -44,8 +42,6 @@ delete from own.deploys where deployment_id = '7';
 update own.deploys set status = 'failure' where deployment_id = '8';
 insert into own.deploys values ('x', 'checkout', 'production', 'success', '{noon}')
 """
-# A copied account has locks of its own.
-copyreg.pickle(type(threading.RLock()), lambda lock: (threading.RLock, ()))  # type: ignore[arg-type]
 
 
 class World:

@@ -23,12 +23,14 @@ from airflow.sdk.definitions import xcom_arg
 from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 
 from opsgenie_provider.api import transport
+from opsgenie_provider.operators.base import OUTCOME
 from opsgenie_provider.operators.migration_import import ImportOperator
 from tests.support.clocks import Patch
 from tests.support.dag_runs import dag
 from tests.support.faults import shorten_waits
 
 Outputs = dict[str, Any]
+_RUNS_AFTER_FAILURES = (TriggerRule.ALL_DONE, TriggerRule.NONE_SKIPPED)
 
 
 def order(dag_id: str) -> list[str]:
@@ -50,7 +52,7 @@ def adapt(patch: Patch) -> None:
 class _TaskInstance:
     """As much of a task instance as rendering and the operators ask for."""
 
-    dag_id, run_id = "dag", "run"
+    dag_id, run_id, try_number = "dag", "run", 1
     failed: Collection[str] = ()
 
     def __init__(self, task_id: str, outputs: Outputs, map_index: int = -1) -> None:
@@ -59,17 +61,20 @@ class _TaskInstance:
     def xcom_push(self, *, key: str, value: Any) -> None:
         self.outputs[f"{self.task_id}:{key}"] = value
 
-    def xcom_pull(self, *, task_ids: str, key: str, **anything: Any) -> Any:
+    def xcom_pull(self, *, task_ids: str | list[str], key: str, **anything: Any) -> Any:
+        if not isinstance(task_ids, str):
+            return [self.xcom_pull(task_ids=each, key=key) for each in task_ids]
         if (pushed := f"{task_ids}:{key}") in self.outputs:
             return self.outputs[pushed]
         output = self.outputs.get(task_ids)
-        return output if key == "return_value" or output is None else output[key]
+        return output if key == "return_value" or not isinstance(output, dict) else output.get(key)
 
     def get_relevant_upstream_map_indexes(self, **anything: Any) -> None:
         return None
 
     def get_task_states(self, **which: Any) -> dict[str, dict[str, str]]:
-        states = {name: "failed" if name in self.failed else "success" for name in self.outputs}
+        names = [name for name in which["task_ids"] if name in self.outputs]
+        states = {name: "failed" if name in self.failed else "success" for name in names}
         return {self.run_id: states}
 
 
@@ -103,7 +108,7 @@ def _attempt(
         except Exception as error:
             errors.append(error)
             # What it handed on before it failed.
-            if (handed_on := outputs.pop(f"{task_id}:return_value", None)) is not None:
+            if (handed_on := outputs.pop(f"{task_id}:{OUTCOME}", None)) is not None:
                 found.append(handed_on)
     return found if task.is_mapped else next(iter(found), None), errors
 
@@ -153,7 +158,7 @@ def due(dag_id: str, outputs: Outputs, failed: Collection[str] = ()) -> Iterator
     skipped: set[str] = set()
     without_success: set[str] = set()
     for task in dag(dag_id).topological_sort():
-        if task.upstream_task_ids & without_success and task.trigger_rule != TriggerRule.ALL_DONE:
+        if task.upstream_task_ids & without_success and task.trigger_rule not in _RUNS_AFTER_FAILURES:
             without_success.add(task.task_id)
             continue
         if task.task_id in skipped or (

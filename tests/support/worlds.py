@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import copyreg
+import threading
+
 from sandbox.instants import SECOND, Clock, When, to_nanos
 from sandbox.world import World, build_world
 
 # Any would do; on the day's own weekday, hour and date hangs how many deployments and outages there are.
 _MADE_UP_AT = to_nanos("2026-03-11T20:30:00Z")
+# A copied account has locks of its own.
+copyreg.pickle(type(threading.RLock()), lambda lock: (threading.RLock, ()))  # type: ignore[arg-type]
 
 
 def world_until(end: When | None = None, *, seed: int, days: int = 100) -> World:

@@ -14,9 +14,17 @@ ROOT = Path(__file__).resolve().parents[2]
 DAGS = sorted(file.stem for file in (ROOT / "dags").glob("*.py"))
 
 LOAD_PLUGINS = """
-import json, sys
+import importlib.metadata, json, sys
 from pathlib import Path
 folder = Path(sys.argv[1])
+found = importlib.metadata.distribution
+
+def without_the_package(name):
+    if name.replace("_", "-") == "airflow-provider-opsgenie-dora":
+        raise importlib.metadata.PackageNotFoundError(name)
+    return found(name)
+
+importlib.metadata.distribution = without_the_package
 # The package as installed comes first; what the loader then adds is its own doing.
 import opsgenie_provider.operators.opsgenie, opsgenie_provider.sync.account
 before = dict(sys.modules)
@@ -25,6 +33,8 @@ names = [plugin["name"] for plugin in plugins_manager.get_plugin_info(["name"])]
 print(json.dumps({
     "plugins": names.count("opsgenie_provider"),
     "errors": plugins_manager.get_import_errors(),
+    "pages": [app["url_prefix"] for app in plugins_manager.get_fastapi_plugins()[0]
+              if app["url_prefix"].startswith("/opsgenie")],
     "replaced": [name for name, module in before.items() if sys.modules.get(name) is not module],
     "executed": sorted(
         name for name, module in list(sys.modules.items())
@@ -68,21 +78,6 @@ print(json.dumps({
 """
 
 
-LOAD_APP = """
-import importlib.metadata, json
-found = importlib.metadata.distribution
-
-def without_the_package(name):
-    if name.replace("_", "-") == "airflow-provider-opsgenie-dora":
-        raise importlib.metadata.PackageNotFoundError(name)
-    return found(name)
-
-importlib.metadata.distribution = without_the_package
-from opsgenie_provider.plugin import OpsgenieProviderPlugin
-print(json.dumps([app["url_prefix"] for app in OpsgenieProviderPlugin.fastapi_apps]))
-"""
-
-
 # What takes long to import, and is imported where it is used.
 HEAVY = {
     "aiohttp", "jsonschema", "msgspec", "psycopg", "pydantic_settings", "requests", "sqlalchemy", "yaml",
@@ -99,6 +94,12 @@ for file in sys.argv[1:]:
     runpy.run_path(file)
     imported[file] = sorted(set(sys.modules) - before)
 print(json.dumps(imported))
+"""
+
+LOAD_REFRESH = """
+import json, sys
+import opsgenie_provider.dora.refresh, opsgenie_provider.hooks.warehouse, opsgenie_provider.warehouse.schema
+print(json.dumps([name for name in ("requests", "requests_toolbelt", "urllib3") if name in sys.modules]))
 """
 
 
@@ -119,8 +120,15 @@ def run(code: str, *arguments: str, cwd: Path) -> Any:
 
 
 def test_the_plugin_loader_executes_nothing_but_the_plugin(tmp_path: Path) -> None:
+    """And makes the page of the plugins folder alone, without an installed package."""
     loaded = run(LOAD_PLUGINS, str(ROOT / "plugins"), cwd=tmp_path)
-    assert loaded == {"plugins": 1, "errors": {}, "replaced": [], "executed": ["plugin"]}
+    assert loaded == {
+        "plugins": 1,
+        "errors": {},
+        "replaced": [],
+        "executed": ["plugin"],
+        "pages": ["/opsgenie_provider"],
+    }
 
 
 def test_dags_are_read_without_connections_database_or_network(tmp_path: Path) -> None:
@@ -135,15 +143,11 @@ def test_dags_are_read_without_connections_database_or_network(tmp_path: Path) -
     assert {task for task, (retries, _) in loaded["tasks"].items() if retries < 2} == set()
     upstream = {task: before for task, (_, before) in loaded["tasks"].items()}
     assert upstream == {
-        "prepare": [],
-        "sync": ["prepare"],
-        "publish": ["sync"],
-        "complete": ["publish", "sync"],
+        "sync": [],
+        "account": ["sync"],
+        "publish": ["account", "sync"],
+        "complete": ["account", "publish", "sync"],
     }
-
-
-def test_the_page_needs_the_plugins_folder_and_no_installed_package(tmp_path: Path) -> None:
-    assert run(LOAD_APP, cwd=tmp_path) == ["/opsgenie_provider"]
 
 
 def test_no_dag_file_imports_anything_heavy(tmp_path: Path) -> None:
@@ -154,6 +158,11 @@ def test_no_dag_file_imports_anything_heavy(tmp_path: Path) -> None:
         assert f"opsgenie_provider.dags.{dag_id}" in imported[file]
         heavy = [name for name in imported[file] if any(f"{name}.".startswith(f"{each}.") for each in HEAVY)]
         assert heavy == [], dag_id
+
+
+def test_the_refresh_imports_no_http_client(tmp_path: Path) -> None:
+    """It asks no service, and a process of its own starts with each of its runs."""
+    assert run(LOAD_REFRESH, cwd=tmp_path) == []
 
 
 def test_a_copy_without_its_sql_is_an_import_error_that_names_the_remedy(tmp_path: Path) -> None:

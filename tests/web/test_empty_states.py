@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
@@ -14,9 +12,8 @@ from fastapi.testclient import TestClient
 
 from opsgenie_provider.warehouse.schema import upgrade
 from opsgenie_provider.web import reader
-from tests.support.postgres import warehouse_of
+from tests.support.postgres import Warehouse, warehouse_of
 
-NAME = "web_empty"
 PATHS = (
     "",
     "trust",
@@ -31,15 +28,8 @@ PATHS = (
 )
 
 
-@pytest.fixture
-def host(site: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A server with an empty database, and the connection to it."""
-    with psycopg.connect(host=site.host, user="postgres", dbname="postgres", autocommit=True) as admin:
-        admin.execute(f"create database {NAME}")
-        connection = {"conn_type": "postgres", "host": site.host, "login": "postgres", "schema": NAME}
-        monkeypatch.setenv("AIRFLOW_CONN_POSTGRES_DEFAULT", json.dumps(connection))
-        yield site.host
-        admin.execute(f"drop database {NAME} with (force)")
+def make_tables(warehouse: Warehouse) -> None:
+    upgrade(warehouse_of(warehouse.connection["host"], warehouse.connection["schema"]))
 
 
 def words(client: TestClient, path: str, status: int = 200) -> str:
@@ -49,7 +39,7 @@ def words(client: TestClient, path: str, status: int = 200) -> str:
 
 
 @pytest.mark.parametrize("path", PATHS)
-@pytest.mark.usefixtures("host")
+@pytest.mark.usefixtures("empty_warehouse")
 def test_without_tables_the_page_says_which_dag_makes_them(
     client: TestClient, caplog: pytest.LogCaptureFixture, path: str
 ) -> None:
@@ -58,8 +48,8 @@ def test_without_tables_the_page_says_which_dag_makes_them(
     assert "does not exist" in caplog.text
 
 
-def test_without_rows_each_part_says_what_to_do_next(client: TestClient, host: str) -> None:
-    upgrade(warehouse_of(host, NAME))
+def test_without_rows_each_part_says_what_to_do_next(client: TestClient, empty_warehouse: Warehouse) -> None:
+    make_tables(empty_warehouse)
     assert "Incidents come with the DAG opsgenie_sync" in words(client, "")
     assert "There is nothing to count yet for nobody" in words(client, "?service=nobody").replace(" .", ".")
     assert "There is nothing to match yet" in words(client, "trust")
@@ -87,11 +77,12 @@ def test_a_warehouse_that_is_not_there(
 
 
 def test_a_query_that_takes_too_long_is_ended(
-    client: TestClient, host: str, monkeypatch: pytest.MonkeyPatch
+    client: TestClient, empty_warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    upgrade(warehouse_of(host, NAME))
+    make_tables(empty_warehouse)
     monkeypatch.setitem(reader.reading.__wrapped__.__kwdefaults__, "timeout", "1ms")
-    with psycopg.connect(host=host, user="postgres", dbname=NAME) as holder:
+    host, name = (empty_warehouse.connection[field] for field in ("host", "schema"))
+    with psycopg.connect(host=host, user="postgres", dbname=name) as holder:
         # Whoever reads now waits for this.
         holder.execute("lock table dora.match_quality in access exclusive mode")
         answer = client.get("/incidents")

@@ -218,9 +218,12 @@ class OpsgenieClient:
         """All services (service API; Standard and Enterprise plans only). The service does not count them."""
         return read_whole(lambda: self._pages("/v1/services", CONFIGURATION), "services", overlapping=True)
 
-    def service_count(self) -> int:
-        """0 or 1: the length of a page of size 1, a cheap check of the right to read services."""
-        return len(self._page("/v1/services", CONFIGURATION, {"limit": 1}).items)
+    def check_services_readable(self) -> None:
+        """Ask for one service: a cheap check of the right to read services.
+
+        :raises ApiError: the key may not, or the plan has no services.
+        """
+        self._page("/v1/services", CONFIGURATION, {"limit": 1})
 
     def users(self) -> Listing:
         """All users (user API); their requests belong to the Search domain."""

@@ -71,7 +71,7 @@ class _Created(msgspec.Struct):
     createdAt: datetime
 
 
-class Part(NamedTuple):
+class ReadableWindow(NamedTuple):
     """A window that paging can reach completely, with its first page."""
 
     window: Window
@@ -82,7 +82,7 @@ class Begun(NamedTuple):
     """The first page of a window, and those behind it that were asked for as soon as it was there."""
 
     first: Page
-    ahead: Sequence[Future[tuple[Part, Page]]] = ()
+    ahead: Sequence[Future[tuple[ReadableWindow, Page]]] = ()
 
 
 class WindowReader:
@@ -115,19 +115,19 @@ class WindowReader:
         first = self._first_page(window)
         if (first.total or 0) > REACHABLE:
             return Begun(first)
-        requests = ((Part(window, first), offset) for offset in offsets(first)[1:LOOK_AHEAD])
+        requests = ((ReadableWindow(window, first), offset) for offset in offsets(first)[1:LOOK_AHEAD])
         return Begun(first, [self._executor.submit(self._request, request) for request in requests])
 
-    def parts(self, window: Window, first: Page | None = None) -> list[Part]:
+    def parts(self, window: Window, first: Page | None = None) -> list[ReadableWindow]:
         """The window, or the windows it must be cut into to be reachable, ascending.
 
         :param first: its first page, where that was read already.
         :raises CrowdedSecondError: one second holds more than paging can reach.
         """
-        return self._reachable([Part(window, first or self._first_page(window))])
+        return self._reachable([ReadableWindow(window, first or self._first_page(window))])
 
-    def _reachable(self, found: Iterable[Part]) -> list[Part]:
-        parts: list[Part] = []
+    def _reachable(self, found: Iterable[ReadableWindow]) -> list[ReadableWindow]:
+        parts: list[ReadableWindow] = []
         for part in found:
             total = part.first.total
             if total is None or total <= REACHABLE:
@@ -141,13 +141,13 @@ class WindowReader:
                 )
             log.info("%d %s in %s: read in %d parts.", total, self._what, part.window, len(smaller))
             parts += self._reachable(
-                self._executor.map(lambda window: Part(window, self._first_page(window)), smaller)
+                self._executor.map(lambda window: ReadableWindow(window, self._first_page(window)), smaller)
             )
         return parts
 
     def pages(
-        self, parts: Sequence[Part], ahead: Sequence[Future[tuple[Part, Page]]] = ()
-    ) -> Iterator[tuple[Part, Iterator[Page]]]:
+        self, parts: Sequence[ReadableWindow], ahead: Sequence[Future[tuple[ReadableWindow, Page]]] = ()
+    ) -> Iterator[tuple[ReadableWindow, Iterator[Page]]]:
         """Each part with its pages; pages of the next parts are requested ahead.
 
         :param ahead: pages of the first part that were asked for already.
@@ -159,12 +159,12 @@ class WindowReader:
             pages = map(itemgetter(1), group)
             yield part, pages if part.first.total is not None else self._sequentially(part)
 
-    def read(self, part: Part, pages: Iterator[Page], sink: Sink) -> bool:
+    def read(self, part: ReadableWindow, pages: Iterator[Page], sink: Sink) -> bool:
         """Add everything in a part to ``sink``.
 
         :returns: whether the read is complete: everything that the service counted, each once.
         """
-        reads: Iterable[tuple[Part, Iterator[Page]]] = [(part, pages)]
+        reads: Iterable[tuple[ReadableWindow, Iterator[Page]]] = [(part, pages)]
         for attempt in range(_MAX_READS):
             if attempt:
                 log.info(
@@ -196,7 +196,7 @@ class WindowReader:
             page = _with_total(page, total)
         return page
 
-    def _request(self, request: tuple[Part, int]) -> tuple[Part, Page]:
+    def _request(self, request: tuple[ReadableWindow, int]) -> tuple[ReadableWindow, Page]:
         part, offset = request
         if not offset:
             return part, part.first
@@ -206,7 +206,7 @@ class WindowReader:
             page = _with_total(page, offset + len(page.items))
         return part, page
 
-    def _sequentially(self, part: Part) -> Iterator[Page]:
+    def _sequentially(self, part: ReadableWindow) -> Iterator[Page]:
         """The pages of a list of unknown length; beyond what paging reaches, from its last instant on.
 
         Each begins with the last item of the page before: one that is deleted meanwhile hides none. If more

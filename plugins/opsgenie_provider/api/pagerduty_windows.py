@@ -28,7 +28,7 @@ _MAX_READS = 3
 
 
 @dataclass(frozen=True)
-class Part:
+class ReadableWindow:
     """[since, until), from a whole second, with its first page."""
 
     since: datetime
@@ -52,7 +52,7 @@ class PagerdutyWindows:
         self._read = read
         self._executor = executor
 
-    def parts(self, since: datetime, until: datetime) -> list[Part]:
+    def parts(self, since: datetime, until: datetime) -> list[ReadableWindow]:
         """The range as windows that paging can reach completely, ascending; one request each.
 
         :raises CrowdedSecondError: one second holds more than paging can reach.
@@ -64,7 +64,7 @@ class PagerdutyWindows:
         windows = list(zip(edges, [*edges[1:], until], strict=True))
         return self._reachable([window for window in windows if window[0] < window[1]])
 
-    def _reachable(self, windows: list[tuple[datetime, datetime]]) -> list[Part]:
+    def _reachable(self, windows: list[tuple[datetime, datetime]]) -> list[ReadableWindow]:
         parts = []
         for part in self._executor.map(self._with_first_page, windows):
             if part.total <= REACHABLE:
@@ -74,7 +74,8 @@ class PagerdutyWindows:
             if seconds <= 1:
                 raise CrowdedSecondError(
                     f"PagerDuty holds {part.total} items within one second, {part.since.isoformat()}; it "
-                    f"lists at most {REACHABLE}. Nothing of it was stored."
+                    f"lists at most {REACHABLE}. Nothing of it was stored. Leave that second out with since "
+                    "and until."
                 )
             pieces = min(seconds, part.total // (REACHABLE // 2) + 1)
             cuts = [part.since + _SECOND * (seconds * n // pieces) for n in range(pieces)]
@@ -82,13 +83,13 @@ class PagerdutyWindows:
             parts += self._reachable(list(zip(cuts, [*cuts[1:], part.until], strict=True)))
         return parts
 
-    def _with_first_page(self, window: tuple[datetime, datetime]) -> Part:
-        return Part(*window, self._page(*window, 0))
+    def _with_first_page(self, window: tuple[datetime, datetime]) -> ReadableWindow:
+        return ReadableWindow(*window, self._page(*window, 0))
 
     def _page(self, since: datetime, until: datetime, offset: int) -> PagerdutyPage:
         return self._read(since - _SECOND, until + _SECOND, offset=offset)
 
-    def items(self, part: Part) -> list[Raw]:
+    def items(self, part: ReadableWindow) -> list[Raw]:
         """All items of a part, each once, even if the list changed while it was read.
 
         :raises InvalidResponseError: the list changed during every read.
@@ -117,7 +118,7 @@ class PagerdutyWindows:
             f"{REPORT_REMEDY}"
         )
 
-    def _pages(self, part: Part, first: PagerdutyPage) -> Iterator[PagerdutyPage]:
+    def _pages(self, part: ReadableWindow, first: PagerdutyPage) -> Iterator[PagerdutyPage]:
         yield first
         # A server may cap the page size, so the next offset follows from the items received.
         offset = step = len(first.items)

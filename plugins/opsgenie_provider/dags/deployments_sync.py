@@ -5,14 +5,15 @@ deployments, whether each ever succeeded, and the pull request that it brought o
 of your own (`deployments_relation`) is taken over, too. Rows that you write into
 `staging.deployments` yourself need neither.
 
-1. **prepare** checks the settings and creates or upgrades the tables, and shares the repositories out
-   to a few tasks.
-2. **github** reads several repositories side by side: 90 days at first, then what is new or
-   unfinished. One that fails does not stop the others; the task names it and fails at the end.
-3. **own_deployments** takes over the relation of the settings, if there is one.
-4. **publish** sums up and starts `dora_metrics`, also where some of the tasks before it failed.
+1. **sync** checks the settings, creates or upgrades the tables, takes over the relation, if there is one,
+   and reads up to 50 repositories side by side: 90 days at first, then what is new or unfinished. One that
+   fails does not stop the others; the task names it and fails at the end.
+2. **repositories** reads in the same way what are more than 50: in up to four tasks, to which `sync` leaves
+   them all.
+3. **publish** sums up and starts `dora_metrics` after several tasks, and also where one failed. A `sync` that
+   has read everything and succeeds starts `dora_metrics` itself.
 
-**complete** takes no process: it fails with the run.
+What is not needed is skipped, and takes no process; nor does **complete**, which fails with the run.
 """
 
 from __future__ import annotations
@@ -21,11 +22,7 @@ from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, Param, TriggerRule
 
 from opsgenie_provider.assets import DEPLOYMENTS_STAGING
-from opsgenie_provider.operators.deployments import (
-    GithubDeploymentsToPostgresOperator,
-    PrepareDeploymentsOperator,
-)
-from opsgenie_provider.operators.own_deployments import OwnDeploymentsToPostgresOperator
+from opsgenie_provider.operators.deployments import DeploymentsToPostgresOperator, SyncDeploymentsOperator
 from opsgenie_provider.operators.publish import PublishSyncOperator
 from opsgenie_provider.operators.retry import retry_arguments
 
@@ -46,28 +43,19 @@ def deployments_sync() -> DAG:
             "until": Param(None, type=["null", "string"], description="Only what was triggered before this"),
         },
     ) as dag:
-        prepare = PrepareDeploymentsOperator(task_id="prepare")
-        setting = prepare.output_of
-        github = GithubDeploymentsToPostgresOperator.partial(
-            task_id="github",
-            since="{{ params.since or '' }}",
-            until="{{ params.until or '' }}",
-        ).expand_kwargs(prepare.output)
-        own = OwnDeploymentsToPostgresOperator(
-            task_id="own_deployments",
-            relation=setting("deployments_relation"),
-            columns=setting("deployments_columns"),
-            postgres_conn_id=setting("postgres_conn_id"),
+        bounds = {"since": "{{ params.since or '' }}", "until": "{{ params.until or '' }}"}
+        sync = SyncDeploymentsOperator(task_id="sync", outlets=[DEPLOYMENTS_STAGING], **bounds)
+        repositories = DeploymentsToPostgresOperator.partial(task_id="repositories", **bounds).expand_kwargs(
+            sync.output
         )
-        # Airflow marks an asset as updated only for a task that succeeds.
+        # Airflow marks an asset as updated only for a task that succeeds. Where sync has read all and
+        # succeeded, `repositories` is skipped, and so is this.
         publish = PublishSyncOperator(
-            task_id="publish",
-            outcomes=[github.output, own.output],
-            outlets=[DEPLOYMENTS_STAGING],
-            trigger_rule=TriggerRule.ALL_DONE,
+            task_id="publish", outlets=[DEPLOYMENTS_STAGING], trigger_rule=TriggerRule.NONE_SKIPPED
         )
         # The run is as its last task: this one fails where anything before it did. The scheduler sets its
         # state by itself, as there is nothing to execute.
         complete = EmptyOperator(task_id="complete", trigger_rule=TriggerRule.NONE_FAILED)
-        [github, own, publish] >> complete
+        [sync, repositories] >> publish
+        [sync, repositories, publish] >> complete
     return dag

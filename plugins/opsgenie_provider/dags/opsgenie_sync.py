@@ -1,9 +1,7 @@
 """Bring OpsGenie, or Jira Service Management in its place, into the warehouse, every hour.
 
-Each account of `include/settings.yaml` is read side by side with the others:
-
-1. **prepare** checks the settings and creates or upgrades the tables.
-2. **sync** reads an account, part by part. Once a day, and wherever that may have changed, it finds out
+1. **sync** checks the settings, creates or upgrades the tables, and reads the account of
+   `include/settings.yaml`, part by part. Once a day, and wherever that may have changed, it finds out
    what the account's **key** may read. **catalogue** is services, teams and users, **escalations** the
    escalation policies, **on_call** schedules, rotations and who is on call, from 90 days back to two weeks
    ahead. **incidents**: the first run and one run a day read the whole history (90 days or more) and find
@@ -13,7 +11,12 @@ Each account of `include/settings.yaml` is read side by side with the others:
    and **users** are looked up last, those that the others refer to.
    Accounts whose alerts are the incidents (`alert_accounts`) have **alerts** and their **details** in place
    of incidents and timelines.
-3. **publish** sums up and starts `dora_metrics`, also where some of the accounts failed.
+2. **account** reads an account in the same way, where the settings name several: these are read side by
+   side, each by a task of its own, and `sync` leaves them all to these tasks.
+3. **publish** sums up and starts `dora_metrics` after several accounts, and also where an account failed.
+   A `sync` that has read its account and succeeds starts `dora_metrics` itself.
+
+What is not needed is skipped, and takes no process: in most hours `sync` is all that runs.
 
 A part that fails does not keep the others from being read: the task fails at its end and names each of
 them, and another try reads only what is missing. **complete** takes no process: it fails with the run.
@@ -27,7 +30,7 @@ from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, Param, TriggerRule
 
 from opsgenie_provider.assets import OPSGENIE_STAGING
-from opsgenie_provider.operators.opsgenie import PrepareSyncOperator, SyncAccountOperator
+from opsgenie_provider.operators.opsgenie import SyncAccountOperator, SyncAccountsOperator
 from opsgenie_provider.operators.publish import PublishSyncOperator
 from opsgenie_provider.operators.retry import retry_arguments
 
@@ -52,19 +55,18 @@ def opsgenie_sync() -> DAG:
             ),
         },
     ) as dag:
-        prepare = PrepareSyncOperator(task_id="prepare")
-        sync = SyncAccountOperator.partial(
-            task_id="sync", map_index_template="{{ task.account }}"
-        ).expand_kwargs(prepare.output)
-        # Airflow marks an asset as updated only for a task that succeeds.
+        sync = SyncAccountsOperator(task_id="sync", outlets=[OPSGENIE_STAGING])
+        account = SyncAccountOperator.partial(
+            task_id="account", map_index_template="{{ task.account }}"
+        ).expand_kwargs(sync.output)
+        # Airflow marks an asset as updated only for a task that succeeds. Where sync has read all and
+        # succeeded, `account` is skipped, and so is this.
         publish = PublishSyncOperator(
-            task_id="publish",
-            outcomes=[sync.output],
-            outlets=[OPSGENIE_STAGING],
-            trigger_rule=TriggerRule.ALL_DONE,
+            task_id="publish", outlets=[OPSGENIE_STAGING], trigger_rule=TriggerRule.NONE_SKIPPED
         )
         # The run is as its last task: this one fails where anything before it did. The scheduler sets its
         # state by itself, as there is nothing to execute.
         complete = EmptyOperator(task_id="complete", trigger_rule=TriggerRule.NONE_FAILED)
-        [sync, publish] >> complete
+        [sync, account] >> publish
+        [sync, account, publish] >> complete
     return dag

@@ -92,11 +92,8 @@ def pagerduty_migration() -> DAG:
             with_notes=chosen["import_notes"],
             **source,
         )
-        PublishSyncOperator(
-            task_id="publish",
-            outcomes=[extract.output],
-            outlets=[PAGERDUTY_STAGING],
-            trigger_rule=TriggerRule.ALL_DONE,
+        publish = PublishSyncOperator(
+            task_id="publish", outlets=[PAGERDUTY_STAGING], trigger_rule=TriggerRule.ALL_DONE
         )
         plan = PlanMigrationOperator(task_id="plan", **settings)
         approve = ApprovePlanOperator(task_id="approve", body=plan.output, **approval)
@@ -113,6 +110,7 @@ def pagerduty_migration() -> DAG:
         undo = UndoMigrationOperator(task_id="undo", **writing)
 
         keys >> choose(chosen["undo"]) >> [extract, plan_undo]
+        extract >> publish
         extract >> plan >> go_on(chosen["dry_run"]) >> approve >> canary >> import_ >> verify
         plan_undo >> go_on.override(task_id="go_on_undo")(chosen["dry_run"]) >> approve_undo >> undo
     return dag

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 from airflow.sdk import BaseHook, Connection
-from requests import Session
-from requests_toolbelt.adapters.socket_options import TCPKeepAliveAdapter
 
 from opsgenie_provider.api.concurrency import THREADS
 from opsgenie_provider.compat import AirflowNotFoundException
+
+if TYPE_CHECKING:
+    from requests import Session
 
 
 class ConnectionSettingsError(ValueError):
@@ -102,6 +103,10 @@ class ApiHook(BaseHook):
         :param headers: headers of every request.
         :param extra_options: take precedence over the connection's extras.
         """
+        # Not by those who need a connection's settings alone, as the refresh of the metrics does.
+        from requests import Session
+        from requests_toolbelt.adapters.socket_options import TCPKeepAliveAdapter
+
         connection = self.settings()
         self.base_url = self.base_url_of(connection)
         options = extras_of(connection) | (extra_options or {})

@@ -125,7 +125,9 @@ def _text(connection: Connection, name: str) -> str | None:
     value = extras_of(connection).get(name)
     if value is None or isinstance(value, str):
         return (value or "").strip() or None
-    raise ConnectionSettingsError(f"The extra {name} of the connection {connection.conn_id!r} is no text.")
+    raise ConnectionSettingsError(
+        f"The extra {name} of the connection {connection.conn_id!r} must be a text."
+    )
 
 
 def _json(connection: Connection, name: str) -> Any:
@@ -136,7 +138,8 @@ def _json(connection: Connection, name: str) -> Any:
             return json.loads(value)
         except ValueError:
             raise ConnectionSettingsError(
-                f"The extra {name} of the connection {connection.conn_id!r} is not readable as JSON."
+                f"The extra {name} of the connection {connection.conn_id!r} is no valid JSON: write a list "
+                'like ["Closed"], or an object like {"Critical": "P1"}.'
             ) from None
     return value or None if isinstance(value, str) else value
 

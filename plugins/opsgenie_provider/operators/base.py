@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypedDict
+
+from airflow.sdk import Context
+
+# The XCom key of what a task did, where its return value is something else or it fails.
+OUTCOME = "outcome"
 
 
 class Outcome(TypedDict, total=False):
@@ -18,13 +25,21 @@ class Outcome(TypedDict, total=False):
     requests: int
     deleted: int
     deferred: int
-    skipped: str
     stored: bool
 
 
-def fetched(mapped: Any) -> list[Any]:
-    """The outputs of a mapped task, those that there are.
+def push_outcome(context: Context, outcome: Mapping[str, Any]) -> None:
+    """Hand on what a task did, beside its return value."""
+    if "ti" in context:
+        context["ti"].xcom_push(key=OUTCOME, value=dict(outcome))
 
-    A slice is one request; iterating asks for one more than there is and logs an error about it.
-    """
-    return [] if mapped is None else list(mapped[:])
+
+@contextmanager
+def before_reading(context: Context) -> Iterator[None]:
+    """The beginning of a task that reads: if it fails, nothing was stored, unless an earlier try did."""
+    try:
+        yield
+    except Exception:
+        if "ti" in context and context["ti"].try_number == 1:
+            push_outcome(context, Outcome(stored=False))
+        raise

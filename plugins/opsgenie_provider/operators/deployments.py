@@ -1,7 +1,8 @@
-"""GitHub deployments into staging, with the pull requests that they brought out."""
+"""Deployments into staging: GitHub's, with the pull requests that they brought out, and the user's own."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -9,77 +10,123 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import Context
 
 from opsgenie_provider.compat import AirflowFailException
+from opsgenie_provider.operators.base import before_reading, push_outcome
 from opsgenie_provider.operators.provider import ProviderOperator
 from opsgenie_provider.operators.retry import is_permanent
 from opsgenie_provider.operators.warehouse import PrepareWarehouseOperator
 
 if TYPE_CHECKING:
     from opsgenie_provider.operators.base import Outcome
+    from opsgenie_provider.sync.repositories import Report
+    from opsgenie_provider.warehouse.connection import Warehouse
 
-# How many of the repositories that failed a message explains; the log has all.
+log = logging.getLogger(__name__)
+
+# How many of the sources that failed a message explains; the log has all.
 _MOST_EXPLAINED = 5
-# The settings of own_deployments. Each XCom is a request to the API server, so there are no others.
-_HANDED_ON = ("deployments_relation", "deployments_columns", "postgres_conn_id")
+# The lock under which deployments of the user's own are written.
+_RELATION = "deployments_relation"
 
 
-class RepositoriesFailedError(Exception):
-    """Some repositories could not be read; what was read of the others is stored."""
+class DeploymentsFailedError(Exception):
+    """Some repositories, or the relation, could not be read; what was read of the others is stored."""
 
 
-class PrepareDeploymentsOperator(PrepareWarehouseOperator):
-    """What ``PrepareWarehouseOperator`` does; returns what the tasks that read GitHub are mapped over.
+class SyncDeploymentsOperator(PrepareWarehouseOperator):
+    """Makes the warehouse ready and reads all deployments: one process, for starting one takes as long as an
+    hour's read. Many repositories are left to a few tasks, which run side by side.
 
-    The settings that ``own_deployments`` needs are under their own XCom keys.
+    :param since: as ``DeploymentsToPostgresOperator`` has it.
+    :param until: likewise.
+    :returns: arguments for ``DeploymentsToPostgresOperator``, one dict for each task that is left.
     """
 
-    def __init__(self, **kwargs: Any) -> None:
+    template_fields: Sequence[str] = ("since", "until")
+    ui_color = "#dbe7ff"
+
+    def __init__(self, *, since: str | None = None, until: str | None = None, **kwargs: Any) -> None:
         super().__init__(**{"multiple_outputs": False, **kwargs})
+        self.since = since
+        self.until = until
 
     def perform(self, context: Context) -> Any:
-        from opsgenie_provider.settings import Repository
-        from opsgenie_provider.sync.repositories import shares
+        from opsgenie_provider.hooks.warehouse import warehouse
+        from opsgenie_provider.warehouse.own_deployments import forget
 
-        settings = super().perform(context)
-        for name in _HANDED_ON:
-            # A value that is None would not be found further down.
-            value = "" if settings[name] is None else settings[name]
-            context["ti"].xcom_push(key=name, value=value)
-        repositories = [Repository.model_validate(each) for each in settings["github_repositories"]]
-        return [
-            {
-                "repositories": [each.model_dump(mode="json") for each in share],
-                "max_requests_per_minute": requests,
-                "github_conn_id": settings["github_conn_id"],
-                "postgres_conn_id": settings["postgres_conn_id"],
-            }
-            for share, requests in shares(repositories)
-        ]
+        with before_reading(context):
+            settings = super().perform(context)
+            tasks = _arguments(settings)
+        forgotten = 0
+        if not settings["deployments_relation"]:
+            store = warehouse(settings["postgres_conn_id"])
+            with store.lock(_RELATION), store.connection() as connection:
+                forgotten = forget(connection)
+        if len(tasks) > 1:
+            # Nothing was read yet: the event of the asset is the last task's.
+            self.outlets = []
+            return tasks
+        for arguments in tasks:
+            push_outcome(context, read_deployments(**arguments, since=self.since, until=self.until))
+        if not (tasks or forgotten):
+            self.log.info("The settings name neither github_repositories nor a deployments_relation.")
+            self.outlets = []
+        return []
 
 
-class GithubDeploymentsToPostgresOperator(ProviderOperator):
-    """Reads the deployments of repositories side by side, over one pool of HTTP connections.
+def _arguments(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Of each task that reads; the relation of the settings is the first one's."""
+    from opsgenie_provider.settings import Repository
+    from opsgenie_provider.sync.repositories import shares
 
-    The first run reads 90 days of each, later ones what is new or unfinished. A repository that fails does
-    not stop the others; the task fails at the end, and its next try finds little left to read of these.
+    repositories = [Repository.model_validate(each) for each in settings["github_repositories"]]
+    tasks: list[dict[str, Any]] = [
+        {
+            "repositories": [each.model_dump(mode="json") for each in share],
+            "max_requests_per_minute": requests,
+        }
+        for share, requests in shares(repositories)
+    ]
+    if settings["deployments_relation"]:
+        tasks = tasks or [{"repositories": []}]
+        tasks[0] |= {
+            "relation": settings["deployments_relation"],
+            "columns": settings["deployments_columns"],
+        }
+    connections = {name: settings[name] for name in ("github_conn_id", "postgres_conn_id")}
+    return [arguments | connections for arguments in tasks]
+
+
+class DeploymentsToPostgresOperator(ProviderOperator):
+    """Reads the deployments of repositories side by side, over one pool of HTTP connections, and takes over
+    those of a table or view of the user's own.
+
+    The first run reads 90 days of each repository, later ones what is new or unfinished. A repository that
+    fails does not stop the others, nor does the relation; the task fails at the end, and its next try finds
+    little left to read of these.
 
     :param repositories: entries like those of the setting: ``{"repository": "owner/name"}``, and optionally
         the ``service`` that it deploys (else the repository's name) and which ``environments`` to read, case
         aside (else all).
     :param max_requests_per_minute: of github.com; an Enterprise server says itself what it allows.
-    :param since: ISO 8601; read deployments triggered from here on instead.
+    :param relation: "table" or "schema.table", in the warehouse.
+    :param columns: column of ``staging.deployments`` -> column of the relation, where the names differ.
+    :param since: ISO 8601; read deployments of repositories triggered from here on instead.
     :param until: ISO 8601; ... and before this.
     """
 
     template_fields: Sequence[str] = (
-        "repositories", "max_requests_per_minute", "since", "until", "github_conn_id", "postgres_conn_id",
+        "repositories", "max_requests_per_minute", "relation", "columns", "since", "until", "github_conn_id",
+        "postgres_conn_id",
     )  # fmt: skip
     ui_color = "#dbe7ff"
 
     def __init__(
         self,
         *,
-        repositories: Sequence[Mapping[str, Any]],
+        repositories: Sequence[Mapping[str, Any]] = (),
         max_requests_per_minute: int | None = None,
+        relation: str | None = None,
+        columns: Mapping[str, str] | None = None,
         since: str | None = None,
         until: str | None = None,
         github_conn_id: str = "github_default",
@@ -89,52 +136,123 @@ class GithubDeploymentsToPostgresOperator(ProviderOperator):
         super().__init__(**kwargs)
         self.repositories = repositories
         self.max_requests_per_minute = max_requests_per_minute
+        self.relation = relation
+        self.columns = columns
         self.since = since
         self.until = until
         self.github_conn_id = github_conn_id
         self.postgres_conn_id = postgres_conn_id
 
     def perform(self, context: Context) -> Outcome:
-        from opsgenie_provider.hooks.github import GithubHook
-        from opsgenie_provider.hooks.warehouse import warehouse
-        from opsgenie_provider.operators.base import Outcome
-        from opsgenie_provider.planning import parse_instant
-        from opsgenie_provider.settings import Repository
-        from opsgenie_provider.sync.repositories import read_repositories
-        from opsgenie_provider.warehouse.deployments import STREAM
-
-        client = GithubHook(
-            github_conn_id=self.github_conn_id, max_requests_per_minute=self.max_requests_per_minute
-        ).client
-        report = read_repositories(
-            warehouse(self.postgres_conn_id),
-            client,
-            [Repository.model_validate(each) for each in self.repositories],
-            account=self.github_conn_id,
-            now=datetime.now(UTC),
-            since=parse_instant(self.since, "since"),
-            until=parse_instant(self.until, "until"),
-        )
-        requests = client.transport.requests_sent
-        self.log.info(
-            "%d repositories: %d requests, %d rows changed, %d payloads rejected.",
-            len(self.repositories), requests, report.rows_changed, report.rejected,
-        )  # fmt: skip
-        if report.failed:
-            raise self._failure(report.failed)
-        return Outcome(
-            account=self.github_conn_id,
-            stream=STREAM,
-            rows_changed=report.rows_changed,
-            rejected=report.rejected,
-            requests=requests,
+        return read_deployments(
+            self.repositories,
+            max_requests_per_minute=self.max_requests_per_minute,
+            relation=self.relation,
+            columns=self.columns,
+            since=self.since,
+            until=self.until,
+            github_conn_id=self.github_conn_id,
+            postgres_conn_id=self.postgres_conn_id,
         )
 
-    def _failure(self, failed: Mapping[str, Exception]) -> Exception:
-        """One error for all; it is permanent if each of them is."""
-        explained = [f"{name}: {error}" for name, error in list(failed.items())[:_MOST_EXPLAINED]]
-        if others := list(failed)[_MOST_EXPLAINED:]:
-            explained.append(f"Also failed: {', '.join(others)}.")
-        message = f"{len(failed)} of {len(self.repositories)} failed. {' '.join(explained)}"
-        kind = AirflowFailException if all(map(is_permanent, failed.values())) else RepositoriesFailedError
-        return kind(message)
+
+def read_deployments(
+    repositories: Sequence[Mapping[str, Any]],
+    *,
+    max_requests_per_minute: int | None = None,
+    relation: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    since: str | None = None,
+    until: str | None = None,
+    github_conn_id: str,
+    postgres_conn_id: str,
+) -> Outcome:
+    """What ``DeploymentsToPostgresOperator`` does."""
+    import psycopg
+
+    from opsgenie_provider.hooks.warehouse import warehouse
+    from opsgenie_provider.operators.base import Outcome
+    from opsgenie_provider.warehouse.deployments import STREAM
+
+    store = warehouse(postgres_conn_id)
+    outcome = Outcome(account=github_conn_id, stream=STREAM)
+    changed = 0
+    failed: dict[str, Exception] = {}
+    if relation:
+        try:
+            changed = _take_over(store, relation, columns or {})
+        except psycopg.OperationalError:
+            # Nothing can do without the warehouse.
+            raise
+        except Exception as error:
+            if not repositories:
+                raise
+            log.error("%s failed: %s", relation, error)
+            failed[relation] = error
+    if repositories:
+        try:
+            report, requests = _read_github(
+                store, repositories, github_conn_id, max_requests_per_minute, since, until
+            )
+        except Exception as error:
+            if not failed:
+                raise
+            failed["GitHub"] = error
+        else:
+            failed |= report.failed
+            changed += report.rows_changed
+            outcome |= Outcome(rejected=report.rejected, requests=requests)
+    if failed:
+        raise _failure(failed, len(repositories) + bool(relation))
+    return outcome | Outcome(rows_changed=changed)
+
+
+def _take_over(store: Warehouse, relation: str, columns: Mapping[str, str]) -> int:
+    from opsgenie_provider.warehouse.own_deployments import take_over
+
+    with store.lock(_RELATION), store.connection() as connection:
+        changed = take_over(connection, relation, columns)
+    log.info("%s: %d rows changed.", relation, changed)
+    return changed
+
+
+def _read_github(
+    store: Warehouse,
+    repositories: Sequence[Mapping[str, Any]],
+    github_conn_id: str,
+    limit: int | None,
+    since: str | None,
+    until: str | None,
+) -> tuple[Report, int]:
+    """Read repositories; returns what that did, and how many requests it took."""
+    from opsgenie_provider.hooks.github import GithubHook
+    from opsgenie_provider.planning import parse_instant
+    from opsgenie_provider.settings import Repository
+    from opsgenie_provider.sync.repositories import read_repositories
+
+    client = GithubHook(github_conn_id=github_conn_id, max_requests_per_minute=limit).client
+    report = read_repositories(
+        store,
+        client,
+        [Repository.model_validate(each) for each in repositories],
+        account=github_conn_id,
+        now=datetime.now(UTC),
+        since=parse_instant(since, "since"),
+        until=parse_instant(until, "until"),
+    )
+    requests = client.transport.requests_sent
+    log.info(
+        "%d repositories: %d requests, %d rows changed, %d payloads rejected.",
+        len(repositories), requests, report.rows_changed, report.rejected,
+    )  # fmt: skip
+    return report, requests
+
+
+def _failure(failed: Mapping[str, Exception], sources: int) -> Exception:
+    """One error for all; it is permanent if each of them is."""
+    explained = [f"{name}: {error}" for name, error in list(failed.items())[:_MOST_EXPLAINED]]
+    if others := list(failed)[_MOST_EXPLAINED:]:
+        explained.append(f"Also failed: {', '.join(others)}.")
+    message = f"{len(failed)} of {sources} failed. {' '.join(explained)}"
+    kind = AirflowFailException if all(map(is_permanent, failed.values())) else DeploymentsFailedError
+    return kind(message)

@@ -55,7 +55,11 @@ class ImportCanaryOperator(ImportOperator):
                 [entry] = importer.import_all([candidate], executor, lambda count: None)
                 if entry.state == "done":
                     self._check(importer.lookup, entry)
-                    self.log.info("%s is OpsGenie's %s.", entry.pagerduty_id, entry.opsgenie_incident_id)
+                    self.log.info(
+                        "Imported %s as OpsGenie's incident %s.",
+                        entry.pagerduty_id,
+                        entry.opsgenie_incident_id,
+                    )
                     return {"canary": entry.pagerduty_id, "incident": entry.opsgenie_incident_id}
                 self.log.warning("%s: %s.", entry.pagerduty_id, entry.state)
             if candidates:
@@ -115,5 +119,6 @@ class ImportIncidentsOperator(ImportOperator):
             for pagerduty_id, reason in ledger.failures():
                 self.log.warning("%s failed: %s", pagerduty_id, reason)
         requests = self.writer.transport.requests_sent
-        self.log.info("%d requests; the ledger: %s.", requests, counts)
+        states = ", ".join(f"{count} {state}" for state, count in counts.items())
+        self.log.info("%d requests. The ledger's rows: %s.", requests, states or "none")
         return counts

@@ -1,47 +1,68 @@
-"""The tasks of ``opsgenie_sync``: the warehouse made ready, and an account brought into it."""
+"""The tasks of ``opsgenie_sync``: the warehouse made ready, and accounts brought into it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Context
 
+from opsgenie_provider.operators.base import before_reading, push_outcome
 from opsgenie_provider.operators.provider import ProviderOperator
 from opsgenie_provider.operators.warehouse import PrepareWarehouseOperator
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
+    from opsgenie_provider.hooks.jsm import JsmHook
+    from opsgenie_provider.hooks.opsgenie import OpsgenieHook
     from opsgenie_provider.rows.alerts import AlertRules
+    from opsgenie_provider.sync.account import Outcome
     from opsgenie_provider.sync.reader import Reader
 
+log = logging.getLogger(__name__)
 
-class PrepareSyncOperator(PrepareWarehouseOperator):
-    """What ``PrepareWarehouseOperator`` does.
 
-    :returns: arguments for ``SyncAccountOperator``, one dict an account.
+class SyncAccountsOperator(PrepareWarehouseOperator):
+    """Makes the warehouse ready and reads the account of the settings: one process, for starting one takes
+    as long as an hour's read. Several accounts are left to tasks of their own, which run side by side.
+
+    :returns: arguments for ``SyncAccountOperator``, one dict for each account that is left.
     """
+
+    ui_color = "#dbe7ff"
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{"multiple_outputs": False, **kwargs})
 
     def perform(self, context: Context) -> Any:
-        settings = super().perform(context)
-        return [
-            {
-                "account": account,
-                "postgres_conn_id": settings["postgres_conn_id"],
-                "max_requests_per_minute": settings["max_requests_per_minute"],
-                "alerts": {
-                    "priorities": settings["alert_priorities"],
-                    "service_from": settings["alert_service_from"],
-                }
-                if account in settings["alert_accounts"]
-                else None,
+        with before_reading(context):
+            accounts = _arguments(super().perform(context))
+        if len(accounts) > 1:
+            # Nothing was read yet: the event of the asset is the last task's.
+            self.outlets = []
+            return accounts
+        push_outcome(context, read_account(context, **accounts[0]))
+        return []
+
+
+def _arguments(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Of the task of each account."""
+    return [
+        {
+            "account": account,
+            "postgres_conn_id": settings["postgres_conn_id"],
+            "max_requests_per_minute": settings["max_requests_per_minute"],
+            "alerts": {
+                "priorities": settings["alert_priorities"],
+                "service_from": settings["alert_service_from"],
             }
-            for account in settings["accounts"]
-        ]
+            if account in settings["alert_accounts"]
+            else None,
+        }
+        for account in settings["accounts"]
+    ]
 
 
 class SyncAccountOperator(ProviderOperator):
@@ -54,7 +75,7 @@ class SyncAccountOperator(ProviderOperator):
     :param postgres_conn_id: the warehouse.
     :param max_requests_per_minute: a limit of your own, for all requests of the account.
     :param alerts: which alerts are the account's incidents, as ``AlertRules`` has it; None: incidents are.
-    :returns: a ``sync.account.Outcome``; it is pushed, too, where parts failed.
+    :returns: a ``sync.account.Outcome``; where parts failed, the XCom ``OUTCOME`` has it.
     """
 
     template_fields: Sequence[str] = ("account", "postgres_conn_id", "max_requests_per_minute", "alerts")
@@ -76,55 +97,69 @@ class SyncAccountOperator(ProviderOperator):
         self.alerts = alerts
 
     def perform(self, context: Context) -> Any:
-        from concurrent.futures import ThreadPoolExecutor
+        return read_account(
+            context, self.account, self.postgres_conn_id, self.max_requests_per_minute, self.alerts
+        )
 
-        from opsgenie_provider.api.concurrency import THREADS
-        from opsgenie_provider.hooks.warehouse import warehouse
-        from opsgenie_provider.rows.alerts import AlertRules
-        from opsgenie_provider.sync.account import PartsFailedError, sync_account
-        from opsgenie_provider.sync.run import Params
 
-        given = context.get("params", {})
-        params = Params(**{name: given[name] for name in Params._fields if name in given})
-        rules = AlertRules(**self.alerts) if self.alerts else None
-        with ThreadPoolExecutor(THREADS, thread_name_prefix="account") as executor:
-            try:
-                return sync_account(
-                    self.account,
-                    self._reader(executor, rules),
-                    warehouse(self.postgres_conn_id),
-                    params,
-                    executor,
-                    alerts=rules,
-                    run_id=context.get("run_id", ""),
-                )
-            except PartsFailedError as error:
-                if "ti" in context:
-                    context["ti"].xcom_push(key="return_value", value=error.outcome)
-                raise
-            finally:
-                # What nobody waits for any more need not be asked.
-                executor.shutdown(wait=False, cancel_futures=True)
+def read_account(
+    context: Context,
+    account: str,
+    postgres_conn_id: str,
+    max_requests_per_minute: int | None = None,
+    alerts: Mapping[str, list[str]] | None = None,
+) -> Outcome:
+    """What ``SyncAccountOperator`` does."""
+    from concurrent.futures import ThreadPoolExecutor
 
-    def _reader(self, executor: ThreadPoolExecutor, alerts: AlertRules | None) -> Reader:
-        """The reader of the service that the account's connection is of."""
-        from opsgenie_provider.hooks.base import connection_type
-        from opsgenie_provider.hooks.jsm import JsmHook
-        from opsgenie_provider.hooks.opsgenie import OpsgenieHook
-        from opsgenie_provider.sync.jsm import JsmReader
-        from opsgenie_provider.sync.opsgenie import OpsgenieReader
+    from opsgenie_provider.api.concurrency import THREADS
+    from opsgenie_provider.hooks.warehouse import warehouse
+    from opsgenie_provider.rows.alerts import AlertRules
+    from opsgenie_provider.sync.account import PartsFailedError, sync_account
+    from opsgenie_provider.sync.run import Params
 
-        limit = self.max_requests_per_minute
-        hook: JsmHook | OpsgenieHook
-        if connection_type(self.account) == JsmHook.conn_type:
-            hook = JsmHook(jsm_conn_id=self.account, max_requests_per_minute=limit)
-            client, settings = hook.client, hook.settings()
-            credential = f"{settings.login} {settings.password}"
-            self.log.info("%s at %s.", self.account, hook.base_url)
-            return JsmReader(
-                client, account=self.account, credential=credential, executor=executor, alerts=alerts
+    given = context.get("params", {})
+    params = Params(**{name: given[name] for name in Params._fields if name in given})
+    rules = AlertRules(**alerts) if alerts else None
+    with ThreadPoolExecutor(THREADS, thread_name_prefix="account") as executor:
+        try:
+            return sync_account(
+                account,
+                _reader(account, max_requests_per_minute, executor, rules),
+                warehouse(postgres_conn_id),
+                params,
+                executor,
+                alerts=rules,
+                run_id=context.get("run_id", ""),
             )
-        hook = OpsgenieHook(opsgenie_conn_id=self.account, max_requests_per_minute=limit)
-        opsgenie, key = hook.client, hook.settings().password or ""
-        self.log.info("%s at %s.", self.account, hook.base_url)
-        return OpsgenieReader(opsgenie, account=self.account, key=key, executor=executor, alerts=alerts)
+        except PartsFailedError as error:
+            push_outcome(context, error.outcome)
+            raise
+        finally:
+            # What nobody waits for any more need not be asked.
+            executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _reader(
+    account: str, limit: int | None, executor: ThreadPoolExecutor, alerts: AlertRules | None
+) -> Reader:
+    """The reader of the service that the account's connection is of; the other's is not imported."""
+    from opsgenie_provider.hooks.base import connection_type
+
+    hook: JsmHook | OpsgenieHook
+    if connection_type(account) == "jsm_api":
+        from opsgenie_provider.hooks.jsm import JsmHook
+        from opsgenie_provider.sync.jsm import JsmReader
+
+        hook = JsmHook(jsm_conn_id=account, max_requests_per_minute=limit)
+        client, settings = hook.client, hook.settings()
+        credential = f"{settings.login} {settings.password}"
+        log.info("%s at %s.", account, hook.base_url)
+        return JsmReader(client, account=account, credential=credential, executor=executor, alerts=alerts)
+    from opsgenie_provider.hooks.opsgenie import OpsgenieHook
+    from opsgenie_provider.sync.opsgenie import OpsgenieReader
+
+    hook = OpsgenieHook(opsgenie_conn_id=account, max_requests_per_minute=limit)
+    opsgenie, key = hook.client, hook.settings().password or ""
+    log.info("%s at %s.", account, hook.base_url)
+    return OpsgenieReader(opsgenie, account=account, key=key, executor=executor, alerts=alerts)

@@ -11,8 +11,8 @@ from opsgenie_provider.rows.fields import (
     Payload,
     UnreadablePayloadError,
     boolean,
+    check_range,
     decode,
-    fitting,
     integer,
     json_text,
     key_text,
@@ -191,13 +191,13 @@ def delay_seconds(rule: Payload) -> int | None:
     if amount is None:
         return None
     seconds = amount * _UNIT_SECONDS.get(unit, 1) // _UNITS_PER_SECOND.get(unit, 1)
-    return fitting(seconds, "delay", bits=64)
+    return check_range(seconds, "delay", bits=64)
 
 
 def _minutes(payload: Payload, name: str) -> int | None:
     """Minutes as seconds."""
     minutes = integer(payload, name)
-    return None if minutes is None else fitting(minutes * 60, name, bits=32)
+    return None if minutes is None else check_range(minutes * 60, name, bits=32)
 
 
 def _object(item: Any, name: str) -> Payload:

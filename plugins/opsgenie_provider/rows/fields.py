@@ -141,10 +141,10 @@ def integer(payload: Payload, name: str, *, bits: int = 32) -> int | None:
         raise UnreadablePayloadError(f"{name}: {value!r:.60} is not a number") from None
     if isinstance(value, bool) or (isinstance(value, float) and value != number):
         raise UnreadablePayloadError(f"{name}: {value!r:.60} is not a whole number")
-    return fitting(number, name, bits=bits)
+    return check_range(number, name, bits=bits)
 
 
-def fitting(number: int, name: str, *, bits: int) -> int:
+def check_range(number: int, name: str, *, bits: int) -> int:
     """The number, if it is within PostgreSQL's integer (32 bits) or bigint (64 bits)."""
     if not -(2 ** (bits - 1)) <= number < 2 ** (bits - 1):
         raise UnreadablePayloadError(f"{name}: {number!r:.60} is out of range")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -96,24 +96,32 @@ def incident_rows(raw: Raw, *, account: str, key_reach: str) -> IncidentRows:
     return IncidentRows(
         incident_id,
         incident,
-        [
-            INCIDENT_SERVICES.row(
-                account=account, incident_id=incident_id, service_id=service, raw=json_text(service)
-            )
-            for service in dict.fromkeys(services)
-        ],
-        [
-            INCIDENT_RESPONDERS.row(
-                account=account,
-                incident_id=incident_id,
-                responder_type=kind,
-                responder_id=identity,
-                raw=source,
-            )
-            for (kind, identity), source in responders.items()
-        ],
+        service_rows(
+            {service: json_text(service) for service in services}, account=account, incident_id=incident_id
+        ),
+        responder_rows(responders, account=account, incident_id=incident_id),
         rejected,
     )
+
+
+def service_rows(services: Mapping[str, str | None], *, account: str, incident_id: str) -> list[Row]:
+    """The services of an incident, by id with each one's JSON."""
+    return [
+        INCIDENT_SERVICES.row(account=account, incident_id=incident_id, service_id=service, raw=source)
+        for service, source in services.items()
+    ]
+
+
+def responder_rows(
+    responders: Mapping[tuple[str, str], str | None], *, account: str, incident_id: str
+) -> list[Row]:
+    """The responders of an incident, by type and id with each one's JSON."""
+    return [
+        INCIDENT_RESPONDERS.row(
+            account=account, incident_id=incident_id, responder_type=kind, responder_id=identity, raw=source
+        )
+        for (kind, identity), source in responders.items()
+    ]
 
 
 def timeline_row(raw: Raw, *, account: str, incident_id: str, rejected: Rejected | None = None) -> Row:

@@ -67,7 +67,7 @@ class Times(NamedTuple):
     closed_at: datetime | None
 
 
-def moves(histories: Iterable[Raw], rules: IssueRules) -> tuple[list[Move], list[tuple[bytes, str]]]:
+def parse_moves(histories: Iterable[Raw], rules: IssueRules) -> tuple[list[Move], list[tuple[bytes, str]]]:
     """The moves in a changelog, ordered by time; and the entries that cannot be read, with reasons."""
     found: dict[str, Move] = {}
     rejected = []
@@ -79,7 +79,7 @@ def moves(histories: Iterable[Raw], rules: IssueRules) -> tuple[list[Move], list
     return sorted(found.values(), key=lambda move: (move.at, move.entry_id)), rejected
 
 
-def times(moves: Iterable[Move]) -> Times:
+def derive_times(moves: Iterable[Move]) -> Times:
     """When the moves acknowledged, resolved and closed the incident."""
     moves = list(moves)
     return Times(

@@ -11,8 +11,8 @@ from opsgenie_provider.rows.fields import (
     Payload,
     UnreadablePayloadError,
     boolean,
+    check_range,
     decode,
-    fitting,
     integer,
     json_text,
     key_text,
@@ -126,7 +126,7 @@ def escalation_rows(raw: Raw, *, account: str, team_id: str) -> list[Row]:
             name=text(payload, "name"),
             team_id=team_id,
             repeat_count=None if wait == 0 else count,
-            repeat_wait_seconds=fitting(wait * 60, "waitInterval", bits=32) if wait else None,
+            repeat_wait_seconds=check_range(wait * 60, "waitInterval", bits=32) if wait else None,
             backend=JSM,
             raw=raw_text(raw),
         )

@@ -21,8 +21,8 @@ from opsgenie_provider.rows.fields import (
     texts,
     timestamp,
 )
-from opsgenie_provider.rows.incidents import IncidentRows
-from opsgenie_provider.rows.jsm_changelog import Times, moves, timeline_row, times
+from opsgenie_provider.rows.incidents import IncidentRows, responder_rows, service_rows
+from opsgenie_provider.rows.jsm_changelog import Times, derive_times, parse_moves, timeline_row
 from opsgenie_provider.rows.jsm_fields import (
     ari_parts,
     checked_id,
@@ -33,7 +33,7 @@ from opsgenie_provider.rows.jsm_fields import (
 )
 from opsgenie_provider.rows.jsm_site import DONE, IssueRules
 from opsgenie_provider.rows.parts import Rejected
-from opsgenie_provider.rows.tables import INCIDENT_RESPONDERS, INCIDENT_SERVICES, INCIDENTS, JSM
+from opsgenie_provider.rows.tables import INCIDENTS, JSM
 
 
 def issue_rows(
@@ -60,11 +60,11 @@ def issue_rows(
 
     services: dict[str, str | None] = {}
     for name in rules.fields.services:
-        services |= part(name, _services, {})
+        services |= part(name, _parse_services, {})
     responders: dict[tuple[str, str], str | None] = {}
     for name in rules.fields.responders:
-        responders |= part(name, _responders, {})
-    timeline, unreadable = moves(histories, rules)
+        responders |= part(name, _parse_responders, {})
+    timeline, unreadable = parse_moves(histories, rules)
     key = text(payload, "key")
     incident = INCIDENTS.row(
         account=account,
@@ -83,25 +83,13 @@ def issue_rows(
         backend=JSM,
         raw=raw_text(raw),
         deleted_at=None,
-        **_outcome(fields, times(timeline), rules),
+        **_outcome(fields, derive_times(timeline), rules),
     )
     return IncidentRows(
         incident_id,
         incident,
-        [
-            INCIDENT_SERVICES.row(account=account, incident_id=incident_id, service_id=service, raw=value)
-            for service, value in services.items()
-        ],
-        [
-            INCIDENT_RESPONDERS.row(
-                account=account,
-                incident_id=incident_id,
-                responder_type=kind,
-                responder_id=identity,
-                raw=value,
-            )
-            for (kind, identity), value in responders.items()
-        ],
+        service_rows(services, account=account, incident_id=incident_id),
+        responder_rows(responders, account=account, incident_id=incident_id),
         rejected + unreadable,
         [timeline_row(move, account=account, incident_id=incident_id) for move in timeline],
     )
@@ -143,7 +131,7 @@ def _first_instant(fields: Payload, names: Sequence[str]) -> Any:
     return next(filter(None, (timestamp(fields, name) for name in names)), None)
 
 
-def _services(value: Any) -> dict[str, str | None]:
+def _parse_services(value: Any) -> dict[str, str | None]:
     """Service id -> its JSON, from [{id: ARI}], as far as is known, or from a list of ARIs."""
     found = {}
     for service in _listed(value):
@@ -155,7 +143,7 @@ def _services(value: Any) -> dict[str, str | None]:
     return found
 
 
-def _responders(value: Any) -> dict[tuple[str, str], str | None]:
+def _parse_responders(value: Any) -> dict[tuple[str, str], str | None]:
     """(type, id) -> its JSON, from [{ari}], [{accountId}], [{id, type}] or a list of ARIs."""
     found = {}
     for responder in _listed(value):

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from opsgenie_provider.api.changes import ChangeReader
 from opsgenie_provider.api.listing import Sink
 from opsgenie_provider.api.opsgenie import Page
-from opsgenie_provider.api.opsgenie_windows import Part, Window, WindowReader
+from opsgenie_provider.api.opsgenie_windows import ReadableWindow, Window, WindowReader
 from opsgenie_provider.progress import Watch
 from opsgenie_provider.rows.alerts import AlertRules
 from opsgenie_provider.sync.reader import IncidentWindows
@@ -80,7 +80,7 @@ def begin_windows(reader: WindowReader, window: Window) -> Callable[[], Incident
 class PartWindow:
     """A part of a window that paging can reach, and its pages on their way; an ``IncidentWindow``."""
 
-    def __init__(self, reader: WindowReader, part: Part, pages: Iterator[Page]) -> None:
+    def __init__(self, reader: WindowReader, part: ReadableWindow, pages: Iterator[Page]) -> None:
         self._reader, self._part, self._pages = reader, part, pages
         self.since, self.until = _instant(part.window.since), _instant(part.window.until)
 

@@ -100,8 +100,8 @@ class IssueReader:
         except UnreadablePayloadError:
             # Without an id: it is rejected for that.
             return Issue(issue.raw, [])
-        except (NotFoundError, PermissionDeniedError):
-            log.info("An issue disappeared while it was read.")
+        except (NotFoundError, PermissionDeniedError) as error:
+            log.info("An issue disappeared while it was read. %s", error)
             return None
 
     def _begin(self, pages: Callable[[JsmIncidents], Iterator[list[Issue]]]) -> Iterator[list[Issue]]:

@@ -175,7 +175,7 @@ class OpsgenieReader:
 
     def _reads_configuration(self, whole_account: bool) -> bool:
         try:
-            self._client.service_count()
+            self._client.check_services_readable()
         except PlanError:
             # A plan without services: as for incidents, that says nothing about the key.
             return whole_account

@@ -18,7 +18,7 @@ from opsgenie_provider.api.concurrency import in_parallel
 from opsgenie_provider.api.decoding import decode_into
 from opsgenie_provider.api.errors import UNREADABLE_ERRORS
 from opsgenie_provider.api.pagerduty import PAGE_SIZE, PagerdutyClient
-from opsgenie_provider.api.pagerduty_windows import PagerdutyWindows, Part
+from opsgenie_provider.api.pagerduty_windows import PagerdutyWindows, ReadableWindow
 from opsgenie_provider.rows.parts import Rejected
 from opsgenie_provider.warehouse.pagerduty import DueDetails
 
@@ -132,7 +132,7 @@ class DetailsReader:
     def _bulk(
         self,
         windows: PagerdutyWindows,
-        parts: Iterable[Part],
+        parts: Iterable[ReadableWindow],
         wanted: set[str],
         logs: dict[str, list[Raw]],
     ) -> Rejected:

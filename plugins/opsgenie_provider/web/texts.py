@@ -19,4 +19,4 @@ def _named(value: Any) -> Any:
 # A field of a form.
 Text = Annotated[str, BeforeValidator(_without_nul), Field(max_length=1000)]
 # The service that a page is asked for; None: all of them.
-ServiceName = Annotated[str | None, BeforeValidator(_named), Field(max_length=500)]
+ServiceName = Annotated[Annotated[str, Field(max_length=500)] | None, BeforeValidator(_named)]

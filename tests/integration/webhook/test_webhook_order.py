@@ -12,7 +12,7 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
-from opsgenie_provider.operators.deployments import GithubDeploymentsToPostgresOperator
+from opsgenie_provider.operators.deployments import DeploymentsToPostgresOperator
 from sandbox.github import create_app
 from sandbox.github.store import SYNC_KEY, Store
 from sandbox.server import Slot, serve
@@ -138,7 +138,7 @@ def store(slots: list[tuple[Slot, str]], monkeypatch: pytest.MonkeyPatch) -> Sto
 
 
 def sync() -> int:
-    operator = GithubDeploymentsToPostgresOperator(
+    operator = DeploymentsToPostgresOperator(
         task_id="github", repositories=[{"repository": "acme/checkout-app"}]
     )
     return int(str(operator.execute({})["rows_changed"]))

@@ -83,7 +83,13 @@ READS: dict[str, tuple[Any, str, dict[str, list[str]], str, Any]] = {
         "configuration",
         [],
     ),
-    "service_count": (lambda c: c.service_count(), "/v1/services", {"limit": ["1"]}, "configuration", []),
+    "services readable": (
+        lambda c: c.check_services_readable(),
+        "/v1/services",
+        {"limit": ["1"]},
+        "configuration",
+        [],
+    ),
     "users": (
         lambda c: c.users(),
         "/v2/users",
