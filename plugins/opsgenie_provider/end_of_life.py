@@ -22,6 +22,8 @@ class StoredHistory(NamedTuple):
     account: str
     incidents: int
     oldest_incident_at: datetime | None
+    alerts: int
+    oldest_alert_at: datetime | None
     on_call_since: datetime | None
 
 
@@ -29,12 +31,16 @@ def notice(stored: StoredHistory, today: date) -> str:
     """What the end of OpsGenie means for an account, and what to do before."""
     days = (OPSGENIE_ENDS - today).days
     when = f"ends on {OPSGENIE_ENDS} (in {days} days)" if days > 0 else f"ended on {OPSGENIE_ENDS}"
-    parts = [f"{stored.incidents:,} incidents{_since(stored.oldest_incident_at)}"]
-    if stored.on_call_since:
-        parts.append(f"who was on call{_since(stored.on_call_since)}")
+    parts = [
+        *([f"{stored.incidents:,} incidents{_since(stored.oldest_incident_at)}"] if stored.incidents else []),
+        # In place of incidents, as alert_accounts has it.
+        *([f"{stored.alerts:,} alerts{_since(stored.oldest_alert_at)}"] if stored.alerts else []),
+        *([f"who was on call{_since(stored.on_call_since)}"] if stored.on_call_since else []),
+    ]
+    stored_parts = " and ".join(parts) or "nothing yet"
     return (
         f"OpsGenie's API {when}; an account that moves to Jira Service Management is switched off 120 days "
-        f"after its move. Stored of this account: {' and '.join(parts)}. To read the whole history while "
+        f"after its move. Stored of this account: {stored_parts}. To read the whole history while "
         f"that is possible, run opsgenie_sync with the params {READ_ALL}. docs/jsm.md describes the move."
     )
 

@@ -78,16 +78,20 @@ def identify(store: Store, header: str, family: Family) -> Token:
     :raises ApiError: 401; the e-mail or token is wrong, or the token has expired.
     """
     token = known(store, header)
-    if token is None:
-        if store.switches.anonymous_search and family in (SEARCH, JIRA):
-            return NOBODY
-        raise unauthorized()
+    if token is not None and not _has_expired(store, token):
+        return token
+    if store.switches.anonymous_search and family in (SEARCH, ISSUE, JIRA):
+        return NOBODY
+    raise unauthorized((token and store.switches.expired_message) or UNAUTHORIZED)
+
+
+def _has_expired(store: Store, token: Token) -> bool:
+    """Whether the token has expired; each call counts as a use of it."""
     if token.expires_after is not None:
         token.expires_after -= 1
-    used_up = token.expires_after is not None and token.expires_after < 0
-    if used_up or (token.expires_at is not None and token.expires_at <= store.clock()):
-        raise unauthorized(store.switches.expired_message or UNAUTHORIZED)
-    return token
+        if token.expires_after < 0:
+            return True
+    return token.expires_at is not None and token.expires_at <= store.clock()
 
 
 def check_scope(store: Store, token: Token, scope: str, direct_ops: bool) -> None:

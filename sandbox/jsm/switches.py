@@ -21,7 +21,8 @@ class Switches:
     Credentials:
 
     - `expired_message`: message of the 401 for an expired token; '': the same as for a wrong token
-    - `anonymous_search`: Jira's search and fields treat a wrong token as anonymous: empty lists, no 401
+    - `anonymous_search`: Jira treats a wrong or expired token as anonymous: empty lists, 404 for issues and
+      projects, no 401; but for users
     - `scoped_tokens_on_ops`: whether /jsm/ops/api accepts scoped tokens, or only /ex/jira/.../jsm/ops/api
     - `service_account_status`: Operations' answer to a service account, 401 or 403
     - `unlicensed`: its answer to a user without an agent's licence: 403, or empty (lists)

@@ -38,7 +38,7 @@ class Case:
         self.database = f"case_{uuid.uuid4().hex}"
         world.server.copy(self.step.before, self.database, tablespace)
         world.serve(target=copy.deepcopy(self.step.target))
-        os.environ |= world.environment(self.database)
+        os.environ |= world.environment(self.database, moved=self.step.moved)
         self._following = FOLLOWED_BY.get(task, ())
         last = f"{self.step.dag_id}.{self._following[-1]}" if self._following else task
         self._expected = clean_run.steps[last]
@@ -69,7 +69,7 @@ class Case:
             self.step.task_id,
             self.step.params,
             self.step.outputs,
-            self.world.environment(self.database),
+            self.world.environment(self.database, moved=self.step.moved),
             self.world.now,
             **kill,
         )

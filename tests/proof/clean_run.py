@@ -1,8 +1,8 @@
 """A clean run of every DAG, task by task: what there was before each, and what it must leave behind.
 
 First a sync, its deployments and metrics, unrecorded; then the sources change, and what is recorded
-reads the whole history again: inserts, updates and deletions. The migration and its undo follow, in a
-database of their own.
+reads the whole history again: inserts, updates and deletions. Then OpsGenie's account moves to Jira Service
+Management, and is read from there. The migration and its undo follow, in a database of their own.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from datetime import timedelta
 from typing import Any
 
 from sandbox import opsgenie
+from tests.proof.matrix import MOVED
 from tests.support import tasks
 from tests.support.clocks import Patch, set_clocks
 from tests.support.dag_runs import DAGS
@@ -40,6 +41,7 @@ class Step:
     :param imported: what that account must hold afterwards.
     :param counts: how many statements, COPYs and requests it took.
     :param asked: the service that it asked most, and how often.
+    :param moved: whether OpsGenie's account has moved to Jira Service Management.
     """
 
     dag_id: str
@@ -53,6 +55,7 @@ class Step:
     output: Any = None
     counts: dict[str, int] = field(default_factory=dict)
     asked: tuple[str, int] = ("", 0)
+    moved: bool = False
 
 
 class CleanRun:
@@ -86,12 +89,13 @@ class CleanRun:
         for dag_id, params in zip(DAGS, (FULL, DEPLOYMENTS, {}), strict=False):
             self._record_dag(dag_id, params, "live")
         self._record_dag("dora_report", {}, "live")
+        self._record_move("live")
         self._record_dag("pagerduty_migration", MIGRATION, "migrated")
         self._record_dag("pagerduty_migration", UNDO, "migrated")
 
-    def _use(self, database: str) -> None:
+    def _use(self, database: str, *, moved: bool = False) -> None:
         now = self._world.now
-        os.environ |= self._world.environment(database)
+        os.environ |= self._world.environment(database, moved=moved)
         set_clocks(self._patch, lambda: now)
 
     def _record_dag(self, dag_id: str, params: Mapping[str, Any], database: str) -> None:
@@ -114,13 +118,26 @@ class CleanRun:
                 self._record_task(dag_id, task_id, params, outputs, database)
                 outputs[task_id] = self.steps[f"{dag_id}.{task_id}"].output
 
+    def _record_move(self, database: str) -> None:
+        """The first read of an account that has moved to Jira Service Management."""
+        self._use(database, moved=True)
+        step = self.steps["opsgenie_sync.sync"]
+        self._record_task(step.dag_id, step.task_id, {}, step.outputs, database, moved=True)
+
     def _record_task(
-        self, dag_id: str, task_id: str, params: Mapping[str, Any], outputs: Outputs, database: str
+        self,
+        dag_id: str,
+        task_id: str,
+        params: Mapping[str, Any],
+        outputs: Outputs,
+        database: str,
+        *,
+        moved: bool = False,
     ) -> None:
         world, server = self._world, self._world.server
         before = f"before_{len(self.steps)}"
         target = copy.deepcopy(world.stores["target"])
-        step = Step(dag_id, task_id, params, copy.deepcopy(outputs), before, target)
+        step = Step(dag_id, task_id, params, copy.deepcopy(outputs), before, target, moved=moved)
         server.copy(database, before)
         requests = {name: app.log.counts["total"] for name, app in world.apps.items()}
         with FaultInjector().active() as counter:
@@ -130,4 +147,4 @@ class CleanRun:
         step.asked = max(asked.items(), key=lambda item: item[1])
         step.after = server.dump(database)
         step.imported = imported(world.stores["target"])
-        self.steps[f"{dag_id}.{task_id}"] = step
+        self.steps[MOVED if moved else f"{dag_id}.{task_id}"] = step

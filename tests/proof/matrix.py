@@ -46,6 +46,9 @@ TASKS = {
     "pagerduty_migration.approve_undo": "computes",
     "pagerduty_migration.undo": "asks and writes",
 }
+# The sync of an account that has moved from OpsGenie to Jira Service Management. What is one code for both
+# is struck while it reads OpsGenie; a service's faults strike both readers.
+MOVED = "opsgenie_sync.sync[jsm]"
 # The tasks that ask what time it is, with the module of the package that does (``clocks.CLOCKS``).
 CLOCK_OF = {
     "opsgenie_sync.sync": "sync.account",

@@ -70,11 +70,16 @@ def test_a_wrong_token_or_e_mail_is_a_401_with_code_and_message(jira: Jsm, heade
 
 
 def test_jira_may_take_a_wrong_token_for_nobody(jira: Jsm) -> None:
-    jira.store.issues.add("Down")
+    issue = jira.store.issues.add("Down")
     jira.store.switches.anonymous_search = True
-    jira.authorization = basic(SYNC_EMAIL, "wrong")
-    assert jira.jira("/search/jql", jql=INCIDENTS)["issues"] == []
-    assert statuses(jira)["ops"] == statuses(jira)["user"] == 401
+    for authorization in (basic(SYNC_EMAIL, "wrong"), jira.authorization):
+        jira.authorization = authorization
+        jira.store.expire(SYNC_TOKEN)
+        assert jira.jira("/search/jql", jql=INCIDENTS)["issues"] == []
+        for path in ("", "/changelog"):
+            # As for an issue that the caller may not see.
+            assert jira.get(f"{jira.jira_base}/issue/{issue.id}{path}").status_code == 404
+        assert statuses(jira)["ops"] == statuses(jira)["user"] == 401
 
 
 def test_a_token_expires_by_the_clock_or_in_the_middle_of_a_run(jira: Jsm) -> None:

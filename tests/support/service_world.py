@@ -1,4 +1,4 @@
-"""The four services, small, and what changes in them between two runs."""
+"""The services, small, and what changes in them between two runs."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sandbox import github, opsgenie, pagerduty
+from sandbox import github, jsm, opsgenie, pagerduty
 from sandbox.gateway import Gateway
 from sandbox.github.store import SYNC_KEY as GITHUB_KEY
 from sandbox.instants import Clock, to_nanos
+from sandbox.jsm.store import SYNC_EMAIL, SYNC_TOKEN
 from sandbox.opsgenie.store import IMPORT_KEY, SYNC_KEY
 from sandbox.pagerduty.store import READ_KEY
 from sandbox.server import Slot
 from tests.support.server import Server
 from tests.support.worlds import world_until
 
-SERVICES = ("opsgenie", "github", "pagerduty", "target")
+SERVICES = ("opsgenie", "github", "pagerduty", "target", "jsm")
 # Noon: ten minutes more or less are the same day, at whose end on-call reads stop.
 NOON = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
 MINUTE = timedelta(minutes=1)
@@ -45,7 +46,9 @@ insert into own.deploys values ('x', 'checkout', 'production', 'success', '{noon
 
 
 class World:
-    """The stand-ins behind the connections: of OpsGenie, GitHub, PagerDuty, and the ``target`` of imports."""
+    """The stand-ins behind the connections: of OpsGenie, GitHub, PagerDuty, the ``target`` of imports, and
+    the Jira Service Management that OpsGenie's account moves to.
+    """
 
     def __init__(self, server: Server, slots: Mapping[str, tuple[Slot, str]]) -> None:
         self.server = server
@@ -57,6 +60,7 @@ class World:
             "github": github.load(world, github.Store(clock=clock)),
             "pagerduty": pagerduty.load(world, pagerduty.Store(clock=clock, seed=11), days=30, count=8),
             "target": opsgenie.Store(clock=clock, seed=12),
+            "jsm": jsm.load(world, jsm.Store(clock=clock, seed=11)),
         }
         self._add_what_is_new(-5)
         source = self.stores["pagerduty"]
@@ -69,7 +73,7 @@ class World:
         """Put fresh stand-ins, without faults, behind the connections; ``stores``: with these in them."""
         self.stores |= stores
         for name in SERVICES:
-            make: Any = {"github": github, "pagerduty": pagerduty}.get(name, opsgenie)
+            make: Any = {"github": github, "pagerduty": pagerduty, "jsm": jsm}.get(name, opsgenie)
             self.apps[name] = self._slots[name].app = make.create_app(self.stores[name])
             self.apps[name].limiter.configure({})
 
@@ -82,13 +86,21 @@ class World:
         """What time it is at the services."""
         return NOON + timedelta(microseconds=(self.stores["opsgenie"].clock() - to_nanos(NOON)) // 1000)
 
-    def environment(self, database: str) -> dict[str, str]:
-        """The connections and settings of a run on a database."""
+    def environment(self, database: str, *, moved: bool = False) -> dict[str, str]:
+        """The connections and settings of a run on a database.
+
+        :param moved: whether OpsGenie's account has moved to Jira Service Management.
+        """
         place = {"host": self.server.host, "login": "postgres", "schema": database}
         found = {"AIRFLOW_CONN_POSTGRES_DEFAULT": json.dumps({"conn_type": "postgres", **place})}
         for name, (conn_id, kind, key) in _CONNECTIONS.items():
             value = {"conn_type": kind, "host": self.urls[name], "password": key}
             found[f"AIRFLOW_CONN_{conn_id}"] = json.dumps(value)
+        if moved:
+            site = {"host": self.urls["jsm"], "login": SYNC_EMAIL, "password": SYNC_TOKEN}
+            extra = {"api_url": self.urls["jsm"]}
+            value = {"conn_type": "jsm_api", **site, "extra": extra}
+            found["AIRFLOW_CONN_OPSGENIE_DEFAULT"] = json.dumps(value)
         return found | {
             "OPSGENIE_PROVIDER__GITHUB_REPOSITORIES": json.dumps(REPOSITORIES),
             "OPSGENIE_PROVIDER__DEPLOYMENTS_RELATION": "own.deploys",

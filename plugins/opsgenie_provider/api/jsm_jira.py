@@ -7,6 +7,7 @@ workflow statuses, issue types, users, myself).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
@@ -154,15 +155,16 @@ class JsmJira:
     def sees_project(self, project_id: str) -> bool:
         """Whether this account may see a project (issue search; projects, get).
 
-        A search answers for a project that does not exist with 400, or with an empty list.
+        A search answers for a project without issues, and for one that does not exist, with an empty list
+        or with 400.
         """
-        try:
+        with suppress(InvalidRequestError, NotFoundError, PermissionDeniedError):
             if self.search(f"project = {project_id}", size=1).issues:
                 return True
+        with suppress(NotFoundError, PermissionDeniedError):
             self._gateway.get(ISSUES, f"/project/{quote(project_id, safe='')}", Raw)
-        except (InvalidRequestError, NotFoundError, PermissionDeniedError):
-            return False
-        return True
+            return True
+        return False
 
     def changelog(self, issue_id: str) -> list[Raw]:
         """The whole changelog of an issue (issues, get changelogs; pages of at most 100).

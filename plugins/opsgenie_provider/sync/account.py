@@ -13,6 +13,7 @@ from typing import TypedDict
 import psycopg
 
 from opsgenie_provider.api.errors import ApiError
+from opsgenie_provider.api.transport import DENIED
 from opsgenie_provider.end_of_life import notice
 from opsgenie_provider.rows.alerts import AlertRules
 from opsgenie_provider.sync.alerts import alert_subject, sync_details
@@ -145,11 +146,11 @@ class _AccountSync:
             notify_end_of_life = run.key.is_validated
             note_backend(run.connection, run.account, run.reader.backend, run.now)
             for name, part in self._begin().items():
-                denied = self._denied()
                 self._attempt(name, part)
-                # What was known of the key's rights may hold no longer.
-                is_in_doubt = self._denied() > denied and not run.key.is_validated
-                if is_in_doubt and not self._attempt("key", lambda result: run.key.validate()):
+                if self._key_is_in_doubt() and not self._attempt("key", lambda result: run.key.validate()):
+                    if getattr(self._errors.get(name), "status", None) in DENIED:
+                        # Whether the refusal came before or after the part began, it is one failure.
+                        del self._errors[name]
                     break
             if notify_end_of_life:
                 self._log_end_of_life()
@@ -159,8 +160,13 @@ class _AccountSync:
         run.progress.finish()
         return outcome
 
-    def _denied(self) -> int:
-        return self._run.reader.requests_denied - self._run.expected_refusals
+    def _key_is_in_doubt(self) -> bool:
+        """Whether what was known of the key's rights may hold no longer.
+
+        Refusals of the whole run count, for many requests are sent before their part begins.
+        """
+        run = self._run
+        return not run.key.is_validated and run.reader.requests_denied > run.expected_refusals()
 
     def _begin(self) -> dict[str, Part]:
         """All parts; the first requests of each leave at once."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-from opsgenie_provider.api.errors import UnknownShapeError
+from opsgenie_provider.api.errors import PlanError, UnknownShapeError
 from opsgenie_provider.api.listing import Listing
 from opsgenie_provider.rows.alerts import AlertRules
 from opsgenie_provider.sync.key import Key
@@ -54,7 +54,6 @@ class AccountRun:
     :param executor: runs requests beside the work on the warehouse.
     :param now: when this try began, by our clock.
     :param alerts: which alerts are the incidents; None: incidents are.
-    :param expected_refusals: how many requests were refused because of the account's plan.
     :param listings: the lists that were asked for at the start, by name.
     """
 
@@ -67,7 +66,6 @@ class AccountRun:
     progress: RunProgress
     now: datetime
     alerts: AlertRules | None = None
-    expected_refusals: int = 0
     listings: dict[str, Future[Listing]] = field(default_factory=dict)
 
     @contextmanager
@@ -93,6 +91,16 @@ class AccountRun:
         """Ask for a list that is not read yet."""
         if name not in self.progress.steps_done:
             self.listings[name] = self.executor.submit(self.reader.listing, name)
+
+    def expected_refusals(self) -> int:
+        """How many requests for lists were refused for the account's plan, which says nothing about the key:
+        a plan without incidents has no services, either.
+        """
+        if self.alerts is None:
+            return 0
+        errors = (listing.exception() for listing in self.listings.values())
+        # A list that is read by way of another fails with that one's error.
+        return len({id(error) for error in errors if isinstance(error, PlanError)})
 
     def listing(self, name: str) -> Listing:
         """A list of the account."""

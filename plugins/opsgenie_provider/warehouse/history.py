@@ -10,19 +10,24 @@ select
     span.account,
     incident.incidents,
     incident.oldest_incident_at,
+    alert.alerts,
+    alert.oldest_alert_at,
     reading.on_call_since
 from staging.opsgenie_backend_spans as span
 cross join lateral (
     select
         count(*) as incidents,
         min(created_at) as oldest_incident_at
-    from (
-        select account, backend, created_at from staging.opsgenie_incidents
-        union all
-        select account, backend, created_at from staging.opsgenie_alerts
-    ) as stored
+    from staging.opsgenie_incidents
     where account = span.account and backend = span.backend
 ) as incident
+cross join lateral (
+    select
+        count(*) as alerts,
+        min(created_at) as oldest_alert_at
+    from staging.opsgenie_alerts
+    where account = span.account and backend = span.backend
+) as alert
 cross join lateral (
     select min(read_from) as on_call_since
     from staging.opsgenie_on_call_reads

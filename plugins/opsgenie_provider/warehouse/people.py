@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from opsgenie_provider.warehouse.connection import Connection
 
+# Right after a large read nothing is known of how many rows the tables have: a join of incidents may then be
+# planned as a loop over all of them for each. A subquery looks one up by its key, whatever is known.
 _PEOPLE = """
 with since as (
     select coalesce(
@@ -16,16 +18,13 @@ with since as (
 ),
 
 involved as (
-    select responder.responder_id as user_id, responder.account, responder.incident_id, responder.synced_at
-    from staging.opsgenie_incident_responders as responder
-    where responder.responder_type = 'user'
+    select responder_id as user_id, incident_id, synced_at
+    from staging.opsgenie_incident_responders
+    where account = %(account)s and responder_type = 'user'
     union all
-    select entry.raw #>> '{author,accountId}', entry.account, entry.incident_id, entry.synced_at
-    from staging.opsgenie_incident_timeline as entry
-    union all
-    select incident.raw #>> '{fields,assignee,accountId}', incident.account, incident.incident_id,
-        incident.synced_at
-    from staging.opsgenie_incidents as incident
+    select raw #>> '{author,accountId}', incident_id, synced_at
+    from staging.opsgenie_incident_timeline
+    where account = %(account)s
 )
 
 select recipient_id as user_id
@@ -43,11 +42,18 @@ cross join lateral jsonb_array_elements(
 ) as participant
 where account = %(account)s and backend = %(backend)s and participant ->> 'type' = 'user'
 union
-select involved.user_id
+select raw #>> '{fields,assignee,accountId}'
+from staging.opsgenie_incidents
+where account = %(account)s and backend = %(backend)s and synced_at >= (select instant from since)
+union
+select user_id
 from involved
-inner join since on involved.synced_at >= since.instant
-inner join staging.opsgenie_incidents as incident using (account, incident_id)
-where account = %(account)s and incident.backend = %(backend)s
+where
+    synced_at >= (select instant from since)
+    and (
+        select incident.backend from staging.opsgenie_incidents as incident
+        where incident.account = %(account)s and incident.incident_id = involved.incident_id
+    ) = %(backend)s
 """
 
 

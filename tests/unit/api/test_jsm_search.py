@@ -302,7 +302,8 @@ def test_a_user_whom_nobody_knows_is_not_asked_for_again(client: JsmClient, requ
         ((200, {"issues": []}), 200, True),
         ((200, {"issues": []}), 404, False),
         ((200, {"issues": []}), 403, False),
-        ((400, {"errorMessages": ["The value '7' does not exist for the field 'project'."]}), 500, False),
+        ((400, {"errorMessages": ["The value '7' does not exist for the field 'project'."]}), 404, False),
+        ((400, {"errorMessages": ["The value '7' does not exist for the field 'project'."]}), 200, True),
     ],
 )
 def test_whether_a_project_is_seen(
