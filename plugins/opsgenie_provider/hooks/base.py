@@ -48,7 +48,7 @@ class ApiHook(BaseHook):
         self.http_conn_id = conn_id
         self.base_url = ""
 
-    def settings(self) -> Connection:
+    def airflow_connection(self) -> Connection:
         """The Airflow connection.
 
         :raises ConnectionSettingsError: there is none, or it has no key.
@@ -86,7 +86,7 @@ class ApiHook(BaseHook):
         from requests import Session
         from requests_toolbelt.adapters.socket_options import TCPKeepAliveAdapter
 
-        connection = self.settings()
+        connection = self.airflow_connection()
         self.base_url = self.base_url_of(connection)
         options = connection.extra_dejson | (extra_options or {})
         session = Session()
