@@ -35,7 +35,7 @@ def main() -> None:
     with ThreadPoolExecutor(THREADS) as executor, postgres.lock(ACCOUNT) as connection:
         reader = OpsgenieReader(client, account=ACCOUNT, key=password, executor=executor)
         key = Key(connection, ACCOUNT, reader)
-        key.begin()
+        key.load_or_validate()
         progress = RunProgress(connection, ACCOUNT, "")
         now = datetime.now(UTC)
         run = AccountRun(ACCOUNT, reader, params, connection, executor, key, progress, now)

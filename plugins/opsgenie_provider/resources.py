@@ -19,7 +19,7 @@ class IncompleteInstallationError(Exception):
 
 
 def sql_directory(name: str) -> Path:
-    """A directory of ``include/sql``: "schema", "transform", "scope", "checks" or "web".
+    """A directory of ``include/sql``: "schema", "transform", "scope", "checks" or "queries".
 
     :raises IncompleteInstallationError: it is not there; the message says where it belongs.
     """

@@ -96,6 +96,12 @@ for file in sys.argv[1:]:
 print(json.dumps(imported))
 """
 
+LOAD_REFRESH = """
+import json, sys
+import opsgenie_provider.dora.refresh, opsgenie_provider.hooks.warehouse, opsgenie_provider.warehouse.schema
+print(json.dumps([name for name in ("requests", "requests_toolbelt", "urllib3") if name in sys.modules]))
+"""
+
 
 def run(code: str, *arguments: str, cwd: Path) -> Any:
     """Run in a fresh interpreter, from elsewhere, with no connection set; returns what it prints last."""
@@ -152,6 +158,11 @@ def test_no_dag_file_imports_anything_heavy(tmp_path: Path) -> None:
         assert f"opsgenie_provider.dags.{dag_id}" in imported[file]
         heavy = [name for name in imported[file] if any(f"{name}.".startswith(f"{each}.") for each in HEAVY)]
         assert heavy == [], dag_id
+
+
+def test_the_refresh_imports_no_http_client(tmp_path: Path) -> None:
+    """It asks no service, and a process of its own starts with each of its runs."""
+    assert run(LOAD_REFRESH, cwd=tmp_path) == []
 
 
 def test_a_copy_without_its_sql_is_an_import_error_that_names_the_remedy(tmp_path: Path) -> None:

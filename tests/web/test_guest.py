@@ -23,7 +23,7 @@ import requests
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from opsgenie_provider.web import downloads, history, lanes, pool
+from opsgenie_provider.web import connection_pool, downloads, history, workers
 from opsgenie_provider.web.reader import Reader
 from sandbox.server import serve
 from tests.support.page_world import fill, follow
@@ -71,7 +71,7 @@ def company() -> Iterator[Callable[..., psycopg.Connection[Any]]]:
             found = {"conn_type": "postgres", "host": host, "login": "postgres", "schema": NAME}
             monkeypatch.setenv("AIRFLOW_CONN_POSTGRES_DEFAULT", json.dumps(found))
             yield connect
-        pool.close()
+        connection_pool.close()
     finally:
         server.cleanup()
         shutil.rmtree(directory, ignore_errors=True)
@@ -94,8 +94,8 @@ def black_hole() -> Iterator[int]:
 def test_a_warehouse_that_never_answers_leaves_airflow_alone(
     page_app: FastAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lanes, "_SECONDS_IN_LINE", 1)
-    monkeypatch.setitem(pool._LIMITS, "connect_timeout", 2)
+    monkeypatch.setattr(workers, "QUEUE_TIMEOUT_SECONDS", 1)
+    monkeypatch.setitem(connection_pool._LIMITS, "connect_timeout", 2)
     airflow = FastAPI()
     # In one of the threads that Airflow's API has.
     airflow.add_api_route("/own", lambda: "served")
@@ -125,7 +125,7 @@ def test_a_statement_without_an_answer_is_given_up(
         reader.connection.execute("select pg_sleep(60)")
 
     monkeypatch.setattr(history, "page", hang)
-    monkeypatch.setattr(pool, "USE_SECONDS", 1)
+    monkeypatch.setattr(connection_pool, "USE_SECONDS", 1)
     began = time.monotonic()
     answer = client.get("/incidents")
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "60")

@@ -9,8 +9,8 @@ from typing import Any
 from psycopg import IsolationLevel
 from psycopg.rows import dict_row
 
+from opsgenie_provider.report.matches import Matches
 from opsgenie_provider.report.period import Period
-from opsgenie_provider.report.trust import Matches
 from opsgenie_provider.resources import sql_directory
 from opsgenie_provider.warehouse.connection import Connection
 
@@ -78,7 +78,7 @@ def read(connection: Connection, period: Period) -> Numbers:
     connection.isolation_level = IsolationLevel.REPEATABLE_READ
 
     def rows(name: str, **values: Any) -> list[Row]:
-        query = (sql_directory("web") / f"{name}.sql").read_text(encoding="utf-8")
+        query = (sql_directory("queries") / f"{name}.sql").read_text(encoding="utf-8")
         with connection.cursor(row_factory=dict_row) as cursor:
             return cursor.execute(query, values).fetchall()
 

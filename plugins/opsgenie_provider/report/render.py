@@ -10,8 +10,8 @@ from markupsafe import Markup
 
 from opsgenie_provider import display
 from opsgenie_provider.report import charts
+from opsgenie_provider.report.matches import EXPLANATION, Matches, caused_rate_in_words, sentence
 from opsgenie_provider.report.numbers import INCIDENTS, SERVICES, Numbers
-from opsgenie_provider.report.trust import EXPLANATION, Matches, caused_rate_in_words, sentence
 
 _HOUR = 3600
 

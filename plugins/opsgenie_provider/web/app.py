@@ -25,9 +25,9 @@ from opsgenie_provider.settings import InvalidSettingsError
 from opsgenie_provider.warehouse.connection import WarehouseUnavailableError
 from opsgenie_provider.web import overrides, pages, service_map, trust, webhook
 from opsgenie_provider.web.forms import PATHS as FORM_PATHS
-from opsgenie_provider.web.lanes import PAGES, RETRY_AFTER, BusyError
 from opsgenie_provider.web.middleware import HEADERS, FormLimit, Headers
 from opsgenie_provider.web.rendering import templates
+from opsgenie_provider.web.workers import PAGES, RETRY_AFTER, BusyError
 
 log = logging.getLogger(__name__)
 

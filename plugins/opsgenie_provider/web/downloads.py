@@ -18,8 +18,8 @@ from starlette.concurrency import iterate_in_threadpool
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from opsgenie_provider.web.lanes import DOWNLOADS, BusyError
-from opsgenie_provider.web.pool import StopSwitch
+from opsgenie_provider.web.connection_pool import StopSwitch
+from opsgenie_provider.web.workers import DOWNLOADS, BusyError
 
 # Made, or on their way to a client: each may fill a file.
 MOST = 8

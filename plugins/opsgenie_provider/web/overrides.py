@@ -13,10 +13,10 @@ from pydantic import BaseModel, ConfigDict
 from opsgenie_provider.assets import ATTRIBUTION_OVERRIDES
 from opsgenie_provider.web.asset_events import mark_updated
 from opsgenie_provider.web.forms import MAY_RUN, check_token, token
-from opsgenie_provider.web.lanes import PAGES
 from opsgenie_provider.web.reader import Row, reading, writing
 from opsgenie_provider.web.rendering import templates
 from opsgenie_provider.web.texts import Text
+from opsgenie_provider.web.workers import PAGES
 
 router = APIRouter(default_response_class=HTMLResponse, dependencies=[MAY_RUN])
 

@@ -11,17 +11,17 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response, StreamingResponse
 
 from opsgenie_provider.end_of_life import notice
-from opsgenie_provider.report.trust import Matches, caused_rate_in_words, sentence
+from opsgenie_provider.report.matches import Matches, caused_rate_in_words, sentence
 from opsgenie_provider.settings import load_settings
 from opsgenie_provider.warehouse.history import opsgenie_histories
 from opsgenie_provider.web import history
+from opsgenie_provider.web.connection_pool import StopSwitch
 from opsgenie_provider.web.downloads import download
-from opsgenie_provider.web.lanes import PAGES
-from opsgenie_provider.web.pool import StopSwitch
 from opsgenie_provider.web.reader import Row, reading
 from opsgenie_provider.web.rendering import SERVICES, templates
 from opsgenie_provider.web.texts import ServiceName
 from opsgenie_provider.web.tiers import rate_tier, recovery_tier
+from opsgenie_provider.web.workers import PAGES
 
 router = APIRouter(default_response_class=HTMLResponse)
 
@@ -50,8 +50,8 @@ def overview(
         service = reader.service(service)
         trend = reader.rows("trend", service=service, grain=grain, periods=PERIODS[grain])
         shown = _period(period, trend)
-        rows = reader.rows("services", grain=grain, period=shown, limit=SERVICES + 1)
-        names = [row["service"] for row in reader.rows("service_names")]
+        rows = reader.rows("period_services", grain=grain, period=shown, limit=SERVICES + 1)
+        names = [row["service"] for row in reader.rows("list_services")]
         seen = service or (rows[0]["service"] if rows else None)
         until = datetime.now(UTC)
         marks = (
@@ -142,7 +142,7 @@ def incidents(request: Request, filters: history.FiltersQuery) -> Response:
     """The incident history, filtered, a page at a time."""
     with reading() as reader:
         page = history.page(reader, filters)
-        names = [row["service"] for row in reader.rows("service_names")]
+        names = [row["service"] for row in reader.rows("list_services")]
     return templates.TemplateResponse(
         request,
         "incidents.html",

@@ -1,4 +1,4 @@
-"""Runs the queries of include/sql/web for a page: read only, and never for long."""
+"""Runs the queries of include/sql/queries for a page: read only, and never for long."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from psycopg.rows import dict_row
 from opsgenie_provider.resources import sql_directory
 from opsgenie_provider.settings import load_settings
 from opsgenie_provider.warehouse.connection import Connection
-from opsgenie_provider.web import pool
+from opsgenie_provider.web import connection_pool
 
 # What is slower than this hurts the warehouse more than it helps the reader.
 TIMEOUT = "10s"
@@ -21,14 +21,14 @@ Row = dict[str, Any]
 
 
 class Reader:
-    """The queries of include/sql/web, by file name.
+    """The queries of include/sql/queries, by file name.
 
     :ivar connection: for queries that others share.
     """
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        self._directory = sql_directory("web")
+        self._directory = sql_directory("queries")
 
     def rows(self, name: str, parts: dict[str, sql.Composable] | None = None, **values: Any) -> list[Row]:
         """The rows of a query.
@@ -44,7 +44,7 @@ class Reader:
 
     def service(self, asked: str | None) -> str | None:
         """The service that is asked for as the tables name it; as it was asked for where there is none."""
-        found = self.first("service_name", asked=asked) if asked else None
+        found = self.first("find_service", asked=asked) if asked else None
         return found["service"] if found else asked
 
     def stream(
@@ -70,7 +70,7 @@ def reading(
     *,
     timeout: str = TIMEOUT,
     seconds: float | None = None,
-    switch: pool.StopSwitch | None = None,
+    switch: connection_pool.StopSwitch | None = None,
 ) -> Iterator[Reader]:
     """The warehouse, for reading.
 
@@ -80,7 +80,7 @@ def reading(
     :raises WarehouseUnavailableError: it cannot be reached.
     """
     conn_id = load_settings().postgres_conn_id
-    with pool.connection(conn_id, seconds=seconds, switch=switch) as connection:
+    with connection_pool.connection(conn_id, seconds=seconds, switch=switch) as connection:
         connection.read_only = True
         _limit(connection, timeout)
         yield Reader(connection)
@@ -89,7 +89,7 @@ def reading(
 @contextmanager
 def writing() -> Iterator[Reader]:
     """The warehouse, for one small change."""
-    with pool.connection(load_settings().postgres_conn_id) as connection:
+    with connection_pool.connection(load_settings().postgres_conn_id) as connection:
         _limit(connection, TIMEOUT)
         yield Reader(connection)
 

@@ -12,11 +12,11 @@ from pydantic import BaseModel, ConfigDict
 from opsgenie_provider.assets import SERVICE_MAP
 from opsgenie_provider.web.asset_events import mark_updated
 from opsgenie_provider.web.forms import MAY_RUN, check_token, token
-from opsgenie_provider.web.lanes import PAGES
 from opsgenie_provider.web.reader import Row, reading, writing
 from opsgenie_provider.web.rendering import SERVICES, templates
 from opsgenie_provider.web.similar_names import suggestions
 from opsgenie_provider.web.texts import Text
+from opsgenie_provider.web.workers import PAGES
 
 router = APIRouter(default_response_class=HTMLResponse)
 
@@ -49,12 +49,12 @@ class Decision(ServiceId):
 def services(request: Request) -> Response:
     """Services with incidents but no deployments, the reverse, and what is mapped."""
     with reading() as reader:
-        coverage = reader.rows("service_coverage")
-        deployed = [row["service"] for row in reader.rows("deployed_services")]
+        coverage = reader.rows("service_counts")
+        deployed = [row["service"] for row in reader.rows("list_deployed_services")]
         alone = [row for row in coverage if not row["is_deployed"]][:SERVICES]
         names = [row["service"] for row in alone]
-        ids = reader.rows("service_ids", services=names)
-        mapped = reader.rows("service_map", account=None, service_id=None, limit=SERVICES)
+        ids = reader.rows("list_service_ids", services=names)
+        mapped = reader.rows("list_mappings", account=None, service_id=None, limit=SERVICES)
     like = suggestions(names, deployed)
     uncounted = [row for row in coverage if row["is_deployed"] and not row["deployments"]]
     quiet = [row for row in coverage if row["deployments"] and not row["incidents"]]
@@ -97,7 +97,7 @@ def save(request: Request, user: GetUserDep, sent: Annotated[Decision, Form()]) 
     _found(sent)
     if sent.decision == "map":
         with reading() as reader:
-            deployed = reader.first("deployed_service", service=sent.service)
+            deployed = reader.first("find_deployed_service", service=sent.service)
         if deployed is None:
             return _page(
                 request,
@@ -123,7 +123,7 @@ def save(request: Request, user: GetUserDep, sent: Annotated[Decision, Form()]) 
 
 def _found(asked: ServiceId) -> Row:
     with reading() as reader:
-        found = reader.first("service_by_id", account=asked.account, service_id=asked.service_id)
+        found = reader.first("find_service_source", account=asked.account, service_id=asked.service_id)
     if found is None:
         raise HTTPException(404, "Unknown service id.")
     return found
@@ -135,10 +135,10 @@ def _page(
     found = _found(asked)
     with reading() as reader:
         row = next(
-            iter(reader.rows("service_map", account=asked.account, service_id=asked.service_id, limit=1)),
+            iter(reader.rows("list_mappings", account=asked.account, service_id=asked.service_id, limit=1)),
             None,
         )
-        names = [each["service"] for each in reader.rows("deployed_services")]
+        names = [each["service"] for each in reader.rows("list_deployed_services")]
     return templates.TemplateResponse(
         request,
         "service_map.html",

@@ -9,12 +9,12 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
 from opsgenie_provider.report import charts
+from opsgenie_provider.report.matches import EXPLANATION, Matches, sentence
 from opsgenie_provider.report.numbers import MATCHES, by_service
-from opsgenie_provider.report.trust import EXPLANATION, Matches, sentence
-from opsgenie_provider.web.lanes import PAGES
 from opsgenie_provider.web.reader import Reader, Row, reading
 from opsgenie_provider.web.rendering import SERVICES, templates
 from opsgenie_provider.web.texts import ServiceName
+from opsgenie_provider.web.workers import PAGES
 
 router = APIRouter(default_response_class=HTMLResponse)
 
@@ -34,7 +34,7 @@ def trust(request: Request, service: ServiceName = None) -> Response:
         rows = reader.rows("match_quality", service=service)
         offsets = by_service(reader.rows("offsets", service=service, matches=MATCHES))
         hours = window_hours(reader)
-        names = [row["service"] for row in reader.rows("service_names")]
+        names = [row["service"] for row in reader.rows("list_services")]
     overall = next((row for row in rows if row["service"] == ""), None)
     services = [pictured(row, offsets, hours) for row in rows if row["service"] != ""]
     return templates.TemplateResponse(
@@ -95,7 +95,7 @@ def what_if(
         since = found["since"] if found else asked
         rows = reader.rows("what_if", since=since, until=until, service=service)
         rule = reader.first("rule")
-        names = [row["service"] for row in reader.rows("service_names")]
+        names = [row["service"] for row in reader.rows("list_services")]
     services: dict[str, dict[int, Row]] = {}
     for row in rows:
         if row["direction"] == direction:

@@ -33,10 +33,10 @@ from opsgenie_provider.rows.webhook import (
 from opsgenie_provider.settings import InvalidSettingsError, Settings, load_settings
 from opsgenie_provider.warehouse.connection import WarehouseUnavailableError
 from opsgenie_provider.warehouse.webhook import Result, record
-from opsgenie_provider.web import pool, signatures
+from opsgenie_provider.web import connection_pool, signatures
 from opsgenie_provider.web.asset_events import mark_updated
-from opsgenie_provider.web.lanes import WEBHOOK, BusyError
-from opsgenie_provider.web.requests import RefusedError, limited_body
+from opsgenie_provider.web.webhook_requests import RefusedError, limited_body
+from opsgenie_provider.web.workers import WEBHOOK, BusyError
 
 log = logging.getLogger(__name__)
 router = APIRouter()
@@ -178,7 +178,7 @@ def _delivery_id(sender: str, headers: Mapping[str, str], body: bytes) -> str:
 def _stored(conn_id: str, event: Event, sender: str, delivery_id: str) -> Result:
     """Record an event. The tables are for a DAG to make: a request does not change the schema."""
     try:
-        with pool.connection(conn_id, seconds=_SECONDS) as connection:
+        with connection_pool.connection(conn_id, seconds=_SECONDS) as connection:
             return record(connection, event, sender=sender, delivery_id=delivery_id)
     except _MISSING_TABLE as error:
         # The first line names what is missing, and holds no values of rows.

@@ -21,8 +21,8 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from opsgenie_provider.web import lanes, webhook
 from opsgenie_provider.web import requests as limits
+from opsgenie_provider.web import webhook, workers
 from opsgenie_provider.web.asset_events import mark_updated
 from sandbox.server import serve
 from tests.integration.webhook.webhook_harness import (
@@ -221,7 +221,7 @@ def test_too_many_at_once(
 ) -> None:
     release = threading.Event()
     monkeypatch.setattr(webhook.WEBHOOK, "threads", 1)
-    monkeypatch.setattr(lanes, "_SECONDS_IN_LINE", 0.2)
+    monkeypatch.setattr(workers, "QUEUE_TIMEOUT_SECONDS", 0.2)
     real = webhook.mark_updated
     monkeypatch.setattr(webhook, "mark_updated", lambda *given: release.wait(20) and real(*given))
     headers = {"X-Gitlab-Token": SECRET}

@@ -10,10 +10,10 @@ from xml.etree import ElementTree
 import pytest
 
 from opsgenie_provider.report import charts
+from opsgenie_provider.report.matches import Matches, caused_rate, caused_rate_in_words, sentence
 from opsgenie_provider.report.numbers import Numbers
 from opsgenie_provider.report.period import Period, report_period
 from opsgenie_provider.report.render import html, summary
-from opsgenie_provider.report.trust import Matches, caused_rate, caused_rate_in_words, sentence
 
 HOSTILE = "</title><script>alert(1)</script>"
 MONDAY = datetime(2026, 11, 23, tzinfo=UTC)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from copy import copy
 from time import monotonic
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import psycopg
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
@@ -26,7 +26,7 @@ from opsgenie_provider.warehouse.connection import Connection, WarehouseUnavaila
 
 log = logging.getLogger(__name__)
 
-# As many as there are threads that use them (web/lanes.py), in each process of the API server.
+# As many as there are threads that use them (web/workers.py), in each process of the API server.
 MAX_CONNECTIONS = 10
 CONNECT_SECONDS = 5
 # What a request may take altogether. The warehouse ends its statements earlier.
@@ -69,7 +69,7 @@ class StopSwitch:
                 s.shutdown(socket.SHUT_RDWR)
 
     @contextmanager
-    def over(self, connection: Connection, seconds: float) -> Iterator[None]:
+    def guard(self, connection: Connection, seconds: float) -> Iterator[None]:
         """Watch a block that uses the connection.
 
         :raises psycopg.OperationalError: in the block, once it was stopped or its time is up.
@@ -97,7 +97,7 @@ class _Opened(psycopg.Connection[tuple[Any, ...]]):
         return opener()
 
 
-class _Pool:
+class _WarehousePool:
     """Connections of one Airflow connection, as it was when the pool was made."""
 
     def __init__(self, conn_id: str, connection: Any) -> None:
@@ -105,7 +105,7 @@ class _Pool:
         self._connection = connection
         self._failed_at = 0.0
         self._failure = ""
-        self._pool = ConnectionPool(
+        self._connections = ConnectionPool(
             connection_class=_Opened,
             kwargs={"opener": self._open},
             min_size=0,
@@ -131,20 +131,20 @@ class _Pool:
 
     @contextmanager
     def connection(self, seconds: float, switch: StopSwitch) -> Iterator[Connection]:
-        connection = self._given()
+        connection = self._acquire()
         try:
-            with switch.over(connection, seconds), connection:
+            with switch.guard(connection, seconds), connection:
                 connection.read_only = False
                 yield connection
         finally:
             # Closed already, if another thread closed the pool.
-            self._pool.putconn(cast(_Opened, connection))
+            self._connections.putconn(cast(_Opened, connection))
 
-    def _given(self) -> Connection:
+    def _acquire(self) -> Connection:
         began = monotonic()
         while True:
             try:
-                return self._pool.getconn(timeout=_LOOK_SECONDS)
+                return self._connections.getconn(timeout=_LOOK_SECONDS)
             except PoolTimeout:
                 # The pool keeps the reason to itself, and goes on trying.
                 if self._failed_at > began:
@@ -159,12 +159,12 @@ class _Pool:
             )
 
     def close(self) -> None:
-        self._pool.close(timeout=1)
+        self._connections.close(timeout=1)
 
 
 def _configure(connection: psycopg.Connection[Any]) -> None:
     # A new connection may be to a warehouse that answers the login and nothing else.
-    with StopSwitch().over(connection, CONNECT_SECONDS):
+    with StopSwitch().guard(connection, CONNECT_SECONDS):
         connection.execute("set time zone 'UTC'")
         connection.execute("set work_mem = '64MB'")
         # A process that was stopped between two statements holds nothing up.
@@ -173,29 +173,46 @@ def _configure(connection: psycopg.Connection[Any]) -> None:
 
 
 def _check(connection: psycopg.Connection[Any]) -> None:
-    with StopSwitch().over(connection, CONNECT_SECONDS):
+    with StopSwitch().guard(connection, CONNECT_SECONDS):
         ConnectionPool.check_connection(connection)
 
 
+class _Key(NamedTuple):
+    """What a pool is for. A fork has none of its parent's threads, so it makes its own."""
+
+    process_id: int
+    conn_id: str
+    uri: str
+
+
+class _Current(NamedTuple):
+    key: _Key
+    pool: _WarehousePool
+
+    def close(self) -> None:
+        """Close the connections, unless they are another process's."""
+        if self.key.process_id == os.getpid():
+            self.pool.close()
+
+
 _lock = threading.Lock()
-_current: tuple[tuple[int, str, str], _Pool] | None = None
+_current: _Current | None = None
 
 
-def _pool(conn_id: str) -> _Pool:
+def _current_pool(conn_id: str) -> _WarehousePool:
     """The pool of the Airflow connection as it is now: an edit of it needs no restart."""
     global _current
     found = copy(find_connection(conn_id))
     found.extra = json.dumps(found.extra_dejson | _LIMITS)
-    # A fork has none of its parent's threads.
-    key = (os.getpid(), conn_id, found.get_uri())
+    key = _Key(os.getpid(), conn_id, found.get_uri())
     with _lock:
-        if _current and _current[0] == key:
-            return _current[1]
-        old, _current = _current, (key, _Pool(conn_id, found))
-        made = _current[1]
-    if old and old[0][0] == os.getpid():
-        old[1].close()
-    return made
+        if _current and _current.key == key:
+            return _current.pool
+        old, _current = _current, _Current(key, _WarehousePool(conn_id, found))
+        pool = _current.pool
+    if old:
+        old.close()
+    return pool
 
 
 @contextmanager
@@ -209,7 +226,7 @@ def connection(
     :raises WarehouseUnavailableError: none can be had.
     """
     try:
-        with _pool(conn_id).connection(seconds or USE_SECONDS, switch or StopSwitch()) as given:
+        with _current_pool(conn_id).connection(seconds or USE_SECONDS, switch or StopSwitch()) as given:
             yield given
     except PoolClosed:
         raise WarehouseUnavailableError("The connection was edited just now; ask again.") from None
@@ -221,5 +238,5 @@ def close() -> None:
     global _current
     with _lock:
         old, _current = _current, None
-    if old and old[0][0] == os.getpid():
-        old[1].close()
+    if old:
+        old.close()

@@ -8,7 +8,7 @@ from fastapi import Request
 from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
 
-from opsgenie_provider.web.lanes import RETRY_AFTER
+from opsgenie_provider.web.workers import RETRY_AFTER
 
 MAX_BYTES = 1024 * 1024
 

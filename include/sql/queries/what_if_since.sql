@@ -1,4 +1,4 @@
--- From when on: as asked, or from where on there are no more incidents and deployments than can be tried in a moment.
+-- From when on: as asked, or from where on there are no more incidents and deployments than can be evaluated in a moment.
 select greatest(
     %(since)s,
     (

@@ -12,9 +12,9 @@ from anyio import CapacityLimiter, to_thread
 from anyio.lowlevel import RunVar
 
 RETRY_AFTER = "60"
-_SECONDS_IN_LINE = 5.0
+QUEUE_TIMEOUT_SECONDS = 5.0
 # More than these would not get a turn in that time anyway.
-_IN_LINE_PER_THREAD = 8
+_QUEUED_PER_THREAD = 8
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
@@ -23,15 +23,15 @@ class BusyError(Exception):
     """Too many requests are waiting for a thread."""
 
 
-class Lane:
-    """A few threads, and a short line of those who wait for them."""
+class WorkerPool:
+    """A few threads, and a short queue for them."""
 
     def __init__(self, name: str, threads: int) -> None:
         self.threads = threads
         self._limiter: RunVar[CapacityLimiter] = RunVar(f"opsgenie_provider_{name}")
 
     async def run(self, work: Callable[[], _T]) -> _T:
-        """Run what blocks in a thread of the lane.
+        """Run what blocks in a thread of the pool.
 
         :raises BusyError: none has become free in time.
         """
@@ -39,17 +39,17 @@ class Lane:
         if limiter is None:
             limiter = CapacityLimiter(self.threads)
             self._limiter.set(limiter)
-        if limiter.statistics().tasks_waiting >= self.threads * _IN_LINE_PER_THREAD:
+        if limiter.statistics().tasks_waiting >= self.threads * _QUEUED_PER_THREAD:
             raise BusyError
         try:
-            # Work that has begun is waited for; only waiting in line ends with the time.
-            with anyio.fail_after(_SECONDS_IN_LINE):
+            # Work that has begun is waited for; only waiting in the queue ends with the time.
+            with anyio.fail_after(QUEUE_TIMEOUT_SECONDS):
                 return await to_thread.run_sync(work, limiter=limiter)
         except TimeoutError:
             raise BusyError from None
 
     def handler(self, function: Callable[_P, _T]) -> Callable[_P, Awaitable[_T]]:
-        """A handler of FastAPI's that runs in the lane."""
+        """A handler of FastAPI's that runs in the pool."""
 
         @functools.wraps(function)
         async def run(*args: _P.args, **kwargs: _P.kwargs) -> _T:
@@ -60,7 +60,7 @@ class Lane:
         return run
 
 
-# Each thread holds one connection at most: together no more than web/pool.py has.
-PAGES = Lane("pages", 4)
-DOWNLOADS = Lane("downloads", 2)
-WEBHOOK = Lane("webhook", 4)
+# Each thread holds one connection at most: together no more than web/connection_pool.py has.
+PAGES = WorkerPool("pages", 4)
+DOWNLOADS = WorkerPool("downloads", 2)
+WEBHOOK = WorkerPool("webhook", 4)
