@@ -27,7 +27,7 @@ def connect(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> Any:
     def made(**extra: Any) -> module.Warehouse:
         fields = warehouse.connection | {"extra": extra}
         monkeypatch.setenv("AIRFLOW_CONN_POSTGRES_DEFAULT", json.dumps(fields))
-        return hook.warehouse("postgres_default")
+        return hook.open_warehouse("postgres_default")
 
     return made
 

@@ -69,7 +69,7 @@ class ApiHook(BaseHook):
         self.http_conn_id = conn_id
         self.base_url = ""
 
-    def settings(self) -> Connection:
+    def airflow_connection(self) -> Connection:
         """The Airflow connection.
 
         :raises ConnectionSettingsError: there is none, or it has no key.
@@ -107,7 +107,7 @@ class ApiHook(BaseHook):
         from requests import Session
         from requests_toolbelt.adapters.socket_options import TCPKeepAliveAdapter
 
-        connection = self.settings()
+        connection = self.airflow_connection()
         self.base_url = self.base_url_of(connection)
         options = extras_of(connection) | (extra_options or {})
         session = Session()

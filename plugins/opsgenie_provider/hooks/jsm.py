@@ -60,7 +60,7 @@ class JsmHook(ApiHook):
 
         :raises UnknownSiteError: the host is no site.
         """
-        connection = self.settings()
+        connection = self.airflow_connection()
         session = self.get_conn()
         site = site_settings(connection, self.base_url)
         return JsmClient(
@@ -73,12 +73,12 @@ class JsmHook(ApiHook):
             limiter=RateLimiter(self._limits),
         )
 
-    def settings(self) -> Connection:
+    def airflow_connection(self) -> Connection:
         """The Airflow connection.
 
         :raises ConnectionSettingsError: there is none, or it lacks the site, the e-mail or the token.
         """
-        connection = super().settings()
+        connection = super().airflow_connection()
         if not (connection.host or "").strip():
             raise ConnectionSettingsError(
                 f"The connection {self.http_conn_id!r} has no host: put the site there, like "

@@ -21,7 +21,7 @@ _NOT_OF_LIBPQ = {
 }  # fmt: skip
 
 
-def warehouse(postgres_conn_id: str) -> Warehouse:
+def open_warehouse(postgres_conn_id: str) -> Warehouse:
     """The warehouse behind an Airflow connection; it connects on first use."""
     return Warehouse(lambda: connect(postgres_conn_id), postgres_conn_id)
 
