@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from benchmarks.meter import report
 from opsgenie_provider.api.concurrency import THREADS
 from opsgenie_provider.hooks.opsgenie import OpsgenieHook
-from opsgenie_provider.hooks.warehouse import warehouse
+from opsgenie_provider.hooks.warehouse import open_warehouse
 from opsgenie_provider.sync.incidents import IncidentSync, incident_subject
 from opsgenie_provider.sync.key import Key
 from opsgenie_provider.sync.opsgenie import OpsgenieReader
@@ -28,10 +28,10 @@ ACCOUNT = "opsgenie_default"
 def main() -> None:
     params = Params(history_days=int(sys.argv[1]))
     logging.disable(logging.CRITICAL)
-    postgres = warehouse("postgres_default")
+    postgres = open_warehouse("postgres_default")
     upgrade(postgres)
     hook = OpsgenieHook(opsgenie_conn_id=ACCOUNT)
-    client, password = hook.client, hook.settings().password or ""
+    client, password = hook.client, hook.airflow_connection().password or ""
     with ThreadPoolExecutor(THREADS) as executor, postgres.lock(ACCOUNT) as connection:
         reader = OpsgenieReader(client, account=ACCOUNT, key=password, executor=executor)
         key = Key(connection, ACCOUNT, reader)

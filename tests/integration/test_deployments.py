@@ -10,7 +10,7 @@ import pytest
 
 from opsgenie_provider.api.errors import AuthenticationError, RateLimitError
 from opsgenie_provider.compat import AirflowFailException
-from opsgenie_provider.hooks.warehouse import warehouse as open_warehouse
+from opsgenie_provider.hooks.warehouse import open_warehouse
 from opsgenie_provider.operators.deployments import DeploymentsToPostgresOperator
 from opsgenie_provider.warehouse.own_deployments import OwnDeploymentsError
 from opsgenie_provider.warehouse.schema import upgrade

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from opsgenie_provider.hooks.warehouse import warehouse as open_warehouse
+from opsgenie_provider.hooks.warehouse import open_warehouse
 from opsgenie_provider.operators import deployments as operators
 from opsgenie_provider.settings import Repository
 from opsgenie_provider.warehouse.deployments import apply_repositories

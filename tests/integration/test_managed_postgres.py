@@ -16,7 +16,7 @@ from shutil import which
 import psycopg
 import pytest
 
-from opsgenie_provider.hooks.warehouse import warehouse
+from opsgenie_provider.hooks.warehouse import open_warehouse
 from opsgenie_provider.operators.retry import is_permanent
 from opsgenie_provider.warehouse.connection import PoolerError, WarehouseUnavailableError
 from opsgenie_provider.warehouse.schema import upgrade
@@ -129,10 +129,10 @@ def test_tables_and_metrics_on_the_oldest_postgresql_at_hand(
 ) -> None:
     server.connect(monkeypatch, sslmode="disable")
     with pytest.raises(WarehouseUnavailableError, match="no encryption"):
-        upgrade(warehouse("postgres_default"))
+        upgrade(open_warehouse("postgres_default"))
 
     server.connect(monkeypatch, sslmode="verify-full", sslrootcert=server.certificate)
-    store = warehouse("postgres_default")
+    store = open_warehouse("postgres_default")
     assert upgrade(store)
     assert upgrade(store) == []
     with store.connection() as connection:
@@ -170,7 +170,7 @@ def test_a_pooler_is_refused_in_transaction_mode_only(
             """)
     )
     server.connect(monkeypatch, port)
-    store = warehouse("postgres_default")
+    store = open_warehouse("postgres_default")
     with running(server.directory / f"{mode}.log", program, settings):
         wait_for(lambda: answers(port), "PgBouncer", 60)
         if mode == "session":

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from airflow.sdk import BaseNotifier
 
-from opsgenie_provider.hooks.warehouse import warehouse as open_warehouse
+from opsgenie_provider.hooks.warehouse import open_warehouse
 from tests.support.dag_runs import DagRun, run_dag
 from tests.support.page_world import fill
 from tests.support.postgres import Warehouse

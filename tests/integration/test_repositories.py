@@ -11,14 +11,14 @@ import pytest
 from opsgenie_provider.api import transport
 from opsgenie_provider.api.errors import AuthenticationError
 from opsgenie_provider.compat import AirflowFailException
-from opsgenie_provider.hooks.warehouse import warehouse as open_warehouse
+from opsgenie_provider.hooks.warehouse import open_warehouse
 from opsgenie_provider.operators.deployments import (
     DeploymentsFailedError,
     DeploymentsToPostgresOperator,
 )
 from opsgenie_provider.settings import Repository
 from opsgenie_provider.sync import repositories
-from opsgenie_provider.sync.repositories import shares
+from opsgenie_provider.sync.repositories import split_between_tasks
 from opsgenie_provider.warehouse.schema import upgrade
 from sandbox.gateway import Gateway
 from sandbox.github.store import Store
@@ -124,7 +124,7 @@ def test_a_github_that_is_down_is_not_asked_for_every_repository(
 @pytest.mark.parametrize(("count", "tasks"), [(0, 0), (1, 1), (8, 1), (50, 1), (51, 2), (300, 4), (3000, 4)])
 def test_repositories_are_shared_out_to_few_tasks(count: int, tasks: int) -> None:
     entries = [Repository(repository=f"acme/app-{number}") for number in range(count)]
-    made = shares(entries)
+    made = split_between_tasks(entries)
     assert len(made) == tasks
     assert sorted(each.repository for share, _ in made for each in share) == sorted(
         each.repository for each in entries

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from opsgenie_provider.hooks.warehouse import warehouse as open_warehouse
+from opsgenie_provider.hooks.warehouse import open_warehouse
 from opsgenie_provider.warehouse.schema import upgrade
 from sandbox.tables import DOCUMENT, FRESHNESS, ROOT, SOURCES, described, markdown, sources
 from tests.support.page_world import fill

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import uuid
+from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -13,7 +15,9 @@ from opsgenie_provider.hooks import warehouse as hook
 from opsgenie_provider.operators.retry import ApiRetryPolicy
 from opsgenie_provider.warehouse import connection as module
 from opsgenie_provider.warehouse.connection import SESSION_SETTINGS, LockWaitError
-from tests.support.postgres import Warehouse
+from opsgenie_provider.warehouse.schema import EncodingError, upgrade
+from opsgenie_provider.web import connection_pool
+from tests.support.postgres import Warehouse, warehouse_of
 
 
 @pytest.fixture
@@ -23,7 +27,7 @@ def connect(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> Any:
     def made(**extra: Any) -> module.Warehouse:
         fields = warehouse.connection | {"extra": extra}
         monkeypatch.setenv("AIRFLOW_CONN_POSTGRES_DEFAULT", json.dumps(fields))
-        return hook.warehouse("postgres_default")
+        return hook.open_warehouse("postgres_default")
 
     return made
 
@@ -66,6 +70,39 @@ def test_what_the_user_set_stays(connect: Any, warehouse: Warehouse) -> None:
     assert settings["lock_timeout"] == "client 5000ms"
     assert settings["work_mem"] == "database 7168kB"
     assert settings["idle_session_timeout"] == "session 0ms"
+
+
+@pytest.mark.parametrize("where", ["task", "page"])
+def test_instants_are_read_whatever_style_the_database_shows_them_in(
+    connect: Any, warehouse: Warehouse, where: str
+) -> None:
+    """psycopg reads no other styles than ISO's and its own, and sends no text that the encoding lacks."""
+    database = warehouse.connection["schema"]
+    styles = {"datestyle": "German", "intervalstyle": "iso_8601", "timezone": "Asia/Tokyo"}
+    for name, style in (styles | {"client_encoding": "latin1"}).items():
+        warehouse.execute(f"alter database {database} set {name} = '{style}'")
+    query = "select timestamptz '2026-11-26 12:00Z', '[2026-11-26,)'::tstzrange, interval '26 hours', %s"
+    store = connect()
+    with (
+        store.connection()
+        if where == "task"
+        else connection_pool.connection("postgres_default") as connection
+    ):
+        instant, span, hours, text = connection.execute(query, ("– 🚀",)).fetchone()
+    assert (instant.isoformat(), hours) == ("2026-11-26T12:00:00+00:00", timedelta(hours=26))
+    assert text == "– 🚀"
+    assert span.lower.isoformat() == "2026-11-26T00:00:00+00:00"
+    connection_pool.close()
+
+
+def test_a_database_of_another_encoding_is_refused_with_the_remedy(postgres: str) -> None:
+    """SQL_ASCII is what initdb takes where nobody sets a locale."""
+    name = f"ascii_{uuid.uuid4().hex}"
+    with psycopg.connect(host=postgres, user="postgres", dbname="postgres", autocommit=True) as admin:
+        admin.execute(f"create database {name} template template0 locale 'C' encoding 'SQL_ASCII'")
+        with pytest.raises(EncodingError, match=r"SQL_ASCII.*encoding 'UTF8'"):
+            upgrade(warehouse_of(postgres, name))
+        admin.execute(f"drop database {name} with (force)")
 
 
 def test_psycopg_3_connects_also_where_the_postgres_provider_would_not(

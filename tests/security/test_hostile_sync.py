@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from opsgenie_provider.hooks.warehouse import warehouse as open_warehouse
+from opsgenie_provider.hooks.warehouse import open_warehouse
 from opsgenie_provider.warehouse.schema import upgrade
 from tests.security.vandal import Vandal
 from tests.support.accounts import Account

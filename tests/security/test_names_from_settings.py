@@ -6,7 +6,7 @@ import pytest
 from psycopg import sql
 
 from opsgenie_provider.dora.refresh import refresh
-from opsgenie_provider.hooks.warehouse import warehouse as open_warehouse
+from opsgenie_provider.hooks.warehouse import open_warehouse
 from opsgenie_provider.settings import Settings
 from opsgenie_provider.warehouse.own_deployments import REQUIRED, OwnDeploymentsError
 from tests.support.postgres import Warehouse

@@ -42,10 +42,10 @@ def read_own_deployments(relation: str, columns: Mapping[str, str]) -> dict[str,
 def refresh_metrics(*, full: bool = False) -> dict[str, int]:
     """Compute the metrics from what is staged; returns the rows of each table."""
     from opsgenie_provider.dora.refresh import refresh
-    from opsgenie_provider.hooks.warehouse import warehouse
+    from opsgenie_provider.hooks.warehouse import open_warehouse
     from opsgenie_provider.settings import load_settings
 
-    with warehouse("postgres_default").connection() as connection:
+    with open_warehouse("postgres_default").connection() as connection:
         return refresh(connection, load_settings(), full=full).rows
 
 

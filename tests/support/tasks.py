@@ -23,8 +23,8 @@ from airflow.sdk.definitions import xcom_arg
 from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 
 from opsgenie_provider.api import transport
-from opsgenie_provider.operators.base import OUTCOME
 from opsgenie_provider.operators.migration_import import ImportOperator
+from opsgenie_provider.operators.outcomes import OUTCOME
 from tests.support.clocks import Patch
 from tests.support.dag_runs import dag
 from tests.support.faults import shorten_waits

@@ -48,8 +48,12 @@ expect.set_options(timeout=PATIENCE_MS)
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    # Not under tests/at's clock: with libfaketime, Chromium's threads never rest.
+    environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=list(ARGUMENTS))
+        chromium = playwright.chromium.launch(
+            executable_path=str(CHROMIUM), args=list(ARGUMENTS), env=environment
+        )
         yield chromium
         chromium.close()
 

@@ -88,18 +88,24 @@ class GithubClient:
         number = 1
         while True:
             params = {"per_page": PAGE_SIZE, "page": number}
-            page = self._get(repository, path, params=params, into=list[Raw])
+            links: dict[str, Any] = {}
+            page = self._get(repository, path, params=params, into=list[Raw], links=links)
             yield page
-            if len(page) < PAGE_SIZE:
+            # A page may be shorter than asked for; the Link header says whether another one follows.
+            if not page or ("next" not in links and (links or len(page) < PAGE_SIZE)):
                 return
             number += 1
 
-    def _get(self, repository: str, path: str, *, params: Mapping[str, Any], into: type[T]) -> T:
+    def _get(
+        self, repository: str, path: str, *, params: Mapping[str, Any], into: type[T], links: dict[str, Any]
+    ) -> T:
         """GET a path below a repository's URL, following the repository to a new location on this host."""
         for redirects_left in reversed(range(_MAX_REDIRECTS)):
             location = self._locations.get(repository, f"/repos/{repository}")
             try:
-                return self.transport.get(location + path, domain=_DOMAIN, params=params, into=into)
+                return self.transport.get(
+                    location + path, domain=_DOMAIN, params=params, into=into, links=links
+                )
             except RedirectError as redirect:
                 if not redirects_left:
                     raise redirect.copy_as(RedirectError, hint=_rename_hint(repository)) from redirect

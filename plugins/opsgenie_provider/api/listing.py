@@ -1,8 +1,8 @@
 """Reads a paged list as a whole, and says whether it stayed unchanged during the read.
 
 Offsets count from the start of a list: one item that is deleted between two pages moves every later
-one up, and one of them is listed on neither page. A count that does not match shows it; where the
-service gives none, pages that overlap by an item do, or else a second read.
+one up, and one of them is listed on neither page. Pages that overlap by an item show it, or a count that
+does not match, or else a second read.
 """
 
 from __future__ import annotations

@@ -216,9 +216,7 @@ class OpsgenieClient:
 
     def services(self) -> Listing:
         """All services (service API; Standard and Enterprise plans only). The service does not count them."""
-        return read_whole(
-            lambda: self._pages("/v1/services", CONFIGURATION, overlap=1), "services", overlapping=True
-        )
+        return read_whole(lambda: self._pages("/v1/services", CONFIGURATION), "services", overlapping=True)
 
     def check_services_readable(self) -> None:
         """Ask for one service: a cheap check of the right to read services.
@@ -229,7 +227,7 @@ class OpsgenieClient:
 
     def users(self) -> Listing:
         """All users (user API); their requests belong to the Search domain."""
-        return read_whole(lambda: self._pages("/v2/users", SEARCH, overlap=1), "users", overlapping=True)
+        return read_whole(lambda: self._pages("/v2/users", SEARCH), "users", overlapping=True)
 
     def teams(self) -> Listing:
         """All teams, without their members (team API, list: not paged)."""
@@ -272,14 +270,14 @@ class OpsgenieClient:
         complete = not has_more and answer.totalCount in (None, len(answer.data))
         return Listing(answer.data, complete)
 
-    def _pages(self, path: str, domain: str, *, overlap: int = 0) -> Iterator[Page]:
-        """Pages of a list; each later one begins with the last ``overlap`` items of the one before."""
+    def _pages(self, path: str, domain: str) -> Iterator[Page]:
+        """Pages of a list; each later one begins with the last item of the one before."""
         offset = 0
         while True:
             page = self._page(path, domain, {"limit": PAGE_SIZE, "offset": offset, "order": "asc"})
             yield page
-            offset += len(page.items) - overlap
-            if page.last or len(page.items) <= overlap:
+            offset += len(page.items) - 1
+            if page.last or len(page.items) <= 1:
                 return
 
 

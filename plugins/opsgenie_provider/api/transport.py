@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import urljoin, urlsplit
 
@@ -114,13 +114,22 @@ class Transport:
         # The session's own verify is passed, or REQUESTS_CA_BUNDLE would override it.
         self._environment = session.merge_environment_settings(self.base_url, {}, None, session.verify, None)
 
-    def get(self, path: str, *, domain: str, params: Mapping[str, Any] | None = None, into: type[T]) -> T:
+    def get(
+        self,
+        path: str,
+        *,
+        domain: str,
+        params: Mapping[str, Any] | None = None,
+        into: type[T],
+        links: MutableMapping[str, Any] | None = None,
+    ) -> T:
         """GET ``path`` and decode its JSON into ``into``, retrying transient errors.
 
         :param domain: the rate-limit domain of the request.
+        :param links: receives what the answer's Link header names, by relation.
         """
         answer: T = _retrying(is_transient)(
-            self._attempt, "GET", path, domain=domain, params=params, into=into
+            self._attempt, "GET", path, domain=domain, params=params, into=into, links=links
         )
         return answer
 
@@ -172,6 +181,7 @@ class Transport:
         params: Mapping[str, Any] | None,
         into: type[T],
         body: Any = None,
+        links: MutableMapping[str, Any] | None = None,
     ) -> T:
         request = f"{method} {urlsplit(path).path}"
         prepared = self._session.prepare_request(
@@ -199,6 +209,8 @@ class Transport:
             self.limiter.pause(domain, pause)
         if response.status_code >= 300:
             self._raise_error(response, request, domain)
+        if links is not None:
+            links.update(response.links)
         return self._decode(response, request, into)
 
     def _raise_error(self, response: requests.Response, request: str, domain: str) -> NoReturn:

@@ -32,7 +32,7 @@ from opsgenie_provider.operators.migration_plan import PlanMigrationOperator
 from opsgenie_provider.operators.migration_undo import PlanUndoOperator, UndoMigrationOperator
 from opsgenie_provider.operators.migration_verify import VerifyMigrationOperator
 from opsgenie_provider.operators.pagerduty import PagerdutyToPostgresOperator
-from opsgenie_provider.operators.provider import fails_at_once
+from opsgenie_provider.operators.provider import fail_permanent_errors_fast
 from opsgenie_provider.operators.publish import PublishSyncOperator
 from opsgenie_provider.operators.retry import retry_arguments
 from opsgenie_provider.operators.warehouse import PrepareWarehouseOperator
@@ -59,7 +59,7 @@ def pagerduty_migration() -> DAG:
         }
 
         @task(multiple_outputs=True)
-        @fails_at_once
+        @fail_permanent_errors_fast
         def options(params: dict[str, Any] | None = None) -> Any:
             return Options.from_params(params or {}).as_json()
 

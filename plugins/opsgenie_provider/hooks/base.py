@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import urlsplit
 
 from airflow.sdk import BaseHook, Connection
 
@@ -23,6 +25,25 @@ def connection_type(conn_id: str) -> str:
         return BaseHook.get_connection(conn_id).conn_type or ""
     except AirflowNotFoundException:
         return ""
+
+
+def extras_of(connection: Connection) -> dict[str, Any]:
+    """The extras of an Airflow connection.
+
+    :raises ConnectionSettingsError: they are JSON, but not an object.
+    """
+    extras = connection.extra_dejson
+    if isinstance(extras, str):
+        # A secret store may encode what is JSON already.
+        extras = _json(extras)
+    if extras is None:
+        return {}
+    if not isinstance(extras, dict):
+        raise ConnectionSettingsError(
+            f"The extra of the connection {connection.conn_id!r} is not a JSON object: write it like "
+            '{"region": "eu"}.'
+        )
+    return extras
 
 
 class ApiHook(BaseHook):
@@ -48,7 +69,7 @@ class ApiHook(BaseHook):
         self.http_conn_id = conn_id
         self.base_url = ""
 
-    def settings(self) -> Connection:
+    def airflow_connection(self) -> Connection:
         """The Airflow connection.
 
         :raises ConnectionSettingsError: there is none, or it has no key.
@@ -86,14 +107,14 @@ class ApiHook(BaseHook):
         from requests import Session
         from requests_toolbelt.adapters.socket_options import TCPKeepAliveAdapter
 
-        connection = self.settings()
+        connection = self.airflow_connection()
         self.base_url = self.base_url_of(connection)
-        options = connection.extra_dejson | (extra_options or {})
+        options = extras_of(connection) | (extra_options or {})
         session = Session()
-        session.verify = options.get("verify", options.get("verify_ssl", True))
+        session.verify = _flag(options.get("verify", options.get("verify_ssl", True)))
         session.cert = options.get("cert")
-        session.proxies = options.get("proxies", options.get("proxy")) or {}
-        session.trust_env = options.get("trust_env", True)
+        session.proxies = _proxies(options.get("proxies", options.get("proxy")))
+        session.trust_env = _flag(options.get("trust_env", True))
         for scheme in ("https://", "http://"):
             # Keep-alive, so that firewalls do not drop idle connections.
             session.mount(
@@ -107,7 +128,7 @@ class ApiHook(BaseHook):
 
         :raises ConnectionSettingsError: it names no host, and a region that there is not.
         """
-        region = str(connection.extra_dejson.get("region") or self.default_region).lower()
+        region = str(extras_of(connection).get("region") or self.default_region).strip().lower()
         host = (connection.host or "").strip().rstrip("/")
         if not host:
             if region not in self.hosts:
@@ -117,4 +138,35 @@ class ApiHook(BaseHook):
                 )
             return self.hosts[region]
         url = host if "://" in host else f"{connection.schema or 'https'}://{host}"
-        return f"{url}:{connection.port}" if connection.port else url
+        try:
+            parts = urlsplit(url)
+            has_port = parts.port is not None
+        except ValueError:
+            raise ConnectionSettingsError(
+                f"The connection {self.http_conn_id!r} has the host {host!r}, which is no URL."
+            ) from None
+        if connection.port and not has_port:
+            url = parts._replace(netloc=f"{parts.netloc}:{connection.port}").geturl()
+        return url
+
+
+def _flag(value: Any) -> Any:
+    """True or false, also where a connection's URI can only write them as texts; another text stays."""
+    named = {"true": True, "false": False}
+    return named.get(value.strip().lower(), value) if isinstance(value, str) else value
+
+
+def _proxies(value: Any) -> dict[str, str]:
+    """Proxies by scheme; a text is that map as JSON, or the proxy of both schemes."""
+    if isinstance(value, str) and value:
+        found = _json(value)
+        value = found if isinstance(found, dict) else {"http": value, "https": value}
+    return value or {}
+
+
+def _json(text: str) -> Any:
+    """The value of a JSON text; the text itself where it is none."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

@@ -36,5 +36,5 @@ class GithubHook(ApiHook):
         if self._max_requests_per_minute and self.base_url == HOST:
             limits[ANY_DOMAIN] = [(self._max_requests_per_minute, 60.0)]
         return GithubClient(
-            session, self.base_url, self.settings().password or "", limiter=RateLimiter(limits)
+            session, self.base_url, self.airflow_connection().password or "", limiter=RateLimiter(limits)
         )

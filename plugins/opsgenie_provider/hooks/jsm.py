@@ -14,7 +14,7 @@ from opsgenie_provider.api.jsm import JsmClient
 from opsgenie_provider.api.jsm_dialect import LIMITS
 from opsgenie_provider.api.jsm_transport import API_URL, cloud_id_of
 from opsgenie_provider.api.limits import ANY_DOMAIN, Limits, RateLimiter
-from opsgenie_provider.hooks.base import ApiHook, ConnectionSettingsError
+from opsgenie_provider.hooks.base import ApiHook, ConnectionSettingsError, extras_of
 from opsgenie_provider.hooks.jsm_check import check
 from opsgenie_provider.rows.jsm_site import CLOSED_STATUSES, PRIORITIES, SiteSettings
 
@@ -60,7 +60,7 @@ class JsmHook(ApiHook):
 
         :raises UnknownSiteError: the host is no site.
         """
-        connection = self.settings()
+        connection = self.airflow_connection()
         session = self.get_conn()
         site = site_settings(connection, self.base_url)
         return JsmClient(
@@ -73,12 +73,12 @@ class JsmHook(ApiHook):
             limiter=RateLimiter(self._limits),
         )
 
-    def settings(self) -> Connection:
+    def airflow_connection(self) -> Connection:
         """The Airflow connection.
 
         :raises ConnectionSettingsError: there is none, or it lacks the site, the e-mail or the token.
         """
-        connection = super().settings()
+        connection = super().airflow_connection()
         if not (connection.host or "").strip():
             raise ConnectionSettingsError(
                 f"The connection {self.http_conn_id!r} has no host: put the site there, like "
@@ -122,7 +122,7 @@ def site_settings(connection: Connection, site: str) -> SiteSettings:
 
 
 def _text(connection: Connection, name: str) -> str | None:
-    value = connection.extra_dejson.get(name)
+    value = extras_of(connection).get(name)
     if value is None or isinstance(value, str):
         return (value or "").strip() or None
     raise ConnectionSettingsError(
@@ -132,7 +132,7 @@ def _text(connection: Connection, name: str) -> str | None:
 
 def _json(connection: Connection, name: str) -> Any:
     """An extra that is no plain text; forms and environments may give it as the text of its JSON."""
-    value = connection.extra_dejson.get(name)
+    value = extras_of(connection).get(name)
     if isinstance(value, str) and value.strip()[:1] in {"[", "{"}:
         try:
             return json.loads(value)

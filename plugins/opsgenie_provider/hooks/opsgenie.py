@@ -42,7 +42,7 @@ class OpsgenieHook(ApiHook):
     def client(self) -> OpsgenieClient:
         """The client; made on first use, with one session for all threads."""
         session = self.get_conn()
-        key = self.settings().password or ""
+        key = self.airflow_connection().password or ""
         return OpsgenieClient(session, self.base_url, key, limiter=RateLimiter(self._limits))
 
     def test_connection(self) -> tuple[bool, str]:

@@ -25,5 +25,5 @@ class OpsgenieImportHook(OpsgenieHook):
     def client(self) -> OpsgenieWriter:
         """The client; made on first use, with one session for all threads."""
         session = self.get_conn()
-        key = self.settings().password or ""
+        key = self.airflow_connection().password or ""
         return OpsgenieWriter(session, self.base_url, key, limiter=RateLimiter(self._limits))

@@ -34,7 +34,7 @@ class PagerdutyHook(ApiHook):
     def client(self) -> PagerdutyClient:
         """The client; made on first use, with one session for all threads."""
         session = self.get_conn()
-        key = self.settings().password or ""
+        key = self.airflow_connection().password or ""
         limiter = RateLimiter({"rest": [(_REQUESTS_PER_MINUTE, 60.0)]})
         return PagerdutyClient(session, self.base_url, key, limiter=limiter)
 

@@ -11,7 +11,7 @@ from airflow.sdk import BaseHook
 from airflow.sdk import Connection as AirflowConnection
 
 from opsgenie_provider.compat import AirflowNotFoundException
-from opsgenie_provider.hooks.base import ConnectionSettingsError
+from opsgenie_provider.hooks.base import ConnectionSettingsError, extras_of
 from opsgenie_provider.warehouse.connection import CONNECTION_PARAMETERS, Connection, Warehouse
 
 # Extras that are the postgres provider's, not libpq's.
@@ -21,7 +21,7 @@ _NOT_OF_LIBPQ = {
 }  # fmt: skip
 
 
-def warehouse(postgres_conn_id: str) -> Warehouse:
+def open_warehouse(postgres_conn_id: str) -> Warehouse:
     """The warehouse behind an Airflow connection; it connects on first use."""
     return Warehouse(lambda: connect(postgres_conn_id), postgres_conn_id)
 
@@ -58,7 +58,7 @@ def open_connection(connection: AirflowConnection, defaults: Mapping[str, Any]) 
 
     :param defaults: libpq's parameters where the connection's extras say nothing else.
     """
-    extras = connection.extra_dejson
+    extras = extras_of(connection)
     login, password, port = connection.login, connection.password, connection.port
     if extras.get("iam"):
         # It takes long to import, so it is left to those who need it.

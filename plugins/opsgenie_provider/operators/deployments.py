@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import Context
 
 from opsgenie_provider.compat import AirflowFailException
-from opsgenie_provider.operators.base import before_reading, push_outcome
+from opsgenie_provider.operators.outcomes import before_reading, push_outcome
 from opsgenie_provider.operators.provider import ProviderOperator
 from opsgenie_provider.operators.retry import is_permanent
 from opsgenie_provider.operators.warehouse import PrepareWarehouseOperator
 
 if TYPE_CHECKING:
-    from opsgenie_provider.operators.base import Outcome
+    from opsgenie_provider.operators.outcomes import Outcome
     from opsgenie_provider.sync.repositories import Report
     from opsgenie_provider.warehouse.connection import Warehouse
 
@@ -50,17 +50,17 @@ class SyncDeploymentsOperator(PrepareWarehouseOperator):
         self.until = until
 
     def perform(self, context: Context) -> Any:
-        from opsgenie_provider.hooks.warehouse import warehouse
-        from opsgenie_provider.warehouse.own_deployments import forget
+        from opsgenie_provider.hooks.warehouse import open_warehouse
+        from opsgenie_provider.warehouse.own_deployments import remove_imported
 
         with before_reading(context):
             settings = super().perform(context)
             tasks = _arguments(settings)
         forgotten = 0
         if not settings["deployments_relation"]:
-            store = warehouse(settings["postgres_conn_id"])
+            store = open_warehouse(settings["postgres_conn_id"])
             with store.lock(_RELATION), store.connection() as connection:
-                forgotten = forget(connection)
+                forgotten = remove_imported(connection)
         if len(tasks) > 1:
             # Nothing was read yet: the event of the asset is the last task's.
             self.outlets = []
@@ -76,7 +76,7 @@ class SyncDeploymentsOperator(PrepareWarehouseOperator):
 def _arguments(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Of each task that reads; the relation of the settings is the first one's."""
     from opsgenie_provider.settings import Repository
-    from opsgenie_provider.sync.repositories import shares
+    from opsgenie_provider.sync.repositories import split_between_tasks
 
     repositories = [Repository.model_validate(each) for each in settings["github_repositories"]]
     tasks: list[dict[str, Any]] = [
@@ -84,7 +84,7 @@ def _arguments(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
             "repositories": [each.model_dump(mode="json") for each in share],
             "max_requests_per_minute": requests,
         }
-        for share, requests in shares(repositories)
+        for share, requests in split_between_tasks(repositories)
     ]
     if settings["deployments_relation"]:
         tasks = tasks or [{"repositories": []}]
@@ -170,17 +170,17 @@ def read_deployments(
     """What ``DeploymentsToPostgresOperator`` does."""
     import psycopg
 
-    from opsgenie_provider.hooks.warehouse import warehouse
-    from opsgenie_provider.operators.base import Outcome
+    from opsgenie_provider.hooks.warehouse import open_warehouse
+    from opsgenie_provider.operators.outcomes import Outcome
     from opsgenie_provider.warehouse.deployments import STREAM
 
-    store = warehouse(postgres_conn_id)
+    store = open_warehouse(postgres_conn_id)
     outcome = Outcome(account=github_conn_id, stream=STREAM)
     changed = 0
     failed: dict[str, Exception] = {}
     if relation:
         try:
-            changed = _take_over(store, relation, columns or {})
+            changed = _import_relation(store, relation, columns or {})
         except psycopg.OperationalError:
             # Nothing can do without the warehouse.
             raise
@@ -207,11 +207,11 @@ def read_deployments(
     return outcome | Outcome(rows_changed=changed)
 
 
-def _take_over(store: Warehouse, relation: str, columns: Mapping[str, str]) -> int:
-    from opsgenie_provider.warehouse.own_deployments import take_over
+def _import_relation(store: Warehouse, relation: str, columns: Mapping[str, str]) -> int:
+    from opsgenie_provider.warehouse.own_deployments import import_relation
 
     with store.lock(_RELATION), store.connection() as connection:
-        changed = take_over(connection, relation, columns)
+        changed = import_relation(connection, relation, columns)
     log.info("%s: %d rows changed.", relation, changed)
     return changed
 

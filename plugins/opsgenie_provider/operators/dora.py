@@ -27,14 +27,14 @@ class RefreshDoraOperator(ProviderOperator):
 
     def perform(self, context: Context) -> dict[str, Any]:
         from opsgenie_provider.dora.refresh import refresh
-        from opsgenie_provider.hooks.warehouse import warehouse
+        from opsgenie_provider.hooks.warehouse import open_warehouse
         from opsgenie_provider.settings import load_settings
         from opsgenie_provider.warehouse.schema import upgrade
 
         settings = load_settings()
         # A template renders to a text.
         full = str(self.full_refresh).lower() == "true"
-        database = warehouse(settings.postgres_conn_id)
+        database = open_warehouse(settings.postgres_conn_id)
         upgrade(database)
         with database.connection() as connection:
             return dataclasses.asdict(refresh(connection, settings, full))

@@ -71,9 +71,9 @@ class MigrationOperator(ProviderOperator):
 
     @cached_property
     def warehouse(self) -> Warehouse:
-        from opsgenie_provider.hooks.warehouse import warehouse
+        from opsgenie_provider.hooks.warehouse import open_warehouse
 
-        return warehouse(self.postgres_conn_id)
+        return open_warehouse(self.postgres_conn_id)
 
     @cached_property
     def writer(self) -> OpsgenieWriter:

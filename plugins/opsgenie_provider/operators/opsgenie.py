@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Context
 
-from opsgenie_provider.operators.base import before_reading, push_outcome
+from opsgenie_provider.operators.outcomes import before_reading, push_outcome
 from opsgenie_provider.operators.provider import ProviderOperator
 from opsgenie_provider.operators.warehouse import PrepareWarehouseOperator
 
@@ -113,7 +113,7 @@ def read_account(
     from concurrent.futures import ThreadPoolExecutor
 
     from opsgenie_provider.api.concurrency import THREADS
-    from opsgenie_provider.hooks.warehouse import warehouse
+    from opsgenie_provider.hooks.warehouse import open_warehouse
     from opsgenie_provider.rows.alerts import AlertRules
     from opsgenie_provider.sync.account import PartsFailedError, sync_account
     from opsgenie_provider.sync.run import Params
@@ -126,7 +126,7 @@ def read_account(
             return sync_account(
                 account,
                 _reader(account, max_requests_per_minute, executor, rules),
-                warehouse(postgres_conn_id),
+                open_warehouse(postgres_conn_id),
                 params,
                 executor,
                 alerts=rules,
@@ -152,7 +152,7 @@ def _reader(
         from opsgenie_provider.sync.jsm import JsmReader
 
         hook = JsmHook(jsm_conn_id=account, max_requests_per_minute=limit)
-        client, settings = hook.client, hook.settings()
+        client, settings = hook.client, hook.airflow_connection()
         credential = f"{settings.login} {settings.password}"
         log.info("%s at %s.", account, hook.base_url)
         return JsmReader(client, account=account, credential=credential, executor=executor, alerts=alerts)
@@ -160,6 +160,6 @@ def _reader(
     from opsgenie_provider.sync.opsgenie import OpsgenieReader
 
     hook = OpsgenieHook(opsgenie_conn_id=account, max_requests_per_minute=limit)
-    opsgenie, key = hook.client, hook.settings().password or ""
+    opsgenie, key = hook.client, hook.airflow_connection().password or ""
     log.info("%s at %s.", account, hook.base_url)
     return OpsgenieReader(opsgenie, account=account, key=key, executor=executor, alerts=alerts)

@@ -10,7 +10,7 @@ from airflow.sdk import Context
 from opsgenie_provider.operators.provider import ProviderOperator
 
 if TYPE_CHECKING:
-    from opsgenie_provider.operators.base import Outcome
+    from opsgenie_provider.operators.outcomes import Outcome
 
 
 class PagerdutyToPostgresOperator(ProviderOperator):
@@ -50,14 +50,14 @@ class PagerdutyToPostgresOperator(ProviderOperator):
 
     def perform(self, context: Context) -> Outcome:
         from opsgenie_provider.hooks.pagerduty import PagerdutyHook
-        from opsgenie_provider.hooks.warehouse import warehouse
+        from opsgenie_provider.hooks.warehouse import open_warehouse
         from opsgenie_provider.sync.pagerduty import PagerdutySync
         from opsgenie_provider.sync.run import counts_text
 
         client = PagerdutyHook(pagerduty_conn_id=self.pagerduty_conn_id).client
         reader = PagerdutySync(
             client,
-            warehouse(self.postgres_conn_id),
+            open_warehouse(self.postgres_conn_id),
             account=self.pagerduty_conn_id,
             since=self.since,
             until=self.until,

@@ -33,7 +33,7 @@ class ProviderOperator(BaseOperator):
         """The task's work; returns plain JSON."""
 
 
-def fails_at_once(function: Callable[P, R]) -> Callable[P, R]:
+def fail_permanent_errors_fast(function: Callable[P, R]) -> Callable[P, R]:
     """The same for a function under ``@task``."""
 
     @wraps(function)

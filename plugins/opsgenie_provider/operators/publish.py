@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from airflow.sdk import Context
 
 from opsgenie_provider.compat import AirflowSkipException
-from opsgenie_provider.operators.base import OUTCOME
+from opsgenie_provider.operators.outcomes import OUTCOME
 from opsgenie_provider.operators.provider import ProviderOperator
 
 if TYPE_CHECKING:
-    from opsgenie_provider.operators.base import Outcome
+    from opsgenie_provider.operators.outcomes import Outcome
 
 
 class PublishSyncOperator(ProviderOperator):

@@ -32,7 +32,7 @@ class WriteReportOperator(ProviderOperator):
     def perform(self, context: Context) -> list[dict[str, Any]]:
         from airflow.sdk import ObjectStoragePath
 
-        from opsgenie_provider.hooks.warehouse import warehouse
+        from opsgenie_provider.hooks.warehouse import open_warehouse
         from opsgenie_provider.planning import parse_instant
         from opsgenie_provider.report.numbers import read, warehouse_now
         from opsgenie_provider.report.period import report_period
@@ -47,7 +47,7 @@ class WriteReportOperator(ProviderOperator):
                 "or name notifiers."
             )
         since, until = parse_instant(self.since, "since"), parse_instant(self.until, "until")
-        with warehouse(settings.postgres_conn_id).connection() as connection:
+        with open_warehouse(settings.postgres_conn_id).connection() as connection:
             period = report_period(_run_at(context) or warehouse_now(connection), since, until)
             numbers = read(connection, period)
         report = None

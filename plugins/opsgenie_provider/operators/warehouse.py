@@ -26,13 +26,13 @@ class PrepareWarehouseOperator(ProviderOperator):
         return cast(PlainXComArg, self.output)[name]
 
     def perform(self, context: Context) -> Any:
-        from opsgenie_provider.hooks.warehouse import warehouse
+        from opsgenie_provider.hooks.warehouse import open_warehouse
         from opsgenie_provider.settings import load_settings
         from opsgenie_provider.warehouse.deployments import apply_repositories
         from opsgenie_provider.warehouse.schema import upgrade
 
         settings = load_settings()
-        store = warehouse(settings.postgres_conn_id)
+        store = open_warehouse(settings.postgres_conn_id)
         upgrade(store)
         with store.connection() as connection:
             apply_repositories(connection, settings.github_conn_id, settings.github_repositories)

@@ -61,7 +61,7 @@ class Report:
     failed: dict[str, Exception] = field(default_factory=dict)
 
 
-def shares(repositories: Sequence[Repository]) -> list[tuple[list[Repository], int]]:
+def split_between_tasks(repositories: Sequence[Repository]) -> list[tuple[list[Repository], int]]:
     """The repositories of each task, and how many requests it may send in a minute.
 
     Neighbours go to different tasks: those of one team, whose sizes are alike, may be next to each other.

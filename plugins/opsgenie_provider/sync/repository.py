@@ -12,7 +12,12 @@ from typing import NamedTuple
 from msgspec import Raw
 
 from opsgenie_provider.api.concurrency import in_parallel
-from opsgenie_provider.api.errors import InvalidRequestError, NotFoundError
+from opsgenie_provider.api.errors import (
+    ApiStatusError,
+    InvalidRequestError,
+    NotFoundError,
+    PermissionDeniedError,
+)
 from opsgenie_provider.api.github import GithubClient
 from opsgenie_provider.rows.deployments import (
     Deployment,
@@ -30,8 +35,12 @@ from opsgenie_provider.warehouse.connection import Connection
 from opsgenie_provider.warehouse.deployments import (
     StoredDeployment,
     apply_entry,
+    commit_without_pull,
+    forget_refused_pulls,
     load_deployments,
+    note_refused_pulls,
     oldest_deployment,
+    refused_pulls_since,
     store_rename,
     stored_deployments,
     stored_pulls,
@@ -49,6 +58,8 @@ _RECENT = timedelta(hours=48)
 # A run that comes later than this may be the only one that lists what is new.
 _GAP = TRAILING - timedelta(days=1)
 _MOST_LISTINGS = 5
+# GitHub's status for the commits of a repository that has none any more.
+_EMPTY_REPOSITORY = 409
 # Deployments that never get a status are unfinished for good, and must not use up the token's requests.
 _UNFINISHED_AT_ONCE = 100
 
@@ -102,6 +113,9 @@ class RepositorySync:
         # Ids of deployments, and payloads that are none, that need not be read on again.
         self._seen: set[str] = set()
         self._missing: set[str] = set()
+        # That the token may not read pull requests.
+        self._refusal: PermissionDeniedError | None = None
+        self._brings_pulls = False
 
     def read(self, since: datetime | None = None, until: datetime | None = None) -> Result:
         """Bring the deployments up to date, or read those triggered from ``since`` on and before ``until``.
@@ -113,6 +127,15 @@ class RepositorySync:
         if since is None and until is None:
             self._read_unfinished(found)
         with self._connection.transaction():
+            if self._refusal:
+                note_refused_pulls(self._connection, self._account, self._entry, start)
+                log.warning(
+                    "%s: its deployments are stored without their pull requests. %s",
+                    self._entry.repository,
+                    self._refusal,
+                )
+            elif self._brings_pulls and is_complete:
+                forget_refused_pulls(self._connection, self._account, self._entry)
             if name := self._client.renamed.get(self._entry.repository):
                 store_rename(self._connection, self._entry.repository, name)
             record_success(
@@ -128,6 +151,8 @@ class RepositorySync:
         """The range to read, and whether no later run lists all of it again."""
         end = until or self._now
         repository = self._entry.repository
+        refused_since = refused_pulls_since(self._connection, self._account, self._entry)
+        is_granted = refused_since is not None and self._may_read_pulls()
         with self._connection.transaction():
             self._changed = apply_entry(self._connection, self._entry)
             watermark = stream_state(self._connection, self._account, self._stream).watermark_at
@@ -138,9 +163,14 @@ class RepositorySync:
                 raise ValueError(f"since ({start.isoformat()}) is not before until ({end.isoformat()}).")
             if since is None:
                 begin_stream(self._connection, self._account, self._stream, start)
-            self._stored = stored_deployments(self._connection, repository, start)
+            self._brings_pulls = refused_since is not None and is_granted and not (since or until)
+            if refused_since is not None and self._brings_pulls:
+                # What was stored without its pull request is read again.
+                start = min(start, refused_since)
+            else:
+                self._stored = stored_deployments(self._connection, repository, start)
         is_routine = watermark is not None and self._now - watermark < _GAP and not (since or until)
-        return start, end, not is_routine
+        return start, end, not is_routine or self._brings_pulls
 
     def _read_listed(self, start: datetime, end: datetime, *, is_last_look: bool) -> tuple[set[str], bool]:
         """Read what GitHub lists in the range; the ids, and whether none can have been missed.
@@ -270,17 +300,34 @@ class RepositorySync:
         except NotFoundError:
             return due, None
 
+    def _may_read_pulls(self) -> bool:
+        """Ask for one of the pull requests that the token was not allowed to read."""
+        sha = commit_without_pull(self._connection, self._entry.repository)
+        if sha is not None:
+            self._pulls({sha}, [])
+        return self._refusal is None
+
     def _pulls(self, shas: set[str], unreadable: Rejected) -> dict[str, PullRequest | None]:
         """The pull request of each commit, those that are known already without asking."""
         repository = self._entry.repository
         pulls: dict[str, PullRequest | None] = {**stored_pulls(self._connection, repository, shas)}
 
         def pull(sha: str) -> tuple[str, PullRequest | None]:
+            if self._refusal:
+                return sha, None
             try:
                 found = self._client.pulls_of_commit(repository, sha)
             except (NotFoundError, InvalidRequestError):
                 # A commit that the repository no longer has, after a forced push.
                 return sha, None
+            except PermissionDeniedError as error:
+                # The deployment is one all the same.
+                self._refusal = error
+                return sha, None
+            except ApiStatusError as error:
+                if error.status == _EMPTY_REPOSITORY:
+                    return sha, None
+                raise
             try:
                 return sha, pull_of(sha, found)
             except UnreadablePayloadError as error:

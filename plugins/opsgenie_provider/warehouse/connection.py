@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, LiteralString, NamedTuple
 
 import psycopg
 
@@ -38,6 +38,12 @@ SESSION_SETTINGS: Mapping[str, str] = {
     "temp_buffers": "64MB",
     "work_mem": "64MB",
 }
+# Instants are compared and shown in UTC, whatever the role's or the database's time zone is. psycopg reads no
+# other styles than these, and sends no text that the client's encoding lacks.
+SET_FORMATS: LiteralString = (
+    "select set_config('TimeZone', 'UTC', false), set_config('DateStyle', 'ISO', false), "
+    "set_config('IntervalStyle', 'postgres', false), set_config('client_encoding', 'UTF8', false)"
+)
 # How long a task waits for one of another run: the first read of an account may take a while.
 LOCK_WAIT = "1h"
 
@@ -151,8 +157,7 @@ def _backend(connection: Connection) -> int:
 
 def configure_session(connection: Connection, settings: Mapping[str, str] = SESSION_SETTINGS) -> None:
     """Apply the settings to a new session, except those that the user has set in another way."""
-    # Instants are compared and shown in UTC, whatever the role's time zone is.
-    connection.execute("set time zone 'UTC'")
+    connection.execute(SET_FORMATS)
     connection.execute(_CONFIGURE, (list(settings), list(settings.values())))
     if not connection.autocommit:
         connection.commit()

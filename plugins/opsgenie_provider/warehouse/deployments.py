@@ -17,6 +17,7 @@ from opsgenie_provider.rows.tables import DEPLOYMENTS
 from opsgenie_provider.settings import Repository
 from opsgenie_provider.warehouse.connection import Connection
 from opsgenie_provider.warehouse.staged import Staged
+from opsgenie_provider.warehouse.state import stream_state
 
 STREAM = "deployments"
 # Characters of a stream's name, which is part of an index and contains the names of its environments.
@@ -124,6 +125,44 @@ def stored_pulls(connection: Connection, repository: str, shas: Iterable[str]) -
         (SOURCE, repository, list(shas)),
     )
     return {sha: PullRequest(*pull) for sha, *pull in rows}
+
+
+def commit_without_pull(connection: Connection, repository: str) -> str | None:
+    """The commit of some deployment that is stored without a pull request."""
+    row = connection.execute(
+        sql.SQL(
+            "select commit_sha from staging.deployments where {} and lower(repository) = lower(%s) "
+            "and commit_sha is not null and pr_number is null order by triggered_at desc limit 1"
+        ).format(_OF_GITHUB),
+        (repository,),
+    ).fetchone()
+    return row[0] if row else None
+
+
+def refused_pulls_since(connection: Connection, account: str, entry: Repository) -> datetime | None:
+    """From when on deployments are stored without the pull requests that the token may not read."""
+    return stream_state(connection, account, _pulls_stream(entry)).watermark_at
+
+
+def note_refused_pulls(connection: Connection, account: str, entry: Repository, since: datetime) -> None:
+    """Note that deployments from ``since`` on lack the pull requests that the token may not read."""
+    connection.execute(
+        "insert into staging.sync_state (account, stream, watermark_at) values (%s, %s, %s) "
+        "on conflict (account, stream) do update "
+        "set watermark_at = least(sync_state.watermark_at, excluded.watermark_at)",
+        (account, _pulls_stream(entry), since),
+    )
+
+
+def forget_refused_pulls(connection: Connection, account: str, entry: Repository) -> None:
+    """Note that no deployment lacks a pull request that the token may not read."""
+    connection.execute(
+        "delete from staging.sync_state where account = %s and stream = %s", (account, _pulls_stream(entry))
+    )
+
+
+def _pulls_stream(entry: Repository) -> str:
+    return f"pull requests of {stream_of(entry)}"
 
 
 def load_deployments(connection: Connection, rows: Iterable[tuple[Deployment, datetime]]) -> int:

@@ -49,7 +49,7 @@ class OwnDeploymentsError(ValueError):
         )
 
 
-def take_over(connection: Connection, relation: str, columns: Mapping[str, str]) -> int:
+def import_relation(connection: Connection, relation: str, columns: Mapping[str, str]) -> int:
     """Make the imported deployments equal to the rows of ``relation``; returns how many rows changed.
 
     Their source is the relation's name or, where other deployments have that source, its name with its
@@ -74,7 +74,7 @@ def take_over(connection: Connection, relation: str, columns: Mapping[str, str])
     return changed
 
 
-def forget(connection: Connection) -> int:
+def remove_imported(connection: Connection) -> int:
     """Remove the imported deployments, once the settings name no relation; returns how many there were."""
     return connection.execute("delete from staging.deployments where synced_from = 'relation'").rowcount
 

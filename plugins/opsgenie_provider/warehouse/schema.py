@@ -24,6 +24,10 @@ _ORDER = (
 )
 
 
+class EncodingError(ValueError):
+    """The warehouse's database cannot hold every text."""
+
+
 def upgrade(warehouse: Warehouse) -> list[str]:
     """Apply the files that this warehouse lacks, in order.
 
@@ -33,9 +37,17 @@ def upgrade(warehouse: Warehouse) -> list[str]:
     fail from then on.)
 
     :returns: the names of the files applied.
+    :raises EncodingError: the database has another encoding than UTF8.
     """
     applied = []
     with warehouse.lock("schema") as connection:
+        encoding = connection.info.parameter_status("server_encoding")
+        if encoding not in (None, "UTF8"):
+            raise EncodingError(
+                f"The warehouse's database {connection.info.dbname!r} has the encoding {encoding}, which "
+                "cannot hold every text of an incident. Make another (create database ... encoding 'UTF8' "
+                "template template0) and name it in the connection."
+            )
         connection.execute("create schema if not exists schema_history")
         connection.execute(
             "create table if not exists schema_history.applied "

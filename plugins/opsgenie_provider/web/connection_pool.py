@@ -21,8 +21,9 @@ from typing import Any, NamedTuple, cast
 import psycopg
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
+from opsgenie_provider.hooks.base import extras_of
 from opsgenie_provider.hooks.warehouse import find_connection, open_connection
-from opsgenie_provider.warehouse.connection import Connection, WarehouseUnavailableError
+from opsgenie_provider.warehouse.connection import SET_FORMATS, Connection, WarehouseUnavailableError
 
 log = logging.getLogger(__name__)
 
@@ -165,7 +166,7 @@ class _WarehousePool:
 def _configure(connection: psycopg.Connection[Any]) -> None:
     # A new connection may be to a warehouse that answers the login and nothing else.
     with StopSwitch().guard(connection, CONNECT_SECONDS):
-        connection.execute("set time zone 'UTC'")
+        connection.execute(SET_FORMATS)
         connection.execute("set work_mem = '64MB'")
         # A process that was stopped between two statements holds nothing up.
         connection.execute("set idle_in_transaction_session_timeout = '30s'")
@@ -203,7 +204,7 @@ def _current_pool(conn_id: str) -> _WarehousePool:
     """The pool of the Airflow connection as it is now: an edit of it needs no restart."""
     global _current
     found = copy(find_connection(conn_id))
-    found.extra = json.dumps(found.extra_dejson | _LIMITS)
+    found.extra = json.dumps(extras_of(found) | _LIMITS)
     key = _Key(os.getpid(), conn_id, found.get_uri())
     with _lock:
         if _current and _current.key == key:

@@ -126,6 +126,30 @@ def test_of_several_pull_requests_the_one_that_brought_the_commit(
     ]  # fmt: skip
 
 
+def test_without_the_right_to_pull_requests_deployments_are_read_all_the_same(
+    services: Canned, deployments: Read, tables: Warehouse
+) -> None:
+    """403 "Resource not accessible by integration", as a token gets whose app may not read pull requests."""
+    for number, days in ((65, 30), (66, 1)):
+        services.deployment(CHECKOUT, number, ago(days=days), ("success", ago(days=days)))
+        services.lists[f"/repos/{CHECKOUT}/commits/{number:040x}/pulls"] = [pull(number)]
+    refused = JSONResponse({"message": "Resource not accessible by integration"}, 403)
+    query = "select deployment_id, status, pr_number from staging.deployments order by 1"
+
+    services.refusals += [("/pulls", refused)] * 2
+    deployments(CHECKOUT)
+    services.refusals[:] = [("/pulls", refused)]
+    deployments(CHECKOUT)
+    assert values(tables, query) == [("65", "success", None), ("66", "success", None)]
+    assert services.refusals == []
+
+    deployments(CHECKOUT)
+    assert values(tables, query) == [("65", "success", 65), ("66", "success", 66)]
+    services.asked.clear()
+    deployments(CHECKOUT)
+    assert len(services.asked) == 1
+
+
 def test_the_path_of_an_enterprise_server_stays(
     services: Canned, deployments: Read, tables: Warehouse, monkeypatch: pytest.MonkeyPatch, account: Any
 ) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from opsgenie_provider.hooks.warehouse import warehouse as open_warehouse
+from opsgenie_provider.hooks.warehouse import open_warehouse
 from opsgenie_provider.migration.options import Options
 from opsgenie_provider.operators.migration_plan import PlanMigrationOperator
 from opsgenie_provider.rows.webhook import gitlab_event

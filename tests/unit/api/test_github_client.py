@@ -35,6 +35,20 @@ def read(client: GithubClient) -> int:
     return sum(len(page) for page in client.deployments("acme/old"))
 
 
+def test_a_page_shorter_than_asked_for_is_the_last_only_without_a_link_to_the_next(
+    client: GithubClient, requests_mock: rm.Mocker
+) -> None:
+    """GitHub's pagination guide: follow the Link header."""
+    links = ['<x?page=2>; rel="next"', '<x?page=1>; rel="prev", <x?page=3>; rel="next"', '<x>; rel="first"']
+    pages = [
+        {"json": [{"id": number}] * size, "headers": {"Link": link}}
+        for number, (size, link) in enumerate(zip((30, 30, 100), links, strict=True))
+    ]
+    requests_mock.get(f"{OLD}/deployments", pages)
+    assert read(client) == 160
+    assert [sent.qs["page"] for sent in requests_mock.request_history] == [["1"], ["2"], ["3"]]
+
+
 @pytest.mark.parametrize("status", [403, 429])
 @pytest.mark.parametrize(
     ("message", "headers", "wait"),

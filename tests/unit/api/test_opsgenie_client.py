@@ -83,7 +83,7 @@ READS: dict[str, tuple[Any, str, dict[str, list[str]], str, Any]] = {
         "configuration",
         [],
     ),
-    "services readable": (
+    "check_services_readable": (
         lambda c: c.check_services_readable(),
         "/v1/services",
         {"limit": ["1"]},

@@ -48,6 +48,12 @@ def base_url(hook: OpsgenieHook | PagerdutyHook) -> str:
         ({"host": "http://localhost", "port": 8080}, "http://localhost:8080"),
         ({"host": "localhost", "port": 8080}, "https://localhost:8080"),
         ({"host": "localhost", "port": 8080, "schema": "http"}, "http://localhost:8080"),
+        ({"host": "http://localhost:8080", "port": 8080}, "http://localhost:8080"),
+        ({"host": "https://proxy.example/opsgenie", "port": 8443}, "https://proxy.example:8443/opsgenie"),
+        ({"extra": {"region": " eu\n"}}, "https://api.eu.opsgenie.com"),
+        # Encoded twice, as happens between secret stores, and what some of them write for nothing.
+        ({"extra": json.dumps(json.dumps({"region": "eu"}))}, "https://api.eu.opsgenie.com"),
+        ({"extra": "null"}, "https://api.opsgenie.com"),
     ],
 )
 def test_where_a_connection_leads(connect: Connect, fields: dict[str, Any], url: str) -> None:
@@ -66,6 +72,26 @@ def test_a_connection_may_be_a_uri(monkeypatch: pytest.MonkeyPatch, requests_moc
     requests_mock.get("https://api.eu.opsgenie.com/v2/account", json={"data": {"name": "acme"}})
     assert OpsgenieHook(opsgenie_conn_id="acme").client.account() == {"name": "acme"}
     assert requests_mock.last_request.headers["Authorization"] == f"GenieKey {KEY}"
+
+
+def test_the_extras_of_a_uri_are_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    query = "verify=false&trust_env=False&proxies=%7B%22https%22%3A+%22http%3A%2F%2Fp%3A1%22%7D"
+    monkeypatch.setenv("AIRFLOW_CONN_ACME", f"opsgenie-api://:{KEY}@/?{query}")
+    session = OpsgenieHook(opsgenie_conn_id="acme").get_conn()
+    assert (session.verify, session.trust_env, session.proxies) == (False, False, {"https": "http://p:1"})
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"extra": "[1]"}, "extra of the connection 'acme' is not a JSON object"),
+        ({"host": "https://h:port"}, "'acme' has the host 'https://h:port', which is no URL"),
+    ],
+)
+def test_what_cannot_be_read_is_said(connect: Connect, fields: dict[str, Any], problem: str) -> None:
+    connect(**fields)
+    with pytest.raises(ConnectionSettingsError, match=problem):
+        _ = OpsgenieHook(opsgenie_conn_id="acme").client
 
 
 def test_an_unknown_region_is_said(connect: Connect) -> None:
