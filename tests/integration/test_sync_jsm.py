@@ -10,7 +10,7 @@ import pytest
 
 from opsgenie_provider.api.errors import AuthenticationError, UnknownSiteError
 from opsgenie_provider.api.jsm import JsmIncidents
-from opsgenie_provider.hooks.warehouse import warehouse
+from opsgenie_provider.hooks.warehouse import open_warehouse
 from opsgenie_provider.sync import jsm_issues
 from opsgenie_provider.sync.account import PartsFailedError
 from opsgenie_provider.warehouse.people import referenced_users
@@ -252,7 +252,7 @@ def test_whom_many_incidents_involve_is_found_in_one_pass(tables: Warehouse) -> 
         f"select 'a', n::text, 'user', (n % 7)::text, '{{}}', now() from generate_series(1, {count}) as n"
     )
     rows_read = "select sum(idx_tup_read) from pg_stat_user_indexes where relname = %s"
-    with warehouse("postgres_default").connection() as connection:
+    with open_warehouse("postgres_default").connection() as connection:
         assert referenced_users(connection, "a", "jsm", "jsm_users") == set("0123456")
         connection.execute("select pg_stat_force_next_flush()")
         assert tables.value(rows_read, "opsgenie_incident_responders") <= 2 * count
