@@ -80,8 +80,6 @@ insert into staging.opsgenie_keys (account, key_reach, notes, checked_at)
 values ('opsgenie_default', 'account', '{{The key sees less.}}', now());
 insert into staging.sync_state (account, stream, watermark_at, last_success_at, rows_changed)
 values ('opsgenie_default', 'opsgenie_incidents', now(), now() - interval '3 hours', 7);
-insert into dora.refreshes (is_full, window_before, window_after, direction, environments, error, checks)
-values (true, '4 hours', '4 hours', 'both', '{{production}}', 'Data check a failed', '{{"a": 2}}');
 insert into staging.rejected_payloads (account, stream, payload, reason, seen_at)
 values ('opsgenie_default', 'opsgenie_incidents', '{{"id": 1}}', 'no id', now());
 insert into migration.ledger (account, pagerduty_id, state, reason, original_created_at)

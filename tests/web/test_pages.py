@@ -81,6 +81,13 @@ def test_what_the_pages_say(site: Any) -> None:
     assert "The key sees less." in page("sync")
     assert str(OPSGENIE_ENDS) in page("sync")
     assert "no id" in page("sync")
+    with site.warehouse.connection() as connection:
+        # The page shows the latest few, and other tests refresh, too.
+        connection.execute(
+            "insert into dora.refreshes "
+            "(is_full, window_before, window_after, direction, environments, error) "
+            "values (true, '4 hours', '4 hours', 'both', '{production}', 'Data check a failed')"
+        )
     assert "failed: Data check a failed" in page("sync")
     assert re.search(r"succeeded, \d data checks passed", page("sync"))
     assert "not recovered, or their recovery time is unknown" in page("")

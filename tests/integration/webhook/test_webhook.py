@@ -21,8 +21,8 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from opsgenie_provider.web import requests as limits
 from opsgenie_provider.web import webhook, workers
+from opsgenie_provider.web import webhook_requests as limits
 from opsgenie_provider.web.asset_events import mark_updated
 from sandbox.server import serve
 from tests.integration.webhook.webhook_harness import (
