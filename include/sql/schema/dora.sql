@@ -240,7 +240,8 @@ comment on column dora.metrics.change_failures is 'Those of them that an inciden
 comment on column dora.metrics.change_failure_rate is 'change_failures / deployments; null without deployments.';
 comment on column dora.metrics.incidents is 'Incidents opened in the period.';
 comment on column dora.metrics.recovered_incidents is 'Incidents that recovered in the period, whenever they opened.';
-comment on column dora.metrics.open_incidents is 'Incidents opened in the period that have not recovered yet.';
+comment on column dora.metrics.open_incidents is
+'Incidents opened in the period that have not recovered, or whose recovery time is not known.';
 comment on column dora.metrics.mttr_mean_seconds is
 'Mean seconds_to_recover of the incidents that recovered in the period and are attributed to a deployment.';
 comment on column dora.metrics.mttr_median_seconds is 'Their median.';
