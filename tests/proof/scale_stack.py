@@ -25,6 +25,8 @@ PASSWORD = "admin"
 # Tasks that a worker does at once.
 CONCURRENCY = 4
 WORKERS = 3
+# Seconds in which anything comes to pass, on a machine with much other work.
+PATIENCE = 300
 
 
 class StackError(Exception):
@@ -37,15 +39,15 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_for(condition: Callable[[], bool], what: str, seconds: float) -> None:
+def wait_for(condition: Callable[[], bool], what: str) -> None:
     """Ask until a condition holds.
 
     :raises StackError: it did not in time.
     """
-    end = time.monotonic() + seconds
+    end = time.monotonic() + PATIENCE
     while not condition():
         if time.monotonic() > end:
-            raise StackError(f"waited {seconds:.0f} s for {what} in vain")
+            raise StackError(f"waited {PATIENCE} s for {what} in vain")
         time.sleep(0.3)
 
 
@@ -122,9 +124,9 @@ class Stack:
         for part in PARTS:
             quiet = [] if part in ("api-server", "dag-processor") else ["--skip-serve-logs"]
             self._begin(part, ["airflow", part, *quiet])
-        wait_for(self._is_up, "the API server", 60)
+        wait_for(self._is_up, "the API server")
         answer = self._session.post(
-            f"{self.url}/auth/token", json={"username": "admin", "password": PASSWORD}, timeout=30
+            f"{self.url}/auth/token", json={"username": "admin", "password": PASSWORD}, timeout=PATIENCE
         )
         self._session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
@@ -187,16 +189,16 @@ class Stack:
     # --- runs
 
     def get(self, path: str, **params: Any) -> Any:
-        answer = self._session.get(f"{self.url}/api/v2/{path}", params=params, timeout=30)
+        answer = self._session.get(f"{self.url}/api/v2/{path}", params=params, timeout=PATIENCE)
         answer.raise_for_status()
         return answer.json()
 
     def has_dag(self, dag_id: str) -> bool:
-        return self._session.get(f"{self.url}/api/v2/dags/{dag_id}", timeout=30).ok
+        return self._session.get(f"{self.url}/api/v2/dags/{dag_id}", timeout=PATIENCE).ok
 
     def unpause(self, dag_id: str) -> None:
         patched = self._session.patch(
-            f"{self.url}/api/v2/dags/{dag_id}", json={"is_paused": False}, timeout=30
+            f"{self.url}/api/v2/dags/{dag_id}", json={"is_paused": False}, timeout=PATIENCE
         )
         patched.raise_for_status()
 
@@ -205,7 +207,7 @@ class Stack:
         answer = self._session.post(
             f"{self.url}/api/v2/dags/{dag_id}/dagRuns",
             json={"logical_date": None, "conf": dict(conf)},
-            timeout=30,
+            timeout=PATIENCE,
         )
         answer.raise_for_status()
         return str(answer.json()["dag_run_id"])

@@ -68,9 +68,9 @@ class Run:
 
     def seconds(self) -> float:
         """Wait until ``count`` tasks are done; returns how long they took, from the first on."""
-        wait_for(lambda: self.stack.done(DAG, self.id) > 0, "the first task", 60)
+        wait_for(lambda: self.stack.done(DAG, self.id) > 0, "the first task")
         began = time.monotonic()
-        wait_for(lambda: self.stack.done(DAG, self.id) >= TIMED, "the tasks that are timed", 90)
+        wait_for(lambda: self.stack.done(DAG, self.id) >= TIMED, "the tasks that are timed")
         return time.monotonic() - began
 
     def begun_since(self, moment: datetime) -> list[dict[str, Any]]:
@@ -84,7 +84,7 @@ class Run:
     def end(self) -> list[dict[str, Any]]:
         """Wait for its success; returns its tasks."""
         over = ("success", "failed")
-        wait_for(lambda: self.stack.state(DAG, self.id) in over, "the end of the run", 120)
+        wait_for(lambda: self.stack.state(DAG, self.id) in over, "the end of the run")
         tasks = self.stack.tasks(DAG, self.id)
         ended = Counter((task["task_id"], task["state"]) for task in tasks if task["task_id"] in MAPPED)
         assert ended == {(name, "success"): ACCOUNTS for name in MAPPED}
@@ -112,15 +112,15 @@ def test_twenty_accounts_on_three_workers_of_which_one_is_killed(
     names = [f"worker{number}" for number in range(WORKERS)]
     for name in names:
         stack.start_worker(name, idle=name != names[0])
-    wait_for(lambda: stack.has_dag(DAG), "the DAG", 60)
-    wait_for(lambda: stack.employ(names[0]), names[0], 60)
+    wait_for(lambda: stack.has_dag(DAG), "the DAG")
+    wait_for(lambda: stack.employ(names[0]), names[0])
     stack.unpause(DAG)
     accounts.configure(latency_ms=LATENCY_MS)
 
     first = Run(stack, {})
     alone = first.seconds()
     for name in names[1:]:
-        wait_for(lambda name=name: stack.employ(name), f"{name}", 60)  # type: ignore[misc]
+        wait_for(lambda name=name: stack.employ(name), f"{name}")  # type: ignore[misc]
     first.end()
     with Warehouse(server.host, "warehouse") as warehouse:
         assert accounts.differences(warehouse) == []
@@ -132,7 +132,7 @@ def test_twenty_accounts_on_three_workers_of_which_one_is_killed(
     accounts.configure(latency_ms=5000)
     slow_since = datetime.now(UTC)
     wait_for(
-        lambda: stack.is_at(names[1], second.begun_since(slow_since)), f"a task that began on {names[1]}", 60
+        lambda: stack.is_at(names[1], second.begun_since(slow_since)), f"a task that began on {names[1]}"
     )
     stack.kill(names[1])
     accounts.configure(latency_ms=LATENCY_MS)
