@@ -20,6 +20,8 @@ MAX_KEY_BYTES = 500
 _MAX_DIGITS = 15_000
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _EXPONENT_LOWER, _EXPONENT_UPPER = re.compile(rb"e-\d{4}"), re.compile(rb"E-\d{4}")
+# A number begins after one of these; the hexadecimal digits of an id do not.
+_EXPONENT_OF_NUMBER = re.compile(rb"[\s:,\[]-?\d+(?:\.\d+)?[eE]-\d{4}")
 # The lookbehind starts a match only at a number's first digit; without it, the time would be quadratic.
 _EXCESSIVE_SCALE = re.compile(rb"[eE]-\d{4}|(?<!\d)\d{%d}" % _MAX_DIGITS)
 
@@ -49,7 +51,8 @@ def exceeds_numeric_scale(payload: bytes) -> bool:
     # Returns here for nearly every payload. Two patterns that begin with a letter search five times as fast
     # as one that begins with a character class.
     exponent = _EXPONENT_LOWER.search(payload) or _EXPONENT_UPPER.search(payload)
-    if len(payload) <= _MAX_DIGITS and not exponent:
+    # Many an id has "e-4242" within it.
+    if len(payload) <= _MAX_DIGITS and not (exponent and _EXPONENT_OF_NUMBER.search(payload)):
         return False
     return _EXCESSIVE_SCALE.search(_STRING.sub(b"", payload)) is not None
 

@@ -5,8 +5,10 @@ The merge sets ``synced_at``; include/sql/schema defines the whole tables.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from operator import itemgetter
 from typing import Any
 
 Row = tuple[Any, ...]
@@ -32,14 +34,17 @@ class Table:
 
         :raises TypeError: a column is missing, or there is none of that name.
         """
-        if values.keys() != self._names:
-            differing = ", ".join(sorted(values.keys() ^ self._names))
-            raise TypeError(f"a row of {self.name} has every column, and no other; these differ: {differing}")
-        return tuple(values[name] for name in self.columns)
+        if len(values) == len(self.columns):
+            try:
+                return self._in_order(values)
+            except KeyError:
+                pass
+        differing = ", ".join(sorted(values.keys() ^ set(self.columns)))
+        raise TypeError(f"a row of {self.name} has every column, and no other; these differ: {differing}")
 
     @cached_property
-    def _names(self) -> frozenset[str]:
-        return frozenset(self.columns)
+    def _in_order(self) -> Callable[[Mapping[str, Any]], Row]:
+        return itemgetter(*self.columns)
 
     def key_of(self, row: Row) -> Row:
         """The values of a row's key columns."""
