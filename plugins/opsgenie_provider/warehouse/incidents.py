@@ -61,8 +61,8 @@ class IncidentBatch(Batch):
         for child in [*children, timeline] if self._with_timelines else children:
             if merged.updated or child is timeline:
                 changed += child.prune(
-                    "(target.account, target.incident_id) = (batch.account, batch.incident_id)",
-                    using="staged_opsgenie_incidents as batch",
+                    "(target.account, target.incident_id) = (parent.account, parent.incident_id)",
+                    within=incidents,
                 )
             changed += sum(child.merge())
         return changed

@@ -172,8 +172,8 @@ def merge_details(
     staged_notes.copy(notes.values())
     # Notes can be deleted; log entries cannot.
     changed = staged_notes.prune(
-        "(target.account, target.incident_id) = (batch.account, batch.incident_id) and batch.with_notes",
-        using="staged_pagerduty_detail_reads as batch",
+        "(target.account, target.incident_id) = (parent.account, parent.incident_id) and parent.with_notes",
+        within=staged_reads,
     )
     changed += sum(staged_entries.merge()) + sum(staged_notes.merge())
     staged_reads.merge()

@@ -38,6 +38,7 @@ class Staged:
             "target": sql.Identifier(SCHEMA, table.name),
             "batch": sql.Identifier(f"staged_{table.name}"),
             "columns": _listed(table.columns),
+            "key": _listed(table.key),
             "same_key": sql.SQL(" and ").join(
                 sql.SQL("staged.{0} = target.{0}").format(sql.Identifier(name)) for name in table.key
             ),
@@ -45,6 +46,7 @@ class Staged:
         self._execute(
             "create temporary table {batch} on commit drop as select {columns} from {target} limit 0"
         )
+        self._has_statistics = True
 
     def copy(self, rows: Iterable[Row]) -> None:
         """Add rows to the batch by COPY; their keys must be unique within the batch."""
@@ -52,6 +54,7 @@ class Staged:
         with self._connection.cursor().copy(statement) as copy:
             for row in rows:
                 copy.write_row(row)
+        self._has_statistics = False
 
     def clear(self) -> None:
         """Remove all rows from the batch."""
@@ -66,10 +69,12 @@ class Staged:
 
         :param source: a relation with the table's columns to merge in place of the batch itself.
         """
+        self._analyze()
         return merge(self._connection, self._table, source or self._names["batch"], assigned)
 
     def lacks_any(self, scope: LiteralString, params: Params | None = None) -> bool:
         """Whether the table has rows within ``scope`` that the batch does not hold."""
+        self._analyze()
         row = self._execute(
             "select exists (select from {target} as target where {scope} "
             "and not exists (select from {batch} as staged where {same_key}))",
@@ -78,18 +83,31 @@ class Staged:
         ).fetchone()
         return row == (True,)
 
-    def prune(self, scope: LiteralString, params: Params | None = None, *, using: LiteralString = "") -> int:
+    def prune(
+        self, scope: LiteralString, params: Params | None = None, *, within: Staged | None = None
+    ) -> int:
         """Delete the rows within ``scope`` that the batch does not contain; cheapest before the merge.
 
-        :param scope: a condition on ``target``, and on what ``using`` joins to it.
+        :param scope: a condition on ``target``, and on ``parent`` where ``within`` is given.
+        :param within: the batch of the objects that the rows belong to, joined as ``parent``.
         """
+        self._analyze()
+        using: sql.Composable = sql.SQL("")
+        if within is not None:
+            within._analyze()
+            using = sql.SQL("using {} as parent").format(within._names["batch"])
         return self._execute(
             "delete from {target} as target {using} where {scope} "
             "and not exists (select from {batch} as staged where {same_key})",
-            names=self._names
-            | {"scope": sql.SQL(scope), "using": sql.SQL(f"using {using}" if using else "")},
+            names=self._names | {"scope": sql.SQL(scope), "using": using},
             params=params,
         ).rowcount
+
+    def _analyze(self) -> None:
+        """Let the planner know how many keys the batch has; without, it sorts the whole table for a few."""
+        if not self._has_statistics:
+            self._execute("analyze {batch} ({key})")
+            self._has_statistics = True
 
     def _execute(
         self,

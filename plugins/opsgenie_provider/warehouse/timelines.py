@@ -163,8 +163,7 @@ def load_timelines(
     staged_entries.copy(entries.values())
     staged_reads.copy(reads)
     changed = staged_entries.prune(
-        "(target.account, target.incident_id) = (batch.account, batch.incident_id)",
-        using="staged_opsgenie_timeline_reads as batch",
+        "(target.account, target.incident_id) = (parent.account, parent.incident_id)", within=staged_reads
     )
     changed += sum(staged_entries.merge())
     staged_reads.merge()
