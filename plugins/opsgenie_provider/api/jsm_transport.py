@@ -21,7 +21,7 @@ from opsgenie_provider.api.errors import (
     UnknownSiteError,
 )
 from opsgenie_provider.api.jsm_dialect import SERVICE_NAME, SITE_DIALECT, Family, explain
-from opsgenie_provider.api.transport import HeaderAuth, Transport
+from opsgenie_provider.api.transport import HeaderAuth, Transport, checked_credential
 
 T = TypeVar("T")
 API_URL = "https://api.atlassian.com"
@@ -34,12 +34,7 @@ class BasicAuth(HeaderAuth):
     """
 
     def __init__(self, email: str, token: str) -> None:
-        self._token = token.strip()
-        if not self._token or not self._token.isascii() or not self._token.isprintable():
-            raise ValueError(
-                "The API token is empty, or contains line breaks or characters that no token has: copy it "
-                "again into the password of the connection."
-            )
+        self._token = checked_credential(token, "API token")
         if "@" not in email or ":" in email:
             raise ValueError(
                 "The login of the connection is not an e-mail address: enter the address of the account that "

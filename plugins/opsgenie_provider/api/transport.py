@@ -56,6 +56,20 @@ _UNSTORABLE = re.compile(
 )
 
 
+def checked_credential(pasted: str, what: str) -> str:
+    """A key or token without the blanks around it.
+
+    :raises ValueError: it cannot be one; the message does not contain it.
+    """
+    credential = pasted.strip()
+    if not credential or " " in credential or not credential.isascii() or not credential.isprintable():
+        raise ValueError(
+            f"The {what} is empty, or contains blanks, line breaks or characters that no {what} has: copy it "
+            "again into the password of the connection, without a word such as GenieKey or Bearer before it."
+        )
+    return credential
+
+
 class HeaderAuth(AuthBase):
     """An ``Authorization`` header that requests does not override from .netrc, and no repr shows.
 
@@ -64,12 +78,7 @@ class HeaderAuth(AuthBase):
     """
 
     def __init__(self, scheme: str, key: str) -> None:
-        self._scheme, self._key = scheme, key.strip()
-        if not self._key or not self._key.isascii() or not self._key.isprintable():
-            raise ValueError(
-                "The API key is empty, or contains line breaks or characters that no key has: copy it again "
-                "into the password of the connection."
-            )
+        self._scheme, self._key = scheme, checked_credential(key, "API key")
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers["Authorization"] = f"{self._scheme}{self._key}"

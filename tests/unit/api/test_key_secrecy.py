@@ -111,7 +111,9 @@ def test_blanks_around_a_pasted_key_do_not_matter(clock: Any, requests_mock: rm.
     assert requests_mock.last_request.headers["Authorization"] == f"GenieKey {KEY}"
 
 
-@pytest.mark.parametrize("key", ["", " ", f"{KEY}\nX-Evil: 1", f"{KEY}\x00", f"{KEY}é", f"…{KEY}"])
+@pytest.mark.parametrize(
+    "key", ["", " ", f"{KEY}\nX-Evil: 1", f"{KEY}\x00", f"{KEY}é", f"…{KEY}", f"GenieKey {KEY}"]
+)
 def test_a_key_that_no_header_can_hold_is_refused_unseen(key: str) -> None:
     with pytest.raises(ValueError, match="copy it again into the password") as caught:
         HeaderAuth("GenieKey ", key)
