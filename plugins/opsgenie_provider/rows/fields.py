@@ -190,15 +190,6 @@ def objects(payload: Payload, name: str) -> Sequence[Payload]:
     return values
 
 
-def texts(payload: Payload, name: str) -> list[str]:
-    """A nested list of texts, without empty texts; empty where it is absent."""
-    values = items(payload, name)
-    if all(isinstance(value, str) for value in values):
-        return [value for value in values if value]
-    found = [as_text(value, name) for value in values]
-    return [value for value in found if value is not None]
-
-
 def json_text(value: Any) -> str | None:
     """A value as JSON text, as COPY expects it for a jsonb column."""
     return None if value is None else _encoder.encode(value).decode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from msgspec import Raw
@@ -10,6 +11,7 @@ from msgspec import Raw
 from opsgenie_provider.rows.alerts import AlertRows, elapsed, rows_of
 from opsgenie_provider.rows.fields import (
     Payload,
+    as_text,
     decode,
     integer,
     json_text,
@@ -19,50 +21,56 @@ from opsgenie_provider.rows.fields import (
     required_text,
     required_timestamp,
     text,
-    texts,
 )
 from opsgenie_provider.rows.jsm_fields import instant
+from opsgenie_provider.rows.parts import OptionalFields, Rejected
 from opsgenie_provider.rows.tables import JSM
 
 
 def alert_rows(raw: Raw, *, account: str, key_reach: str, single: bool) -> AlertRows:
     """An alert as listed, or as read by its id; see ``rows.alerts``.
 
-    :raises UnreadablePayloadError: it has no id or creation time, or a field of another type.
+    :raises UnreadablePayloadError: it has no id or creation time, or its status is not a text.
     """
-    return rows_of(alert_values(raw), [], account=account, key_reach=key_reach, single=single)
+    rejected: Rejected = []
+    values = alert_values(raw, rejected)
+    return rows_of(values, rejected, account=account, key_reach=key_reach, single=single)
 
 
-def alert_values(raw: Raw) -> dict[str, Any]:
+def alert_values(raw: Raw, rejected: Rejected) -> dict[str, Any]:
     """Column -> value of an alert (alerts, list), without ``service``, which depends on the settings.
 
     Status and owner are as received.
 
-    :raises UnreadablePayloadError: it has no id or creation time, or a field of another type.
+    :param rejected: receives the parts that cannot be read.
+    :raises UnreadablePayloadError: it has no id or creation time, or its status is not a text.
     """
     payload = decode(raw)
+    parts = OptionalFields(payload, rejected)
     created_at = required_timestamp(payload, "createdAt")
     status = key_text(payload, "status")
+    at = partial(_instant_or_elapsed, created_at=created_at)
+    tags = parts.each("tags", partial(as_text, name="tags"))
     return {
         "alert_id": required_text(payload, "id"),
-        "tiny_id": text(payload, "tinyId"),
-        "alias": text(payload, "alias"),
-        "message": text(payload, "message"),
-        "description": text(payload, "description"),
+        "tiny_id": parts.read(text, "tinyId"),
+        "alias": parts.read(text, "alias"),
+        "message": parts.read(text, "message"),
+        "description": parts.read(text, "description"),
         "status": status,
-        "priority": text(payload, "priority"),
-        "source": text(payload, "source"),
-        "entity": text(payload, "entity"),
-        "owner": text(payload, "owner"),
-        "tags": None if payload.get("tags") is None else texts(payload, "tags"),
+        "priority": parts.read(text, "priority"),
+        "source": parts.read(text, "source"),
+        "entity": parts.read(text, "entity"),
+        "owner": parts.read(text, "owner"),
+        "tags": tags if isinstance(payload.get("tags"), list) else None,
         "details": json_text(payload.get("extraProperties")),
-        "alert_count": integer(payload, "count"),
+        "alert_count": parts.read(integer, "count"),
         "created_at": created_at,
-        "updated_at": instant(payload, "updatedAt"),
+        "updated_at": parts.read(instant, "updatedAt"),
         # The API's misspelling, and the correct name.
-        "last_occurred_at": instant(payload, "lastOccuredAt") or instant(payload, "lastOccurredAt"),
-        "acknowledged_at": _instant_or_elapsed(payload, "ackTime", created_at),
-        "closed_at": _instant_or_elapsed(payload, "closeTime", created_at) if status == "closed" else None,
+        "last_occurred_at": parts.read(instant, "lastOccuredAt") or parts.read(instant, "lastOccurredAt"),
+        "acknowledged_at": parts.read(at, "ackTime"),
+        "closed_at": parts.read(at, "closeTime") if status == "closed" else None,
         # No field of the API has the address of an alert's page.
         "web_url": None,
         "backend": JSM,

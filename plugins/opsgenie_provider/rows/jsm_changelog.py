@@ -12,13 +12,13 @@ from opsgenie_provider.rows.fields import (
     Payload,
     UnreadablePayloadError,
     decode,
-    nested,
     raw_text,
     required_text,
     text,
 )
 from opsgenie_provider.rows.jsm_fields import required_instant, required_objects
 from opsgenie_provider.rows.jsm_site import DONE, NEW, IssueRules
+from opsgenie_provider.rows.parts import OptionalFields, Rejected
 from opsgenie_provider.rows.tables import INCIDENT_TIMELINE, Row
 
 
@@ -67,13 +67,13 @@ class Times(NamedTuple):
     closed_at: datetime | None
 
 
-def parse_moves(histories: Iterable[Raw], rules: IssueRules) -> tuple[list[Move], list[tuple[bytes, str]]]:
-    """The moves in a changelog, ordered by time; and the entries that cannot be read, with reasons."""
+def parse_moves(histories: Iterable[Raw], rules: IssueRules) -> tuple[list[Move], Rejected]:
+    """The moves in a changelog, ordered by time; and what cannot be read, with reasons."""
     found: dict[str, Move] = {}
-    rejected = []
+    rejected: Rejected = []
     for raw in histories:
         try:
-            found |= {move.entry_id: move for move in _moves(raw, rules)}
+            found |= {move.entry_id: move for move in _moves(raw, rules, rejected)}
         except UnreadablePayloadError as error:
             rejected.append((bytes(raw), f"changelog: {error}"))
     return sorted(found.values(), key=lambda move: (move.at, move.entry_id)), rejected
@@ -103,14 +103,15 @@ def timeline_row(move: Move, *, account: str, incident_id: str) -> Row:
     )
 
 
-def _moves(raw: Raw, rules: IssueRules) -> list[Move]:
+def _moves(raw: Raw, rules: IssueRules, rejected: Rejected) -> list[Move]:
     history = decode(raw)
     items = required_objects(history, "items")
     if not any(map(_is_status, items)):
         return []
     history_id = required_text(history, "id")
     at = required_instant(history, "created")
-    author = nested(history, "author")
+    # Who moved it is not needed to know when it was moved.
+    author_name = OptionalFields(history, rejected).nested("author").read(text, "displayName")
     found = []
     for index, item in enumerate(items):
         if not _is_status(item):
@@ -124,8 +125,8 @@ def _moves(raw: Raw, rules: IssueRules) -> list[Move]:
                 source=left.category if left else None,
                 target=entered.category if entered else None,
                 closes=bool(entered and entered.category == DONE and rules.is_closed(entered.name)),
-                author_name=text(author, "displayName"),
-                has_author=bool(author),
+                author_name=author_name,
+                has_author=bool(history.get("author")) and isinstance(history["author"], dict),
                 raw=raw_text(raw),
             )
         )

@@ -24,6 +24,7 @@ from opsgenie_provider.rows.fields import (
     timestamp,
 )
 from opsgenie_provider.rows.jsm_fields import Directory, checked_id, plain_id, required_objects
+from opsgenie_provider.rows.parts import OptionalFields, Rejected
 from opsgenie_provider.rows.tables import (
     ESCALATION_RULES,
     ESCALATIONS,
@@ -37,11 +38,11 @@ from opsgenie_provider.rows.tables import (
 )
 
 
-def service_rows(raw: Raw, *, account: str) -> list[Row]:
+def service_rows(raw: Raw, *, account: str, rejected: Rejected | None = None) -> list[Row]:
     """A service (JSM services API), with the id by which incidents refer to it."""
     payload = decode(raw)
     service_id = checked_id(plain_id(required_text(payload, "id")))
-    name, team_id = key_text(payload, "name"), text(payload, "owner")
+    name, team_id = key_text(payload, "name"), OptionalFields(payload, rejected).read(text, "owner")
     return [
         SERVICES.row(
             account=account, service_id=service_id, name=name, team_id=team_id, backend=JSM, raw=raw_text(raw)
@@ -49,66 +50,74 @@ def service_rows(raw: Raw, *, account: str) -> list[Row]:
     ]
 
 
-def team_rows(raw: Raw, *, account: str) -> list[Row]:
+def team_rows(raw: Raw, *, account: str, rejected: Rejected | None = None) -> list[Row]:
     """A team with Operations (teams)."""
     payload = decode(raw)
-    team_id, name = required_text(payload, "teamId"), text(payload, "teamName")
+    team_id = required_text(payload, "teamId")
+    name = OptionalFields(payload, rejected, within=team_id).read(text, "teamName")
     return [TEAMS.row(account=account, team_id=team_id, name=name, backend=JSM, raw=raw_text(raw))]
 
 
-def user_rows(raw: Raw, *, account: str) -> list[Row]:
+def user_rows(raw: Raw, *, account: str, rejected: Rejected | None = None) -> list[Row]:
     """A user (Jira, users); the e-mail address may be hidden."""
     payload = decode(raw)
+    user_id = required_text(payload, "accountId")
+    parts = OptionalFields(payload, rejected, within=user_id)
     return [
         USERS.row(
             account=account,
-            user_id=required_text(payload, "accountId"),
-            username=text(payload, "emailAddress"),
-            full_name=text(payload, "displayName"),
+            user_id=user_id,
+            username=parts.read(text, "emailAddress"),
+            full_name=parts.read(text, "displayName"),
             backend=JSM,
             raw=raw_text(raw),
         )
     ]
 
 
-def schedule_rows(raw: Raw, *, account: str) -> list[Row]:
+def schedule_rows(raw: Raw, *, account: str, rejected: Rejected | None = None) -> list[Row]:
     """A schedule; one without a team has an empty ``teamId``."""
     payload = decode(raw)
+    parts = OptionalFields(payload, rejected)
     return [
         SCHEDULES.row(
             account=account,
             schedule_id=required_text(payload, "id"),
-            name=text(payload, "name"),
-            timezone=text(payload, "timezone"),
-            enabled=boolean(payload, "enabled"),
-            team_id=text(payload, "teamId"),
+            name=parts.read(text, "name"),
+            timezone=parts.read(text, "timezone"),
+            enabled=parts.read(boolean, "enabled"),
+            team_id=parts.read(text, "teamId"),
             backend=JSM,
             raw=raw_text(raw),
         )
     ]
 
 
-def rotation_rows(raw: Raw, *, account: str) -> list[Row]:
+def rotation_rows(raw: Raw, *, account: str, rejected: Rejected | None = None) -> list[Row]:
     """The rotations of a schedule, as ``expand=rotation`` gives them."""
     payload = decode(raw)
     schedule_id = required_text(payload, "id")
     return [
-        ROTATIONS.row(
-            account=account,
-            schedule_id=schedule_id,
-            rotation_id=required_text(rotation, "id"),
-            name=text(rotation, "name"),
-            rotation_type=text(rotation, "type"),
-            rotation_length=integer(rotation, "length"),
-            start_at=timestamp(rotation, "startDate"),
-            end_at=timestamp(rotation, "endDate"),
-            participants=json_text(rotation.get("participants")),
-            time_restriction=json_text(rotation.get("timeRestriction")),
-            backend=JSM,
-            raw=json_text(rotation),
-        )
+        _rotation_row(rotation, account, schedule_id, OptionalFields(rotation, rejected))
         for rotation in required_objects(payload, "rotations")
     ]
+
+
+def _rotation_row(rotation: Payload, account: str, schedule_id: str, parts: OptionalFields) -> Row:
+    return ROTATIONS.row(
+        account=account,
+        schedule_id=schedule_id,
+        rotation_id=required_text(rotation, "id"),
+        name=parts.read(text, "name"),
+        rotation_type=parts.read(text, "type"),
+        rotation_length=parts.read(integer, "length"),
+        start_at=parts.read(timestamp, "startDate"),
+        end_at=parts.read(timestamp, "endDate"),
+        participants=json_text(rotation.get("participants")),
+        time_restriction=json_text(rotation.get("timeRestriction")),
+        backend=JSM,
+        raw=json_text(rotation),
+    )
 
 
 def escalation_rows(raw: Raw, *, account: str, team_id: str) -> list[Row]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ from msgspec import Raw
 from opsgenie_provider.rows.fields import (
     Payload,
     UnreadablePayloadError,
+    as_text,
     decode,
     json_text,
     key_text,
@@ -18,7 +20,6 @@ from opsgenie_provider.rows.fields import (
     raw_text,
     required_text,
     text,
-    texts,
     timestamp,
 )
 from opsgenie_provider.rows.incidents import IncidentRows, responder_rows, service_rows
@@ -32,7 +33,7 @@ from opsgenie_provider.rows.jsm_fields import (
     required_instant,
 )
 from opsgenie_provider.rows.jsm_site import DONE, IssueRules
-from opsgenie_provider.rows.parts import Rejected
+from opsgenie_provider.rows.parts import OptionalFields, Rejected
 from opsgenie_provider.rows.tables import INCIDENTS, JSM
 
 
@@ -41,49 +42,58 @@ def issue_rows(
 ) -> IncidentRows:
     """An issue with its whole changelog.
 
-    :raises UnreadablePayloadError: it has no id, creation time or status category, or a field of another
-        type.
+    :raises UnreadablePayloadError: it has no id, creation time or status category.
     """
     payload = decode(raw)
     incident_id = required_text(payload, "id")
     fields = nested(payload, "fields")
     rejected: Rejected = []
+    parts = OptionalFields(fields, rejected, within=incident_id)
 
-    def part(name: str, read: Callable[[Any], Any], default: Any) -> Any:
+    def part(name: str, value: Any, read: Callable[[Any], Any], default: Any) -> Any:
         """A field whose shape differs between sites: rejected alone where the shape is unknown."""
         try:
-            return default if fields.get(name) is None else read(fields[name])
+            return default if value is None else read(value)
         except UnreadablePayloadError as error:
-            value = msgspec.json.encode({"id": incident_id, "fields": {name: fields[name]}})
-            rejected.append((value, f"{name}: {error}"))
+            source = msgspec.json.encode({"id": incident_id, "fields": {name: value}})
+            rejected.append((source, f"{name}: {error}"))
             return default
+
+    def each(name: str, read: Callable[[Any], Any]) -> Any:
+        """The items of such a field by their ids, each on its own."""
+        value = fields.get(name)
+        found: Any = {}
+        for item in [[item] for item in value] if isinstance(value, list) else [value]:
+            found |= part(name, item, read, {})
+        return found
 
     services: dict[str, str | None] = {}
     for name in rules.fields.services:
-        services |= part(name, _parse_services, {})
+        services |= each(name, _parse_services)
     responders: dict[tuple[str, str], str | None] = {}
     for name in rules.fields.responders:
-        responders |= part(name, _parse_responders, {})
+        responders |= each(name, _parse_responders)
     timeline, unreadable = parse_moves(histories, rules)
-    key = text(payload, "key")
+    key = OptionalFields(payload, rejected).read(text, "key")
+    labels = parts.each("labels", partial(as_text, name="labels"))
     incident = INCIDENTS.row(
         account=account,
         incident_id=incident_id,
         tiny_id=key,
-        message=text(fields, "summary"),
-        description=part("description", document_text, None),
-        priority=rules.priority(text(nested(fields, "priority"), "name")),
+        message=parts.read(text, "summary"),
+        description=part("description", fields.get("description"), document_text, None),
+        priority=rules.priority(parts.nested("priority").read(text, "name")),
         created_at=required_instant(fields, "created"),
-        updated_at=instant(fields, "updated"),
-        impact_start_at=_first_instant(fields, rules.fields.impact_start),
-        tags=None if fields.get("labels") is None else texts(fields, "labels"),
+        updated_at=parts.read(instant, "updated"),
+        impact_start_at=_first_instant(parts, rules.fields.impact_start),
+        tags=labels if isinstance(fields.get("labels"), list) else None,
         details="{}",
         web_url=f"{rules.settings.site}/browse/{key}" if key else None,
         key_reach=key_reach,
         backend=JSM,
         raw=raw_text(raw),
         deleted_at=None,
-        **_outcome(fields, derive_times(timeline), rules),
+        **_outcome(fields, parts, derive_times(timeline), rules),
     )
     return IncidentRows(
         incident_id,
@@ -95,12 +105,12 @@ def issue_rows(
     )
 
 
-def _outcome(fields: Payload, moved: Times, rules: IssueRules) -> dict[str, Any]:
+def _outcome(fields: Payload, parts: OptionalFields, moved: Times, rules: IssueRules) -> dict[str, Any]:
     """Status, and when it was acknowledged, resolved and closed, from the fields or the changelog."""
     status = nested(fields, "status")
     name = text(status, "name")
     category = required_text(nested(status, "statusCategory"), "key")
-    impact_end_at = _first_instant(fields, rules.fields.impact_end)
+    impact_end_at = _first_instant(parts, rules.fields.impact_end)
     outcome: dict[str, Any] = {
         "status": "open",
         "impact_end_at": impact_end_at,
@@ -114,7 +124,7 @@ def _outcome(fields: Payload, moved: Times, rules: IssueRules) -> dict[str, Any]
     closed = rules.is_closed(name)
     ends = (
         ("impact_end", impact_end_at),
-        ("resolution", instant(fields, "resolutiondate")),
+        ("resolution", parts.read(instant, "resolutiondate")),
         ("timeline", moved.resolved_at),
     )
     source, resolved_at = next(((source, at) for source, at in ends if at), (None, None))
@@ -126,9 +136,9 @@ def _outcome(fields: Payload, moved: Times, rules: IssueRules) -> dict[str, Any]
     }
 
 
-def _first_instant(fields: Payload, names: Sequence[str]) -> Any:
+def _first_instant(parts: OptionalFields, names: Sequence[str]) -> Any:
     """The first instant among fields that share a name: an issue has only its own project's field."""
-    return next(filter(None, (timestamp(fields, name) for name in names)), None)
+    return next(filter(None, (parts.read(timestamp, name) for name in names)), None)
 
 
 def _parse_services(value: Any) -> dict[str, str | None]:

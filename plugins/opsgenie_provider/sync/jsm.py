@@ -79,10 +79,10 @@ class JsmReader:
         self._key_name = f"key {_hash(credential)}"
         self.key_hash = _hash(f"{client.transport.base_url} {client.cloud_id} {credential}")
         self.lists: Mapping[str, Sequence[TableRows]] = {
-            "services": [(SERVICES, _whole(rows.service_rows))],
-            "teams": [(TEAMS, _whole(rows.team_rows))],
-            "users": [(USERS, _whole(rows.user_rows))],
-            "schedules": [(SCHEDULES, _whole(rows.schedule_rows)), (ROTATIONS, _whole(rows.rotation_rows))],
+            "services": [(SERVICES, rows.service_rows)],
+            "teams": [(TEAMS, rows.team_rows)],
+            "users": [(USERS, rows.user_rows)],
+            "schedules": [(SCHEDULES, rows.schedule_rows), (ROTATIONS, rows.rotation_rows)],
             "escalations": [(ESCALATIONS, self._escalation_rows), (ESCALATION_RULES, self._rule_rows)],
         }
 
@@ -226,15 +226,6 @@ class JsmReader:
 
     def _rule_rows(self, raw: Raw, *, account: str, rejected: Rejected) -> list[Row]:
         return rows.escalation_rule_rows(raw, account=account, directory=self._names.directory())
-
-
-def _whole(to_rows: Callable[..., list[Row]]) -> Callable[..., list[Row]]:
-    """A function that rejects a payload as a whole, for a caller that would take it in parts, too."""
-
-    def adapted(raw: Raw, *, account: str, rejected: Rejected) -> list[Row]:
-        return to_rows(raw, account=account)
-
-    return adapted
 
 
 def _project(raw: Raw) -> str | None:

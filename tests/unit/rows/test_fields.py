@@ -21,7 +21,6 @@ from opsgenie_provider.rows.fields import (
     required_text,
     required_timestamp,
     text,
-    texts,
     timestamp,
 )
 
@@ -134,18 +133,11 @@ def test_other_numbers_are_refused_not_bent(value: Any) -> None:
         (items, "x"),
         (objects, [1]),
         (objects, [{}, None]),
-        (texts, [["a"]]),
-        (texts, [{}]),
     ],
 )
 def test_another_type_is_refused_by_name(read: Any, value: Any) -> None:
     with pytest.raises(UnreadablePayloadError, match=r"^f: "):
         read({"f": value}, "f")
-
-
-def test_lists_of_texts_have_no_unknown_ones() -> None:
-    assert texts({"tags": ["a", "", None, 7]}, "tags") == ["a", "7"]
-    assert texts({}, "tags") == []
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 
 from opsgenie_provider.rows.fields import UnreadablePayloadError
 from opsgenie_provider.rows.jsm_alerts import alert_values
+from opsgenie_provider.rows.parts import Rejected
 from tests.unit.rows.jsm_payloads import raw
 
 ALERT: dict[str, Any] = {
@@ -40,7 +41,8 @@ def at(minute: int) -> datetime:
 
 
 def test_an_alert() -> None:
-    assert alert_values(raw(ALERT)) == {
+    rejected: Rejected = []
+    assert alert_values(raw(ALERT), rejected) == {
         "alert_id": ALERT["id"],
         "tiny_id": "17",
         "alias": "cpu-checkout",
@@ -63,6 +65,7 @@ def test_an_alert() -> None:
         "backend": "jsm",
         "raw": json.dumps(ALERT, separators=(",", ":")),
     }
+    assert rejected == []
 
 
 @pytest.mark.parametrize(
@@ -90,15 +93,37 @@ def test_an_alert() -> None:
 def test_when_an_alert_was_acknowledged_and_closed(
     fields: Any, acknowledged: int | None, closed: int | None
 ) -> None:
-    found = alert_values(raw(ALERT | fields))
+    found = alert_values(raw(ALERT | fields), [])
     assert found["acknowledged_at"] == (None if acknowledged is None else at(acknowledged))
     assert found["closed_at"] == (None if closed is None else at(closed))
 
 
-@pytest.mark.parametrize(
-    "fields",
-    [{"id": None}, {"createdAt": None}, {"ackTime": "soon"}, {"tags": "x"}, {"ackTime": [], "count": 1}],
-)
+@pytest.mark.parametrize("fields", [{"id": None}, {"createdAt": None}, {"status": {"name": "open"}}])
 def test_an_alert_of_an_unknown_shape_is_refused(fields: Any) -> None:
     with pytest.raises(UnreadablePayloadError):
-        alert_values(raw(ALERT | fields))
+        alert_values(raw(ALERT | fields), [])
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "column", "left"),
+    [
+        ("tags", ["service:checkout", {"name": "x"}], "tags", ["service:checkout"]),
+        ("tags", "service:checkout", "tags", None),
+        ("owner", {"id": "712020:1"}, "owner", None),
+        ("priority", {"name": "P1"}, "priority", None),
+        ("message", ["CPU"], "message", None),
+        ("count", "many", "alert_count", None),
+        ("updatedAt", "soon", "updated_at", None),
+        ("ackTime", "soon", "acknowledged_at", None),
+        ("closeTime", [], "closed_at", None),
+    ],
+)
+def test_a_part_of_an_unknown_shape_is_rejected_alone(
+    field: str, value: Any, column: str, left: list[str] | None
+) -> None:
+    rejected: Rejected = []
+    found = alert_values(raw(ALERT | {field: value}), rejected)
+    assert found | {"raw": ""} == alert_values(raw(ALERT), []) | {column: left, "raw": ""}
+    [(part, reason)] = rejected
+    assert json.loads(part)["id"] == ALERT["id"]
+    assert reason.startswith(f"{field}: ")

@@ -11,6 +11,7 @@ import pytest
 from opsgenie_provider.rows import jsm_configuration as configuration
 from opsgenie_provider.rows.fields import UnreadablePayloadError
 from opsgenie_provider.rows.jsm_on_call import people_in_timeline, timeline
+from opsgenie_provider.rows.parts import Rejected
 from tests.unit.rows.jsm_payloads import (
     ANN,
     BEN,
@@ -61,6 +62,23 @@ def test_ids_of_services_however_they_are_written(identity: str) -> None:
 def test_an_id_that_encodes_no_ari_is_refused(identity: str | None) -> None:
     with pytest.raises(UnreadablePayloadError, match="id: "):
         configuration.service_rows(raw(SERVICE | {"id": identity}), account="acme")
+
+
+@pytest.mark.parametrize(
+    ("read", "payload", "field"),
+    [
+        (configuration.service_rows, SERVICE, "owner"),
+        (configuration.team_rows, TEAM_PAYLOAD, "teamName"),
+        (configuration.user_rows, USER, "displayName"),
+        (configuration.schedule_rows, SCHEDULE, "timezone"),
+    ],
+)
+def test_a_part_of_an_unknown_shape_is_rejected_alone(read: Any, payload: dict[str, Any], field: str) -> None:
+    rejected: Rejected = []
+    [row] = read(raw(payload | {field: ["?"]}), account="acme", rejected=rejected)
+    [good] = read(raw(payload), account="acme")
+    assert [mine for mine, theirs in zip(row[:-1], good[:-1], strict=True) if mine != theirs] == [None]
+    assert len(rejected) == 1
 
 
 def test_a_team() -> None:

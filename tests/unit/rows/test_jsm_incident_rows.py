@@ -312,14 +312,54 @@ def test_responders_of_an_unknown_shape_are_rejected_alone(value: Any) -> None:
         issue(status=None),
         issue(status={"name": "Closed"}),
         issue(status={"name": "Closed", "statusCategory": {"name": "Done"}}),
-        issue(resolutiondate="soon", status=status("Closed", "done")),
-        issue(labels="prod"),
         [],
     ],
 )
 def test_an_issue_of_an_unknown_shape_is_refused(payload: Any) -> None:
     with pytest.raises(UnreadablePayloadError):
         issue_rows_of(payload)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "column", "left"),
+    [
+        ("labels", ["prod", {"name": "x"}], "tags", ["prod"]),
+        ("labels", "prod", "tags", None),
+        ("summary", {"text": "Down"}, "message", None),
+        ("priority", "High", "priority", None),
+        ("priority", {"name": {"en": "High"}}, "priority", None),
+        ("updated", "soon", "updated_at", None),
+        ("resolutiondate", "soon", "resolved_at", None),
+        ("customfield_10071", "soon", "impact_start_at", None),
+    ],
+)
+def test_a_part_of_an_unknown_shape_is_rejected_alone(
+    field: str, value: Any, column: str, left: list[str] | None
+) -> None:
+    good = issue(status=status("Closed", "done"))
+    damaged = good | {"fields": good["fields"] | {field: value}}
+    found = issue_rows_of(damaged, impact_start_field="Impact start")
+    columns = dict(zip(INCIDENTS.columns, found.incident, strict=True))
+    assert (columns["incident_id"], columns["status"], columns[column]) == ("10203", "closed", left)
+    assert len(found.services) == 1
+    [(part, reason)] = found.rejected
+    assert json.loads(part)["id"] == "10203"
+    assert reason.partition(":")[0] in (field, "name")
+
+
+def test_services_and_responders_are_read_each_on_its_own() -> None:
+    found = issue_rows_of(
+        issue(
+            customfield_10040=[{"name": "no id"}, {"id": SERVICE_ARI}],
+            customfield_10042=[{"ari": "nothing"}, {"accountId": ANN}],
+        )
+    )
+    assert [row[2] for row in found.services] == [SERVICE_ARI]
+    assert [row[2:4] for row in found.responders] == [("user", ANN)]
+    assert [json.loads(part)["fields"] for part, _ in found.rejected] == [
+        {"customfield_10040": [{"name": "no id"}]},
+        {"customfield_10042": [{"ari": "nothing"}]},
+    ]
 
 
 @pytest.mark.parametrize(

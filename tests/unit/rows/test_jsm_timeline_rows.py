@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from opsgenie_provider.rows.tables import INCIDENT_TIMELINE
+from opsgenie_provider.rows.tables import INCIDENT_TIMELINE, INCIDENTS
 from tests.unit.rows.jsm_payloads import (
     ANN,
     CLOSED,
@@ -121,7 +121,6 @@ def test_only_the_status_moves(item: dict[str, Any], counted: bool) -> None:
         {"created": at(4), "items": move("1", at(4), OPEN, WORK)["items"]},
         {"id": "1", "items": move("1", at(4), OPEN, WORK)["items"]},
         move("1", "yesterday", OPEN, WORK),
-        move("1", at(4), OPEN, WORK, author="Ann"),
         [],
     ],
 )
@@ -131,6 +130,16 @@ def test_an_entry_of_an_unknown_shape_is_rejected_alone(history: Any) -> None:
     [(part, reason)] = found.rejected
     assert json.loads(part) == history
     assert reason.startswith("changelog: ")
+
+
+def test_an_author_of_an_unknown_shape_is_rejected_alone() -> None:
+    found = issue_rows_of(issue(), [move("1", at(4), OPEN, WORK, author="Ann")])
+    [row] = found.timeline or ()
+    entry = dict(zip(INCIDENT_TIMELINE.columns, row, strict=True))
+    assert (entry["entry_id"], entry["actor_name"], entry["actor_type"]) == ("1:0", None, None)
+    assert dict(zip(INCIDENTS.columns, found.incident, strict=True))["acknowledged_at"] == entry["event_at"]
+    [(part, _)] = found.rejected
+    assert json.loads(part) == {"id": "1", "author": "Ann"}
 
 
 def test_an_entry_that_comes_twice_is_one() -> None:
