@@ -162,6 +162,39 @@ def test_a_success_is_seen_however_late_it_comes(
     assert read()["rows_changed"] == 0
 
 
+def test_a_run_up_to_a_day_to_come_leaves_later_runs_their_work(
+    github: Store, read: Read, warehouse: Warehouse
+) -> None:
+    read()
+    for until in (ago(days=-40), "9999-12-31T23:59:59Z"):
+        read(since=ago(days=1), until=until)
+        read(until=until)
+    # Nor does one up to a day long past, which is all that it is asked for.
+    read(until=ago(days=30))
+    state = warehouse.rows(
+        "select watermark_at from staging.sync_state where starts_with(stream, 'deployments ')"
+    )
+    assert state[0]["watermark_at"] < NOW + timedelta(days=1)
+
+    github.add_deployment(REPOSITORY, "a" * 40, "production", ago(hours=1), [("success", ago(minutes=50))])
+    assert read()["rows_changed"] == 1
+
+
+def test_a_run_from_a_day_on_leaves_what_changed_before_it_to_the_next(
+    github: Store, read: Read, warehouse: Warehouse
+) -> None:
+    failed = [("failure", ago(days=20))]
+    made = github.add_deployment(REPOSITORY, "a" * 40, "production", ago(days=20), failed)
+    with days_ago(10):
+        read()
+    github.add_status(made.id, "success", ago(days=8))
+    fresh = github.add_deployment(REPOSITORY, "a" * 40, "production", ago(days=9))
+    read(since=ago(days=10))
+    assert str(fresh.id) in stored(warehouse)
+    read()
+    assert stored(warehouse)[str(made.id)]["status"] == "success"
+
+
 def test_a_deployment_that_is_gone_does_not_stop_the_others(
     github: Store, read: Read, warehouse: Warehouse, meddler: Interceptor
 ) -> None:

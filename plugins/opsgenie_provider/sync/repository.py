@@ -124,6 +124,8 @@ class RepositorySync:
         """
         start, end, is_last_look = self._begin(since, until)
         found, is_complete = self._read_listed(start, end, is_last_look=is_last_look)
+        # A run from ``since`` on has not seen what changed before it, which the next one may still list.
+        covered = start if since is None else start + TRAILING
         if since is None and until is None:
             self._read_unfinished(found)
         with self._connection.transaction():
@@ -143,13 +145,14 @@ class RepositorySync:
                 self._account,
                 self._stream,
                 rows_changed=self._changed,
-                read=(start, end) if is_complete else None,
+                read=(covered, end) if is_complete and covered < end else None,
             )
         return Result(self._changed, self._rejected)
 
     def _begin(self, since: datetime | None, until: datetime | None) -> tuple[datetime, datetime, bool]:
         """The range to read, and whether no later run lists all of it again."""
-        end = until or self._now
+        # What is to come was not read.
+        end = min(until or self._now, self._now)
         repository = self._entry.repository
         refused_since = refused_pulls_since(self._connection, self._account, self._entry)
         is_granted = refused_since is not None and self._may_read_pulls()
@@ -158,7 +161,7 @@ class RepositorySync:
             watermark = stream_state(self._connection, self._account, self._stream).watermark_at
             # As far back as the rest of the repository, where that was read for longer.
             history = min(self._now - HISTORY, oldest_deployment(self._connection, repository) or self._now)
-            start = since or (watermark - TRAILING if watermark else history)
+            start = since or (watermark - TRAILING if watermark and not until else history)
             if start >= end:
                 raise ValueError(f"since ({start.isoformat()}) is not before until ({end.isoformat()}).")
             if since is None:
