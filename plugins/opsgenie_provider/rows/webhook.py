@@ -6,7 +6,7 @@ All problems of a body are reported together, by field.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
@@ -155,7 +155,11 @@ class _GenericEvent(_Body):
 
 
 def github_event(
-    name: str, payload: Payload, raw: str, repositories: Iterable[Repository]
+    name: str,
+    payload: Payload,
+    raw: str,
+    repositories: Sequence[Repository],
+    former_names: Callable[[str], Iterable[str]] = lambda full_name: (),
 ) -> Event | Ignored:
     """An event ``deployment`` or ``deployment_status`` (GitHub docs, "Webhook events and payloads").
 
@@ -163,6 +167,7 @@ def github_event(
 
     :param name: the header X-GitHub-Event.
     :param repositories: the repositories of the settings; for others, the service is the repository's name.
+    :param former_names: what a repository was called before, as the settings may still call it.
     :raises WrongFieldsError: with every wrong field.
     """
     if not name:
@@ -174,6 +179,9 @@ def github_event(
     body = _read(_GithubStatusEvent if name == "deployment_status" else _GithubDeploymentEvent, payload)
     full_name, deployment = body.repository.full_name, body.deployment
     entries = [entry for entry in repositories if entry.is_named(full_name)]
+    if repositories and not entries:
+        former = list(former_names(full_name))
+        entries = [entry for entry in repositories if any(map(entry.is_named, former))]
     configured = next((entry for entry in entries if entry.counts(deployment.environment)), None)
     if entries and configured is None:
         return Ignored(

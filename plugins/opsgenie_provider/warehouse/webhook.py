@@ -46,6 +46,14 @@ def record(connection: Connection, event: Event, *, sender: str, delivery_id: st
     return "stored" if changed else "unchanged"
 
 
+def former_names(connection: Connection, repository: str) -> list[str]:
+    """The names from which GitHub redirected the sync to this repository, in lower case."""
+    rows = connection.execute(
+        "select repository from staging.github_renames where lower(renamed_to) = lower(%s)", (repository,)
+    )
+    return [name for (name,) in rows]
+
+
 def _claim(connection: Connection, deployment: Deployment, sender: str, delivery_id: str) -> bool:
     """Whether the delivery is new; waits for a concurrent transaction with the same delivery."""
     claimed = connection.execute(

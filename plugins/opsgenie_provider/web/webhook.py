@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -31,8 +32,9 @@ from opsgenie_provider.rows.webhook import (
     gitlab_event,
 )
 from opsgenie_provider.settings import InvalidSettingsError, Settings, load_settings
+from opsgenie_provider.warehouse.connection import Connection as WarehouseConnection
 from opsgenie_provider.warehouse.connection import WarehouseUnavailableError
-from opsgenie_provider.warehouse.webhook import Result, record
+from opsgenie_provider.warehouse.webhook import Result, former_names, record
 from opsgenie_provider.web import connection_pool, signatures
 from opsgenie_provider.web.asset_events import mark_updated
 from opsgenie_provider.web.webhook_requests import RefusedError, limited_body
@@ -142,7 +144,13 @@ def _read(sender: str, headers: Mapping[str, str], body: bytes, settings: Settin
         if sender == "github":
             if name == "ping":
                 return {"status": "ok"}
-            event = github_event(name, payload, raw, settings.github_repositories)
+            event = github_event(
+                name,
+                payload,
+                raw,
+                settings.github_repositories,
+                lambda repository: _former_names(settings.postgres_conn_id, repository),
+            )
         elif sender == "gitlab":
             event = gitlab_event(payload, raw, settings.environments)
         else:
@@ -175,11 +183,26 @@ def _delivery_id(sender: str, headers: Mapping[str, str], body: bytes) -> str:
     return named if 0 < len(named) <= _LONGEST_ID else f"sha256:{hashlib.sha256(body).hexdigest()}"
 
 
+def _former_names(conn_id: str, repository: str) -> list[str]:
+    with _warehouse(conn_id, "github") as connection:
+        return former_names(connection, repository)
+
+
 def _stored(conn_id: str, event: Event, sender: str, delivery_id: str) -> Result:
-    """Record an event. The tables are for a DAG to make: a request does not change the schema."""
+    """Record an event."""
+    with _warehouse(conn_id, sender) as connection:
+        return record(connection, event, sender=sender, delivery_id=delivery_id)
+
+
+@contextmanager
+def _warehouse(conn_id: str, sender: str) -> Iterator[WarehouseConnection]:
+    """A connection to the warehouse, and the answer to whatever goes wrong with it.
+
+    The tables are for a DAG to make: a request does not change the schema.
+    """
     try:
         with connection_pool.connection(conn_id, seconds=_SECONDS) as connection:
-            return record(connection, event, sender=sender, delivery_id=delivery_id)
+            yield connection
     except _MISSING_TABLE as error:
         # The first line names what is missing, and holds no values of rows.
         log.error("A webhook of %s could not be stored: %s", sender, str(error).partition("\n")[0])

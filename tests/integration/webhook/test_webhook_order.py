@@ -137,9 +137,9 @@ def store(slots: list[tuple[Slot, str]], monkeypatch: pytest.MonkeyPatch) -> Sto
     return store
 
 
-def sync() -> int:
+def sync(**entry: Any) -> int:
     operator = DeploymentsToPostgresOperator(
-        task_id="github", repositories=[{"repository": "acme/checkout-app"}]
+        task_id="github", repositories=[{"repository": "acme/checkout-app", **entry}]
     )
     return int(str(operator.execute({})["rows_changed"]))
 
@@ -178,3 +178,21 @@ def test_the_sync_adds_the_pull_request_to_what_the_webhook_reported(
     assert (sync(), sync()) == (1, 0)
     [row] = rows(tables)
     assert (row["status"], row["pr_number"], row["pr_title"]) == ("success", 8, "Faster checkout")
+
+
+def test_a_renamed_repository_is_the_one_of_the_settings(
+    post: Post, tables: Warehouse, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry: dict[str, Any] = {"service": "checkout", "environments": ["production"]}
+    repositories = json.dumps([{"repository": "acme/checkout-app", **entry}])
+    monkeypatch.setenv("OPSGENIE_PROVIDER__GITHUB_REPOSITORIES", repositories)
+    store.rename_repository("acme/checkout-app", "acme/shop")
+    sync(**entry)
+
+    for environment in ("production", "preview"):
+        body = status("success", 0, environment=environment)
+        body["repository"]["full_name"] = "acme/shop"
+        post("github", body)
+    [row] = rows(tables)
+    assert (row["service"], row["repository"]) == ("checkout", "acme/checkout-app")
+    assert row["environment"] == "production"
