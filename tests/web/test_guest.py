@@ -263,15 +263,30 @@ def stored(company: Any) -> list[tuple[Any, ...]]:
 def test_an_override_is_found_however_it_spells_the_service(
     client: TestClient, company: Any, written: str, asked: str
 ) -> None:
-    for deployment, left in (("remove", []), ("none", [("checkout", None, None, "why")])):
+    override_by_sql(client, company, "incident-4", written, asked, "checkout")
+
+
+# A service that is not listed any more keeps the case of its id.
+@pytest.mark.parametrize("written", ["pabc123", " PABC123", "PABC123"])
+def test_an_override_is_found_however_it_spells_the_id_of_a_service(
+    client: TestClient, company: Any, written: str
+) -> None:
+    override_by_sql(client, company, "unlisted", written, "PABC123", "PABC123")
+
+
+def override_by_sql(
+    client: TestClient, company: Any, incident_id: str, written: str, asked: str, service: str
+) -> None:
+    """An override that SQL wrote can be seen, removed and replaced on the page."""
+    for deployment, left in (("remove", []), ("none", [(service, None, None, "why")])):
         with company() as connection:
             connection.execute("delete from dora.attribution_overrides")
             connection.execute(
                 "insert into dora.attribution_overrides (source, account, incident_id, service, reason) "
-                "values ('opsgenie', 'opsgenie_default', 'incident-4', %s, 'by SQL')",
-                (written,),
+                "values ('opsgenie', 'opsgenie_default', %s, %s, 'by SQL')",
+                (incident_id, written),
             )
-        page = form(client, service=asked)
+        page = form(client, incident_id=incident_id, service=asked)
         assert "by SQL" in page
         send(client, page, deployment)
         assert stored(company) == left

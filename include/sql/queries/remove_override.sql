@@ -4,4 +4,4 @@ where
     source = %(source)s
     and account = %(account)s
     and incident_id = %(incident_id)s
-    and %(service)s in (service, coalesce(dora.service_key(service), ''))
+    and coalesce(dora.service_key(service), '') = coalesce(dora.service_key(%(service)s), '')
