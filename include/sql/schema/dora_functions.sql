@@ -71,13 +71,18 @@ end;
 
 comment on function dora.periods_of is 'The three periods that a day lies in: the day, its week from Monday, its month.';
 
--- PostgreSQL also accepts words such as "yesterday", which no API sends.
+-- PostgreSQL also accepts words such as "yesterday", which no API sends, and years that most clients cannot read.
 create function dora.parse_timestamp(value text) returns timestamptz
 language plpgsql stable parallel safe
 set timezone = 'UTC'
 as $$
+declare
+    instant timestamptz;
 begin
-    return case when value ~ '^\d{4}-\d{2}-\d{2}' then value::timestamptz end;
+    instant := case when value ~ '^\d{4}-\d{2}-\d{2}' then value::timestamptz end;
+    return case
+        when instant >= '0001-01-01 00:00:00+00' and instant < '10000-01-01 00:00:00+00' then instant
+    end;
 exception when data_exception then
     return null;
 end
