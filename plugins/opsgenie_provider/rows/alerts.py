@@ -49,7 +49,7 @@ def alert_rows(raw: Raw, *, account: str, key_reach: str, single: bool) -> Alert
 
     :param key_reach: what the key can read, see ``absence``.
     :param single: it was read by its id, and so has all fields.
-    :raises UnreadablePayloadError: it has no id or creation time, or its status is not a text.
+    :raises UnreadablePayloadError: it has no id or creation time, or its status or priority is not a text.
     """
     rejected: Rejected = []
     values = alert_values(raw, rejected)
@@ -75,7 +75,7 @@ def rows_of(
 def alert_values(raw: Raw, rejected: Rejected) -> dict[str, Any]:
     """Column -> value of an alert; description, entity and details are not in lists.
 
-    :raises UnreadablePayloadError: it has no id or creation time, or its status is not a text.
+    :raises UnreadablePayloadError: it has no id or creation time, or its status or priority is not a text.
     """
     payload = decode(raw)
     parts = OptionalFields(payload, rejected)
@@ -91,7 +91,8 @@ def alert_values(raw: Raw, rejected: Rejected) -> dict[str, Any]:
         "message": parts.read(text, "message"),
         "description": parts.read(text, "description"),
         "status": status,
-        "priority": parts.read(text, "priority"),
+        # It decides whether the alert is an incident: unreadable, it must not look like one that left.
+        "priority": text(payload, "priority"),
         "source": parts.read(text, "source"),
         "entity": parts.read(text, "entity"),
         "owner": parts.read(text, "owner"),

@@ -30,7 +30,7 @@ from opsgenie_provider.rows.tables import JSM
 def alert_rows(raw: Raw, *, account: str, key_reach: str, single: bool) -> AlertRows:
     """An alert as listed, or as read by its id; see ``rows.alerts``.
 
-    :raises UnreadablePayloadError: it has no id or creation time, or its status is not a text.
+    :raises UnreadablePayloadError: it has no id or creation time, or its status or priority is not a text.
     """
     rejected: Rejected = []
     values = alert_values(raw, rejected)
@@ -43,7 +43,7 @@ def alert_values(raw: Raw, rejected: Rejected) -> dict[str, Any]:
     Status and owner are as received.
 
     :param rejected: receives the parts that cannot be read.
-    :raises UnreadablePayloadError: it has no id or creation time, or its status is not a text.
+    :raises UnreadablePayloadError: it has no id or creation time, or its status or priority is not a text.
     """
     payload = decode(raw)
     parts = OptionalFields(payload, rejected)
@@ -58,7 +58,8 @@ def alert_values(raw: Raw, rejected: Rejected) -> dict[str, Any]:
         "message": parts.read(text, "message"),
         "description": parts.read(text, "description"),
         "status": status,
-        "priority": parts.read(text, "priority"),
+        # It decides whether the alert is an incident: unreadable, it must not look like one that left.
+        "priority": text(payload, "priority"),
         "source": parts.read(text, "source"),
         "entity": parts.read(text, "entity"),
         "owner": parts.read(text, "owner"),

@@ -114,6 +114,6 @@ def test_what_cannot_be_read_is_left_out_alone() -> None:
     assert (found["alert_count"], found["acknowledged_at"], found["tags"]) == (None, None, ["a"])
     assert found["closed_at"] == CREATED + timedelta(milliseconds=1)
     assert len(found["rejected"]) == 3
-    for fields in ({"id": None}, {"createdAt": "soon"}, {"status": []}):
+    for fields in ({"id": None}, {"createdAt": "soon"}, {"status": []}, {"priority": {}}):
         with pytest.raises(UnreadablePayloadError):
             row(ALERT | fields)
