@@ -18,6 +18,7 @@ from opsgenie_provider.rows.fields import (
     text,
     timestamp,
 )
+from opsgenie_provider.rows.parts import OptionalFields, Rejected, readable_rows
 
 SOURCE = "github"
 # GitHub's newest state of a deployment that never succeeded -> its status. `inactive` after a failure
@@ -76,15 +77,19 @@ class PullRequest(NamedTuple):
     title: str | None
 
 
-def parse_listed(raw: Raw) -> Listed:
-    """An item of the list of deployments (REST, list deployments)."""
+def parse_listed(raw: Raw, *, rejected: Rejected | None = None) -> Listed:
+    """An item of the list of deployments (REST, list deployments).
+
+    :param rejected: receives the parts that cannot be read.
+    """
     payload = decode(raw)
+    parts = OptionalFields(payload, rejected)
     return Listed(
         required_text(payload, "id"),
         required_text(payload, "environment"),
         required_timestamp(payload, "created_at"),
-        timestamp(payload, "updated_at"),
-        text(payload, "sha"),
+        parts.read(timestamp, "updated_at"),
+        parts.read(text, "sha"),
     )
 
 
@@ -95,6 +100,7 @@ def deployment_row(
     *,
     repository: str,
     service: str | None = None,
+    rejected: Rejected | None = None,
 ) -> Deployment:
     """A deployment (REST, deployments and their statuses).
 
@@ -103,12 +109,13 @@ def deployment_row(
 
     :param repository: owner/name.
     :param service: the deployed service; by default the repository's name.
+    :param rejected: receives the statuses and other parts that cannot be read.
     """
-    deployment = parse_listed(raw)
-    states = _in_order(statuses)
+    deployment = parse_listed(raw, rejected=rejected)
+    states = _in_order(statuses, rejected)
     successes = [status for status in states if text(status, "state") == "success"]
     latest = _deciding_status(states)
-    deciding = successes[0] if successes else latest
+    deciding = OptionalFields(successes[0] if successes else latest, rejected)
     return Deployment(
         source=SOURCE,
         deployment_id=deployment.deployment_id,
@@ -122,14 +129,17 @@ def deployment_row(
         pr_number=pull.number if pull else None,
         pr_url=pull.url if pull else None,
         pr_title=pull.title if pull else None,
-        url=text(deciding, "log_url") or text(deciding, "target_url") or text(deciding, "environment_url"),
+        url=deciding.read(text, "log_url")
+        or deciding.read(text, "target_url")
+        or deciding.read(text, "environment_url"),
         raw=raw_text(raw),
     )
 
 
 def newest_event_at(raw: Raw, statuses: Iterable[Raw]) -> datetime:
     """When the deployment was created or got its newest status, whichever is later."""
-    return max([parse_listed(raw).created_at, *(_instant(decode(status)) for status in statuses)])
+    created_at = parse_listed(raw, rejected=[]).created_at
+    return max([created_at, *map(_instant, _in_order(statuses, []))])
 
 
 def pull_of(sha: str, payloads: Sequence[Raw]) -> PullRequest | None:
@@ -151,8 +161,17 @@ def pull_of(sha: str, payloads: Sequence[Raw]) -> PullRequest | None:
     return None if number is None else PullRequest(number, text(pull, "html_url"), text(pull, "title"))
 
 
-def _in_order(statuses: Iterable[Raw]) -> list[Payload]:
-    return sorted((decode(status) for status in statuses), key=_order)
+def _in_order(statuses: Iterable[Raw], rejected: Rejected | None) -> list[Payload]:
+    readable = map(_status, statuses) if rejected is None else readable_rows(statuses, _status, rejected)
+    return sorted(readable, key=_order)
+
+
+def _status(raw: Raw) -> Payload:
+    """A status, with a state and a time that can be read."""
+    status = decode(raw)
+    _instant(status)
+    text(status, "state")
+    return status
 
 
 def _deciding_status(states: Sequence[Payload]) -> Payload:

@@ -223,7 +223,8 @@ class RepositorySync:
         items, unreadable = [], []
         for raw in page:
             try:
-                items.append((raw, parse_listed(raw)))
+                # What of it cannot be read is rejected with the row.
+                items.append((raw, parse_listed(raw, rejected=[])))
             except UnreadablePayloadError as error:
                 payload = bytes(raw)
                 if (shown := payload.decode(errors="replace")) not in self._seen:
@@ -255,7 +256,8 @@ class RepositorySync:
         due = []
         for each in unfinished[hour % shares :: shares]:
             try:
-                due.append(_Due(each.raw, parse_listed(each.raw), each.pull, is_pull_known=True))
+                listed = parse_listed(each.raw, rejected=[])
+                due.append(_Due(each.raw, listed, each.pull, is_pull_known=True))
             except UnreadablePayloadError as error:
                 log.info(
                     "%s: skipped the unreadable stored deployment %s: %s.",
@@ -289,7 +291,12 @@ class RepositorySync:
             pull = each.pull if each.is_pull_known else pulls.get(each.item.sha or "")
             try:
                 row = deployment_row(
-                    each.raw, states, pull, repository=self._entry.repository, service=self._entry.service
+                    each.raw,
+                    states,
+                    pull,
+                    repository=self._entry.repository,
+                    service=self._entry.service,
+                    rejected=unreadable,
                 )
                 rows.append((row, newest_event_at(each.raw, states)))
             except UnreadablePayloadError as error:

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from opsgenie_provider.rows.deployments import deployment_row
+from opsgenie_provider.rows.deployments import deployment_row, newest_event_at
+from opsgenie_provider.rows.parts import Rejected
 from opsgenie_provider.rows.tables import DEPLOYMENTS
 
 DEPLOYMENT = Raw(
@@ -83,3 +84,29 @@ def test_a_deployment_that_waited_for_an_approval_was_triggered_after_it(
 ) -> None:
     hour, minute = map(int, at.split(":"))
     assert set(column_of("triggered_at", *states)) == {datetime(2026, 3, 2, hour, minute, tzinfo=UTC)}
+
+
+@pytest.mark.parametrize(
+    ("deployment", "status"),
+    [
+        ({"sha": ["?"]}, {}),
+        ({"updated_at": "soon"}, {}),
+        ({}, {"log_url": {"href": "?"}}),
+        # A status, of which nothing else is known.
+        ({}, {"state": ["failure"]}),
+        ({}, {"created_at": "soon"}),
+    ],
+)
+def test_a_part_of_an_unknown_shape_is_rejected_alone(
+    deployment: dict[str, Any], status: dict[str, Any]
+) -> None:
+    good = {"id": 1, "state": "success", "created_at": "2026-03-02T10:05:00Z"}
+    raw = Raw(json.dumps(json.loads(bytes(DEPLOYMENT)) | deployment).encode())
+    # A time or a state that cannot be read belongs to another status than the success.
+    damaged = {"id": 2, "state": "success", "created_at": "2026-03-02T10:04:00Z"} | status
+    statuses = [Raw(json.dumps(each).encode()) for each in (good, damaged)]
+    rejected: Rejected = []
+    row = deployment_row(raw, statuses, None, repository="acme/checkout", rejected=rejected)
+    assert (row.deployment_id, row.status) == ("7", "success")
+    assert len(rejected) == 1
+    assert newest_event_at(raw, statuses) == datetime(2026, 3, 2, 10, 5, tzinfo=UTC)
