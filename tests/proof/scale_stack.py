@@ -94,14 +94,17 @@ class Stack:
             "AIRFLOW__CELERY__CELERY_CONFIG_OPTIONS": "tests.proof.scale_celery.CONFIG",
             "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
             "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
-            # A task without a sign of life is given up, and tried again, after seconds, not minutes.
-            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "8",
+            # A task without a sign of life is given up, and tried again, after seconds, not minutes; not
+            # so few that a busy machine alone exceeds them.
+            "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
+            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_SEC": "2",
             "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
             # What a worker had fetched and not begun when it was killed is queued again. No more is
-            # queued than the workers can take, so that nothing else waits for long.
-            "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "15",
+            # queued than the workers can take, so that nothing else waits for long. As long is the token
+            # valid with which a task begins.
+            "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "45",
             "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": "2",
             "AIRFLOW__CORE__PARALLELISM": str(WORKERS * CONCURRENCY),
             "AIRFLOW__API__HOST": "127.0.0.1",
