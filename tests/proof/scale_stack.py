@@ -16,7 +16,6 @@ from typing import Any
 
 import psutil
 import requests
-from celery import Celery
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -135,15 +134,9 @@ class Stack:
         )
         self._session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
-    def start_worker(self, name: str, *, idle: bool = False) -> None:
-        """``idle``: it takes no tasks before ``employ``."""
+    def start_worker(self, name: str) -> None:
         command = ["airflow", "celery", "worker", "--skip-serve-logs", "--celery-hostname", f"{name}@proof"]
-        self._begin(name, [*command, "--without-mingle", "--queues", "idle" if idle else "default"])
-
-    def employ(self, name: str) -> bool:
-        """Let an idle worker take tasks; whether it is there to be asked."""
-        with Celery(broker=self.environment["AIRFLOW__CELERY__BROKER_URL"]) as app:
-            return bool(app.control.add_consumer("default", destination=[f"{name}@proof"], reply=True))
+        self._begin(name, [*command, "--without-mingle"])
 
     def kill(self, name: str) -> None:
         """SIGKILL a part with all that it started, as if its machine had gone."""
@@ -219,11 +212,6 @@ class Stack:
 
     def state(self, dag_id: str, run_id: str) -> str:
         return str(self.get(f"dags/{dag_id}/dagRuns/{run_id}")["state"])
-
-    def done(self, dag_id: str, run_id: str) -> int:
-        """How many of its tasks have succeeded."""
-        path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances"
-        return int(self.get(path, state="success", limit=1)["total_entries"])
 
     def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
