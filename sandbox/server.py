@@ -90,9 +90,10 @@ def run_all(apps: Mapping[str, ASGIApp], ports: Mapping[str, int], ports_file: P
 
     `{name: base URL}` is written to `ports_file` as JSON, atomically, once all accept connections.
     """
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    # Blocked before any thread begins, so that it waits for `sigwait`. A handler would run only once the main
+    # thread executes Python, which it no longer does if the signal comes just before it waits.
+    ends = (signal.SIGINT, signal.SIGTERM)
+    signal.pthread_sigmask(signal.SIG_BLOCK, ends)
     with ExitStack() as stack:
         urls = {name: stack.enter_context(serve(app, ports.get(name, 0))) for name, app in apps.items()}
         if ports_file is not None:
@@ -101,4 +102,4 @@ def run_all(apps: Mapping[str, ASGIApp], ports: Mapping[str, int], ports_file: P
             partial.replace(ports_file)
         for name, url in urls.items():
             print(f"sandbox: {name} {url}", flush=True)
-        stop.wait()
+        signal.sigwait(ends)

@@ -16,7 +16,6 @@ from typing import Any
 
 import psutil
 import requests
-from celery import Celery
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -94,14 +93,17 @@ class Stack:
             "AIRFLOW__CELERY__CELERY_CONFIG_OPTIONS": "tests.proof.scale_celery.CONFIG",
             "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
             "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
-            # A task without a sign of life is given up, and tried again, after seconds, not minutes.
-            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "8",
+            # A task without a sign of life is given up, and tried again, after seconds, not minutes; not
+            # so few that a busy machine alone exceeds them.
+            "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
+            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_SEC": "2",
             "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
             # What a worker had fetched and not begun when it was killed is queued again. No more is
-            # queued than the workers can take, so that nothing else waits for long.
-            "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "15",
+            # queued than the workers can take, so that nothing else waits for long. As long is the token
+            # valid with which a task begins.
+            "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "45",
             "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": "2",
             "AIRFLOW__CORE__PARALLELISM": str(WORKERS * CONCURRENCY),
             "AIRFLOW__API__HOST": "127.0.0.1",
@@ -132,15 +134,9 @@ class Stack:
         )
         self._session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
-    def start_worker(self, name: str, *, idle: bool = False) -> None:
-        """``idle``: it takes no tasks before ``employ``."""
+    def start_worker(self, name: str) -> None:
         command = ["airflow", "celery", "worker", "--skip-serve-logs", "--celery-hostname", f"{name}@proof"]
-        self._begin(name, [*command, "--without-mingle", "--queues", "idle" if idle else "default"])
-
-    def employ(self, name: str) -> bool:
-        """Let an idle worker take tasks; whether it is there to be asked."""
-        with Celery(broker=self.environment["AIRFLOW__CELERY__BROKER_URL"]) as app:
-            return bool(app.control.add_consumer("default", destination=[f"{name}@proof"], reply=True))
+        self._begin(name, [*command, "--without-mingle"])
 
     def kill(self, name: str) -> None:
         """SIGKILL a part with all that it started, as if its machine had gone."""
@@ -216,11 +212,6 @@ class Stack:
 
     def state(self, dag_id: str, run_id: str) -> str:
         return str(self.get(f"dags/{dag_id}/dagRuns/{run_id}")["state"])
-
-    def done(self, dag_id: str, run_id: str) -> int:
-        """How many of its tasks have succeeded."""
-        path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances"
-        return int(self.get(path, state="success", limit=1)["total_entries"])
 
     def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
