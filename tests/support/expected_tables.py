@@ -303,7 +303,8 @@ def on_call_rows(
         if (last.get("rotation_id"), last.get("recipient_id")) == (rotation_id, who.id) and last[
             "end_at"
         ] >= instant_at(span.start):
-            last |= {"end_at": instant_at(span.end), "period_type": type_}
+            # Forwarding may give somebody a shift within their own.
+            last |= {"end_at": max(last["end_at"], instant_at(span.end)), "period_type": type_}
             continue
         rows.append(
             {
