@@ -10,6 +10,7 @@ from msgspec import Raw
 
 from opsgenie_provider.rows.fields import (
     Payload,
+    UnreadablePayloadError,
     decode,
     integer,
     raw_text,
@@ -18,7 +19,7 @@ from opsgenie_provider.rows.fields import (
     text,
     timestamp,
 )
-from opsgenie_provider.rows.parts import OptionalFields, Rejected, readable_rows
+from opsgenie_provider.rows.parts import OptionalFields, Rejected
 
 SOURCE = "github"
 # GitHub's newest state of a deployment that never succeeded -> its status. `inactive` after a failure
@@ -162,7 +163,14 @@ def pull_of(sha: str, payloads: Sequence[Raw]) -> PullRequest | None:
 
 
 def _in_order(statuses: Iterable[Raw], rejected: Rejected | None) -> list[Payload]:
-    readable = map(_status, statuses) if rejected is None else readable_rows(statuses, _status, rejected)
+    readable: list[Payload] = []
+    for raw in statuses:
+        try:
+            readable.append(_status(raw))
+        except UnreadablePayloadError as error:
+            if rejected is None:
+                raise
+            rejected.append((bytes(raw), f"status: {error}; only this part is left out"))
     return sorted(readable, key=_order)
 
 

@@ -20,8 +20,8 @@ MAX_KEY_BYTES = 500
 _MAX_DIGITS = 15_000
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _EXPONENT_LOWER, _EXPONENT_UPPER = re.compile(rb"e-\d{4}"), re.compile(rb"E-\d{4}")
-# A number begins after one of these; the hexadecimal digits of an id do not.
-_EXPONENT_OF_NUMBER = re.compile(rb"[\s:,\[]-?\d+(?:\.\d+)?[eE]-\d{4}")
+# A number begins the payload or follows one of these; the hexadecimal digits of an id do not.
+_EXPONENT_OF_NUMBER = re.compile(rb"(?:\A|[\s:,\[])-?\d+(?:\.\d+)?[eE]-\d{4}")
 # The lookbehind starts a match only at a number's first digit; without it, the time would be quadratic.
 _EXCESSIVE_SCALE = re.compile(rb"[eE]-\d{4}|(?<!\d)\d{%d}" % _MAX_DIGITS)
 
