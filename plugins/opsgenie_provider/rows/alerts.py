@@ -11,7 +11,6 @@ from msgspec import Raw
 from opsgenie_provider.rows.fields import (
     Payload,
     UnreadablePayloadError,
-    as_text,
     decode,
     integer,
     json_text,
@@ -83,7 +82,6 @@ def alert_values(raw: Raw, rejected: Rejected) -> dict[str, Any]:
     status = key_text(payload, "status")
     report = parts.nested("report")
     after = partial(elapsed, since=created_at)
-    tags = parts.each("tags", partial(as_text, name="tags"))
     return {
         "alert_id": required_text(payload, "id"),
         "tiny_id": parts.read(text, "tinyId"),
@@ -96,7 +94,7 @@ def alert_values(raw: Raw, rejected: Rejected) -> dict[str, Any]:
         "source": parts.read(text, "source"),
         "entity": parts.read(text, "entity"),
         "owner": parts.read(text, "owner"),
-        "tags": tags if isinstance(payload.get("tags"), list) else None,
+        "tags": parts.texts("tags"),
         "details": json_text(payload.get("details")),
         "alert_count": parts.read(integer, "count"),
         "created_at": created_at,

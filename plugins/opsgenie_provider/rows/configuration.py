@@ -105,12 +105,21 @@ def rotation_rows(raw: Raw, *, account: str, rejected: Rejected | None = None) -
     schedule_id = required_text(payload, "id")
 
     def read(rotation: Any) -> Row:
-        return _rotation_row(_object(rotation, "rotations"), account, schedule_id, rejected)
+        return rotation_row(
+            _object(rotation, "rotations"),
+            account=account,
+            schedule_id=schedule_id,
+            backend=OPSGENIE,
+            rejected=rejected,
+        )
 
     return OptionalFields(payload, rejected).each("rotations", read)
 
 
-def _rotation_row(rotation: Payload, account: str, schedule_id: str, rejected: Rejected | None) -> Row:
+def rotation_row(
+    rotation: Payload, *, account: str, schedule_id: str, backend: str, rejected: Rejected | None
+) -> Row:
+    """A rotation, which both services give alike."""
     parts = OptionalFields(rotation, rejected)
     return ROTATIONS.row(
         account=account,
@@ -123,7 +132,7 @@ def _rotation_row(rotation: Payload, account: str, schedule_id: str, rejected: R
         end_at=parts.read(timestamp, "endDate"),
         participants=json_text(rotation.get("participants")),
         time_restriction=json_text(rotation.get("timeRestriction")),
-        backend=OPSGENIE,
+        backend=backend,
         raw=json_text(rotation),
     )
 

@@ -19,7 +19,7 @@ from opsgenie_provider.rows.fields import (
     text,
     timestamp,
 )
-from opsgenie_provider.rows.parts import OptionalFields, Rejected
+from opsgenie_provider.rows.parts import OptionalFields, Rejected, reason_of_part
 
 SOURCE = "github"
 # GitHub's newest state of a deployment that never succeeded -> its status. `inactive` after a failure
@@ -170,7 +170,7 @@ def _in_order(statuses: Iterable[Raw], rejected: Rejected | None) -> list[Payloa
         except UnreadablePayloadError as error:
             if rejected is None:
                 raise
-            rejected.append((bytes(raw), f"status: {error}; only this part is left out"))
+            rejected.append((bytes(raw), f"status: {reason_of_part(error)}"))
     return sorted(readable, key=_order)
 
 

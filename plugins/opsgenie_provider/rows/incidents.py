@@ -11,7 +11,6 @@ from msgspec import Raw
 from opsgenie_provider.rows.fields import (
     UnreadablePayloadError,
     as_key_text,
-    as_text,
     decode,
     json_text,
     key_text,
@@ -69,7 +68,6 @@ def incident_rows(raw: Raw, *, account: str, key_reach: str) -> IncidentRows:
     rejected: Rejected = []
     parts = OptionalFields(payload, rejected)
     incident_id = required_text(payload, "id")
-    tags = parts.each("tags", partial(as_text, name="tags"))
     incident = INCIDENTS.row(
         account=account,
         incident_id=incident_id,
@@ -82,7 +80,7 @@ def incident_rows(raw: Raw, *, account: str, key_reach: str) -> IncidentRows:
         updated_at=parts.read(timestamp, "updatedAt"),
         impact_start_at=parts.read(timestamp, "impactStartDate"),
         impact_end_at=parts.read(timestamp, "impactEndDate"),
-        tags=tags if isinstance(payload.get("tags"), list) else None,
+        tags=parts.texts("tags"),
         details=json_text(payload.get("extraProperties")),
         web_url=parts.nested("links").read(text, "web"),
         key_reach=key_reach,

@@ -11,7 +11,6 @@ from msgspec import Raw
 from opsgenie_provider.rows.alerts import AlertRows, elapsed, rows_of
 from opsgenie_provider.rows.fields import (
     Payload,
-    as_text,
     decode,
     integer,
     json_text,
@@ -50,7 +49,6 @@ def alert_values(raw: Raw, rejected: Rejected) -> dict[str, Any]:
     created_at = required_timestamp(payload, "createdAt")
     status = key_text(payload, "status")
     at = partial(_instant_or_elapsed, created_at=created_at)
-    tags = parts.each("tags", partial(as_text, name="tags"))
     return {
         "alert_id": required_text(payload, "id"),
         "tiny_id": parts.read(text, "tinyId"),
@@ -63,7 +61,7 @@ def alert_values(raw: Raw, rejected: Rejected) -> dict[str, Any]:
         "source": parts.read(text, "source"),
         "entity": parts.read(text, "entity"),
         "owner": parts.read(text, "owner"),
-        "tags": tags if isinstance(payload.get("tags"), list) else None,
+        "tags": parts.texts("tags"),
         "details": json_text(payload.get("extraProperties")),
         "alert_count": parts.read(integer, "count"),
         "created_at": created_at,

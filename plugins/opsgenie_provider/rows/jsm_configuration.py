@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Raw
 
-from opsgenie_provider.rows.configuration import delay_seconds
+from opsgenie_provider.rows.configuration import delay_seconds, rotation_row
 from opsgenie_provider.rows.fields import (
     Payload,
     UnreadablePayloadError,
@@ -21,7 +21,6 @@ from opsgenie_provider.rows.fields import (
     raw_text,
     required_text,
     text,
-    timestamp,
 )
 from opsgenie_provider.rows.jsm_fields import Directory, checked_id, plain_id, required_objects
 from opsgenie_provider.rows.parts import OptionalFields, Rejected
@@ -29,7 +28,6 @@ from opsgenie_provider.rows.tables import (
     ESCALATION_RULES,
     ESCALATIONS,
     JSM,
-    ROTATIONS,
     SCHEDULES,
     SERVICES,
     TEAMS,
@@ -98,26 +96,9 @@ def rotation_rows(raw: Raw, *, account: str, rejected: Rejected | None = None) -
     payload = decode(raw)
     schedule_id = required_text(payload, "id")
     return [
-        _rotation_row(rotation, account, schedule_id, OptionalFields(rotation, rejected))
+        rotation_row(rotation, account=account, schedule_id=schedule_id, backend=JSM, rejected=rejected)
         for rotation in required_objects(payload, "rotations")
     ]
-
-
-def _rotation_row(rotation: Payload, account: str, schedule_id: str, parts: OptionalFields) -> Row:
-    return ROTATIONS.row(
-        account=account,
-        schedule_id=schedule_id,
-        rotation_id=required_text(rotation, "id"),
-        name=parts.read(text, "name"),
-        rotation_type=parts.read(text, "type"),
-        rotation_length=parts.read(integer, "length"),
-        start_at=parts.read(timestamp, "startDate"),
-        end_at=parts.read(timestamp, "endDate"),
-        participants=json_text(rotation.get("participants")),
-        time_restriction=json_text(rotation.get("timeRestriction")),
-        backend=JSM,
-        raw=json_text(rotation),
-    )
 
 
 def escalation_rows(raw: Raw, *, account: str, team_id: str) -> list[Row]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -12,7 +11,6 @@ from msgspec import Raw
 from opsgenie_provider.rows.fields import (
     Payload,
     UnreadablePayloadError,
-    as_text,
     decode,
     json_text,
     key_text,
@@ -75,7 +73,6 @@ def issue_rows(
         responders |= each(name, _parse_responders)
     timeline, unreadable = parse_moves(histories, rules)
     key = OptionalFields(payload, rejected).read(text, "key")
-    labels = parts.each("labels", partial(as_text, name="labels"))
     incident = INCIDENTS.row(
         account=account,
         incident_id=incident_id,
@@ -86,7 +83,7 @@ def issue_rows(
         created_at=required_instant(fields, "created"),
         updated_at=parts.read(instant, "updated"),
         impact_start_at=_first_instant(parts, rules.fields.impact_start),
-        tags=labels if isinstance(fields.get("labels"), list) else None,
+        tags=parts.texts("labels"),
         details="{}",
         web_url=f"{rules.settings.site}/browse/{key}" if key else None,
         key_reach=key_reach,

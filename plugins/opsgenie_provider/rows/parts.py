@@ -7,11 +7,12 @@ object is rejected as a whole only where its identity or its time cannot be read
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any, TypeVar
 
 from msgspec import Raw
 
-from opsgenie_provider.rows.fields import Payload, UnreadablePayloadError, items, json_text, nested
+from opsgenie_provider.rows.fields import Payload, UnreadablePayloadError, as_text, items, json_text, nested
 
 T = TypeVar("T")
 # A payload, or a part of one as {"id": ..., <field>: ...}, with why it could not be read.
@@ -28,6 +29,11 @@ def readable_rows(payloads: Iterable[Raw], convert: Callable[[Raw], T], rejected
             rejected.append((bytes(raw), str(error)))
         else:
             yield row
+
+
+def reason_of_part(error: UnreadablePayloadError) -> str:
+    """Why a part is rejected while the rest of its object is used."""
+    return f"{error}; only this part is left out"
 
 
 class OptionalFields:
@@ -67,8 +73,13 @@ class OptionalFields:
                 found.append(result)
         return found
 
+    def texts(self, name: str) -> list[str] | None:
+        """The texts of a list, without empty ones; None where it is not a list."""
+        found = self.each(name, partial(as_text, name=name))
+        return found if isinstance(self._payload.get(name), list) else None
+
     def _reject(self, name: str, value: Any, error: UnreadablePayloadError) -> None:
         if self._rejected is None:
             raise error
         part = json_text({"id": self._id, name: value}) or ""
-        self._rejected.append((part.encode(), f"{error}; only this part is left out"))
+        self._rejected.append((part.encode(), reason_of_part(error)))
