@@ -21,6 +21,8 @@ from pydantic_settings import (
 from opsgenie_provider.resources import SETTINGS_FILE_VARIABLE, settings_file
 
 ENV_PREFIX = "OPSGENIE_PROVIDER__"
+# As staging.deployments has it.
+_MOST_SERVICE_BYTES = 500
 
 
 class InvalidSettingsError(ValueError):
@@ -39,6 +41,14 @@ class Repository(BaseModel):
     repository: str = Field(pattern=r"^[^/\s]+/[^/\s]+$")
     service: str | None = None
     environments: list[str] | None = None
+
+    @field_validator("service")
+    @classmethod
+    def _fits(cls, service: str | None) -> str | None:
+        """It is part of indexes, whose entries are limited."""
+        if service is not None and len(service.encode()) > _MOST_SERVICE_BYTES:
+            raise ValueError(f"a service's name has at most {_MOST_SERVICE_BYTES} bytes")
+        return service
 
     @property
     def service_name(self) -> str:

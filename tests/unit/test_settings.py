@@ -117,6 +117,11 @@ def test_the_environment_overrides_every_kind_of_key(
             "github_repositories.0.servce",
             "not permitted",
         ),
+        (
+            f"github_repositories: [{{repository: a/b, service: {'ü' * 251}}}]",
+            "github_repositories.0.service",
+            "at most 500 bytes",
+        ),
         ("github_repositories: a/b", "github_repositories", "valid list"),
         ("github_repositories: [a/b, {repository: A/B, service: x}]", "github_repositories", "two entries"),
         (
