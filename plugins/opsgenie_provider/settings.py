@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +22,7 @@ from pydantic_settings import (
 from opsgenie_provider.resources import SETTINGS_FILE_VARIABLE, settings_file
 
 ENV_PREFIX = "OPSGENIE_PROVIDER__"
+_NOT_STORABLE = re.compile("[\0\ud800-\udfff]")
 # As staging.deployments has it.
 _MOST_SERVICE_BYTES = 500
 
@@ -136,15 +138,14 @@ class Settings(BaseSettings):
                 raise ValueError(f"{source!r} is none of details.KEY, tag:PREFIX and entity")
         return sources
 
-    @field_validator("deployments_relation", "deployments_columns")
+    @field_validator("*")
     @classmethod
-    def _names(cls, named: str | dict[str, str] | None) -> str | dict[str, str] | None:
-        """PostgreSQL cannot even be asked for a name with a NUL in it."""
-        names = [named] if isinstance(named, str) else [*(named or {}), *(named or {}).values()]
-        for name in names:
-            if "\0" in name:
-                raise ValueError(f"{name!r} has a NUL character in it")
-        return named
+    def _storable(cls, value: Any) -> Any:
+        """PostgreSQL has no texts with a NUL or half a surrogate pair, and cannot even be asked for one."""
+        for text in _texts(value):
+            if _NOT_STORABLE.search(text):
+                raise ValueError(f"{text!r} has a character that PostgreSQL cannot store")
+        return value
 
     @field_validator("tiers", mode="before")
     @classmethod
@@ -191,6 +192,17 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return env_settings, YamlConfigSettingsSource(settings_cls)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in a setting's value, names of keys among them."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, BaseModel):
+        yield from _texts(value.model_dump())
+    elif isinstance(value, dict | list):
+        for part in [*value, *value.values()] if isinstance(value, dict) else value:
+            yield from _texts(part)
 
 
 def load_settings(path: Path | None = None) -> Settings:

@@ -22,6 +22,7 @@ import pytest
 import requests
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from httpx import Response
 
 from opsgenie_provider.web import connection_pool, downloads, history, middleware, webhook_requests, workers
 from opsgenie_provider.web.reader import Reader
@@ -242,11 +243,12 @@ def form(client: TestClient, **incident: str) -> str:
     return answer.text
 
 
-def send(client: TestClient, page: str, deployment: str) -> None:
+def send(client: TestClient, page: str, deployment: str, status: int = 303) -> Response:
     fields = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', page))
     data = fields | {"deployment": deployment, "reason": "why"}
     answer = client.post("/override", data=data, follow_redirects=False)
-    assert answer.status_code == 303, answer.text
+    assert answer.status_code == status, answer.text
+    return answer
 
 
 def stored(company: Any) -> list[tuple[Any, ...]]:
@@ -351,3 +353,21 @@ def test_another_method_or_address_is_refused_in_words(
     assert answer.headers["Cache-Control"] == "private, no-store"
     if path.startswith("/webhook"):
         assert set(answer.json()["error"]) == {"code", "message", "fields"}
+
+
+def test_a_warehouse_that_is_read_only_says_so_of_a_change(
+    client: TestClient, company: Any, page_app: FastAPI
+) -> None:
+    page = form(client)
+    with company() as connection:
+        connection.execute(f"alter database {NAME} set default_transaction_read_only = on")
+    try:
+        connection_pool.close()
+        assert client.get("/incidents").status_code == 200
+        answer = send(client, page, "none", 503)
+    finally:
+        with company("postgres") as connection:
+            connection.execute(f"alter database {NAME} reset all")
+        connection_pool.close()
+    assert answer.headers["Retry-After"] == "60"
+    assert "The warehouse did not store it" in answer.text

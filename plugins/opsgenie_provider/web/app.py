@@ -166,7 +166,9 @@ async def _unreadable(request: Request, error: Exception) -> Response:
 
 async def _unavailable(request: Request, error: Exception) -> Response:
     log.error("%s: %s", request.url.path, error)
-    return _message(request, 503, "The warehouse cannot be read", "The API server's log says why.")
+    # It may be a standby, or its role may not write.
+    title = "The warehouse did not store it" if request.method == "POST" else "The warehouse cannot be read"
+    return _message(request, 503, title, "The API server's log says why.")
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
