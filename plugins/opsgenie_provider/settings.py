@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
@@ -208,20 +209,39 @@ def _texts(value: Any) -> Iterator[str]:
 def load_settings(path: Path | None = None) -> Settings:
     """Read the settings of a YAML file, overridden by ``OPSGENIE_PROVIDER__<KEY>``.
 
+    What has not changed since is not read again: that takes 10 ms, and the page and the webhook ask for the
+    settings with every request, in the process of Airflow's API server.
+
     :param path: by default ``resources.settings_file()``.
     :raises InvalidSettingsError: naming each wrong key, what it may be, and where to set it.
     :raises IncompleteInstallationError: there is no settings file.
     """
     path = path or settings_file()
-    known = {f"{ENV_PREFIX}{name}".upper() for name in Settings.model_fields} | {SETTINGS_FILE_VARIABLE}
-    unknown = sorted(
-        name for name in os.environ if name.upper().startswith(ENV_PREFIX) and name.upper() not in known
+    overrides = tuple(
+        sorted((name, value) for name, value in os.environ.items() if name.upper().startswith(ENV_PREFIX))
     )
+    known = {f"{ENV_PREFIX}{name}".upper() for name in Settings.model_fields} | {SETTINGS_FILE_VARIABLE}
+    unknown = [name for name, _ in overrides if name.upper() not in known]
     if unknown:
         raise InvalidSettingsError(
             f"No setting is called {', '.join(unknown)}. Correct the name of the environment variable; "
             "docs/settings.md lists them."
         )
+    return _read(path, _version(path), overrides)
+
+
+def _version(path: Path) -> tuple[int, ...]:
+    """What changes when a file is edited or replaced; empty where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+@lru_cache(maxsize=4)
+def _read(path: Path, version: tuple[int, ...], overrides: tuple[tuple[str, str], ...]) -> Settings:
+    """The settings of a version of a file and of the environment, which are the keys of the cache only."""
 
     class FromFile(Settings):
         model_config = SettingsConfigDict(yaml_file=path)

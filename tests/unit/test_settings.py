@@ -71,6 +71,24 @@ def test_the_file_is_read(file: Path) -> None:
     ]
 
 
+def test_the_file_is_read_again_only_where_it_or_the_environment_changed(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page and the webhook ask with every request."""
+    first = load(file, "tiers: 2021")
+    assert load_settings(file) is first
+    assert load(file, "tiers: 2023").tiers == 2023
+    # Of the same size, within the clock's resolution perhaps: a file that took the place of the other.
+    other = file.with_name("other.yaml")
+    other.write_text("tiers: 2021")
+    other.replace(file)
+    assert load_settings(file).tiers == 2021
+    monkeypatch.setenv("OPSGENIE_PROVIDER__TIERS", "2023")
+    assert load_settings(file).tiers == 2023
+    monkeypatch.delenv("OPSGENIE_PROVIDER__TIERS")
+    assert load_settings(file).tiers == 2021
+
+
 @pytest.mark.parametrize(
     ("key", "value", "expected"),
     [
