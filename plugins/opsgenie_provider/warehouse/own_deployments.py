@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import LiteralString
 
+import psycopg
 from psycopg import sql
 
 from opsgenie_provider.rows.tables import DEPLOYMENTS
@@ -73,8 +74,17 @@ def import_relation(connection: Connection, relation: str, columns: Mapping[str,
 
     :param relation: "table" or "schema.table", of a table or view.
     :param columns: column of ``staging.deployments`` -> column of the relation, where the names differ.
-    :raises OwnDeploymentsError: the relation violates a requirement; it has all violations.
+    :raises OwnDeploymentsError: the relation violates a requirement; it has all violations. Or PostgreSQL
+        does not read it, for want of a right, say, or as a view divides by zero.
     """
+    try:
+        return _import_relation(connection, relation, columns)
+    except (psycopg.DataError, psycopg.ProgrammingError) as error:
+        reason = error.diag.message_primary or str(error)
+        raise OwnDeploymentsError(relation, [f"PostgreSQL does not read it ({reason})"]) from error
+
+
+def _import_relation(connection: Connection, relation: str, columns: Mapping[str, str]) -> int:
     used = _check_columns(connection, relation, columns)
     connection.execute(
         sql.SQL("create temporary view own_deployments as select {columns} from {relation}").format(
