@@ -87,6 +87,10 @@ class GithubClient:
         pages = self._pages(repository, f"/commits/{sha}/pulls")
         return [pull for page in pages for pull in page]
 
+    def has_moved(self, repository: str) -> bool:
+        """Whether GitHub has redirected from this repository to another place."""
+        return repository in self._locations
+
     def _pages(self, repository: str, path: str) -> Iterator[list[Raw]]:
         number = 1
         while True:

@@ -132,7 +132,7 @@ def test_errors_of_any_shape_are_reported(
 ) -> None:
     body = {"message": "Repository access blocked", "errors": errors}
     requests_mock.get(f"{OLD}/deployments", status_code=451, json=body)
-    with pytest.raises(ApiStatusError, match="GitHub answered 451 .*: Repository access blocked"):
+    with pytest.raises(ApiStatusError, match=r"GitHub answered 451 .*: Repository access blocked"):
         read(client)
 
 
