@@ -45,9 +45,10 @@ def put(
 ) -> JsmAccount:
     """Put a site behind a server, and a connection before it."""
     server, url = slot
-    # Of its limits others' tests are; here they would only take time.
+    # Other tests are about limits, the service's and the client's own; here they would only take time.
     server.app = app = create_app(store)
     app.limiter.configure({})
+    monkeypatch.setattr("opsgenie_provider.hooks.jsm.LIMITS", {})
 
     def connect(email: str = SYNC_EMAIL, token: str = SYNC_TOKEN, **extra: Any) -> None:
         extras = {"api_url": url, "impact_end_field": "Impact end", "impact_start_field": "Impact start"}
