@@ -66,6 +66,10 @@ class Repository(BaseModel):
         """Whether it is about the deployments to that environment, case aside."""
         return not self.environments or environment.lower() in map(str.lower, self.environments)
 
+    def overlaps(self, other: Repository) -> bool:
+        """Whether some environment counts for both entries."""
+        return not (self.environments and other.environments) or any(map(self.counts, other.environments))
+
 
 class NotifierSetting(BaseModel):
     """A notifier of Airflow's, or one of your own, that the report's summary is handed to.

@@ -91,7 +91,7 @@ def test_later_runs_read_what_is_new_or_unfinished_only(
     app.log.clear()
 
     assert read()["rows_changed"] == 0
-    assert [request.path.rsplit("/", 1)[1] for request in app.log.snapshot()] == ["deployments"]
+    assert [request.path.rsplit("/", 1)[1] for request in app.log.snapshot()] == ["deployments", "statuses"]
     assert warehouse.versions()["deployments"] == before
 
     github.add_status(slow.id, "success", ago(minutes=5))

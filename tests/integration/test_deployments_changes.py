@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import psycopg
 import pytest
 
+from opsgenie_provider.api import transport
+from opsgenie_provider.compat import AirflowFailException
 from opsgenie_provider.hooks.warehouse import open_warehouse
 from opsgenie_provider.operators import deployments as operators
 from opsgenie_provider.settings import Repository
+from opsgenie_provider.sync.repository import TRAILING, trailing
 from opsgenie_provider.warehouse.deployments import apply_repositories
 from opsgenie_provider.warehouse.own_deployments import OwnDeploymentsError
 from opsgenie_provider.warehouse.schema import upgrade
@@ -22,6 +26,7 @@ from sandbox.server import Slot
 from tests.integration.deployments import NOW, REPOSITORY, Read, ago, stored
 from tests.support.accounts import Interceptor
 from tests.support.postgres import Warehouse
+from tests.support.readers import read_github_entries
 
 WEB, DOCS = "Production – web", "Production – docs"
 
@@ -259,6 +264,107 @@ def test_a_renamed_repository_is_read_and_keeps_its_history(
     assert len(rows) == 2
     assert {(row["repository"], row["service"]) for row in rows.values()} == {("acme/shop", "shop")}
     assert str(made.id) in rows
+
+
+@pytest.mark.parametrize("is_new_listed", [True, False])
+@pytest.mark.parametrize("tasks", [1, 2])
+def test_two_entries_that_are_one_repository_do_not_take_turns(
+    github: Store, tables: Warehouse, app: Gateway, is_new_listed: bool, tasks: int
+) -> None:
+    """github/gh-gei#469: GitHub answers 301 for the old name. Both entries may have an old one."""
+    github.add_repository("acme/first")
+    for days in (1, 40):
+        github.add_deployment(
+            "acme/first", "a" * 40, "production", ago(days=days), [("success", ago(days=days))]
+        )
+    github.rename_repository("acme/first", "acme/second")
+    github.rename_repository("acme/second", "acme/third")
+    new = {"repository": "acme/Third" if is_new_listed else "acme/first", "service": "new"}
+    old = {"repository": "acme/second", "service": "old"}
+
+    def run(*entries: dict[str, Any]) -> None:
+        if tasks == 1:
+            return read_github_entries(entries) and None
+        for entry in entries:
+            others = [other for other in entries if other is not entry]
+            with suppress(AirflowFailException):
+                read_github_entries([entry], others)
+
+    remedy = "renamed or transferred to acme/third.* remove the entry acme/second"
+    # Two old names are seen to be one repository once both were asked for.
+    for _ in range(1 if is_new_listed else 2):
+        with suppress(AirflowFailException):
+            run(new, old)
+    assert services(tables) == {("new", "production"): 2}
+    before = tables.versions()["deployments"]
+    with pytest.raises(AirflowFailException, match=remedy):
+        read_github_entries([old], [new])
+    assert tables.versions()["deployments"] == before
+
+    # With environments of their own, they are two services.
+    run(new | {"environments": ["production"]}, old | {"environments": ["staging"]})
+    # And so they are once another repository has the old name.
+    github.add_repository("acme/second")
+    github.add_deployment("acme/second", "a" * 40, "production", ago(days=1))
+    read_github_entries([new, old])
+    assert services(tables) == {("new", "production"): 2, ("old", "production"): 1}
+    assert "acme/second" not in {row["repository"] for row in tables.table("github_renames")}
+
+
+@pytest.mark.parametrize("days", [16, 60])
+def test_a_success_after_a_failure_is_seen_though_it_comes_late(
+    github: Store, read: Read, warehouse: Warehouse, days: int
+) -> None:
+    failed = [("failure", ago(days=days))]
+    made = github.add_deployment(REPOSITORY, "a" * 40, "production", ago(days=days), failed)
+    with days_ago(1.1):
+        read()
+    github.add_status(made.id, "success", ago(hours=2))
+    read()
+    assert stored(warehouse)[str(made.id)]["status"] == "success"
+
+
+@pytest.mark.parametrize("hours", [1, 7, 24])
+def test_older_deployments_are_listed_once_a_day_whatever_the_schedule(hours: int) -> None:
+    runs = [NOW + timedelta(hours=hours * n) for n in range(241 // hours)]
+    for stream in ("deployments acme/a", "deployments acme/b"):
+        longer = [trailing(stream, watermark, now) > TRAILING for watermark, now in pairwise(runs)]
+        assert sum(longer) in (9, 10)
+
+
+@pytest.mark.parametrize("path", ["/statuses", "/pulls"])
+def test_a_deployment_that_github_does_not_answer_for_stops_no_other(
+    github: Store,
+    read: Read,
+    warehouse: Warehouse,
+    meddler: Interceptor,
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+) -> None:
+    """GitHub answers 502 for what takes it too long."""
+    monkeypatch.setattr(transport, "_backoff", lambda state: 0.01)
+    monkeypatch.setattr(transport, "MAX_ATTEMPTS", 2)
+    made = [
+        github.add_deployment(REPOSITORY, f"{n:040x}", "production", ago(days=n), [("success", ago(days=n))])
+        for n in range(1, 5)
+    ]
+    names = {"/statuses": f"/{made[1].id}/statuses", "/pulls": f"/{2:040x}/pulls"}
+    meddler.hook = lambda asked, count: 502 if names[path] in asked else None
+    for _ in range(2):
+        with pytest.raises(operators.DeploymentsFailedError, match=names[path]):
+            read()
+        assert stored(warehouse).keys() == {str(made[n].id) for n in (0, 2, 3)}
+    meddler.hook = lambda asked, count: None
+    read()
+    assert len(stored(warehouse)) == 4
+    # Where GitHub answers for none, not every one is asked for.
+    for n in range(100, 300):
+        github.add_deployment(REPOSITORY, f"{n:040x}", "production", ago(hours=1))
+    asked_for: list[str] = []
+    meddler.hook = lambda asked, count: (asked_for.append(asked), 502)[1] if path in asked else None
+    with pytest.raises(operators.DeploymentsFailedError):
+        read()
+    assert len(asked_for) <= 2 * 100
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from opsgenie_provider.api import transport
 from opsgenie_provider.rows.alerts import AlertRules
 from opsgenie_provider.sync import alerts as alert_sync
 from opsgenie_provider.sync.account import PartsFailedError
@@ -226,6 +227,27 @@ def test_what_the_settings_no_longer_name_leaves_at_once(
     read_account(None)
     assert in_dora(warehouse) == {}
     assert len(warehouse.table("opsgenie_alerts")) == 2
+
+
+def test_an_alert_that_opsgenie_does_not_answer_for_stops_no_other(
+    read_account: AccountReads,
+    account: Account,
+    warehouse: Warehouse,
+    raised: Callable[..., Alert],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(transport, "MAX_ATTEMPTS", 2)
+    monkeypatch.setattr(transport, "_backoff", lambda state: 0.01)
+    first, broken, last = (raised(ago=days * DAY) for days in (1, 2, 3))
+    query = "select alert_id from staging.opsgenie_alerts where details_of is not null"
+    account.interceptor.hook = lambda path, count: 502 if broken.id in path else None
+    for _ in range(2):
+        with pytest.raises(PartsFailedError, match=broken.id):
+            read_account(DEFAULT_RULES)
+        assert {row["alert_id"] for row in warehouse.rows(query)} == {first.id, last.id}
+    account.interceptor.hook = lambda path, count: None
+    read_account(DEFAULT_RULES)
+    assert len(warehouse.rows(query)) == 3
 
 
 @pytest.mark.parametrize("refusal", [402, 403])

@@ -228,6 +228,33 @@ def test_a_key_that_sees_less_keeps_the_timelines(
     assert differences(warehouse, incident_tables(known)) == []
 
 
+@pytest.mark.usefixtures("first_run")
+def test_the_first_key_reads_what_a_teams_key_did_not_see_meanwhile(
+    sync: Sync, account: Account, warehouse: Warehouse
+) -> None:
+    store = account.store
+    key = _team_key(account)
+    advance(account, days=1)
+    sync()
+    other = next(id_ for id_ in store.teams if id_ != key.team)
+    made = store.incidents.add("not the team's", responders=[{"type": "team", "id": other}])
+    store.incidents.close(made.id)
+    # Longer than what every run reads again; the team's key has read its whole history an hour ago.
+    advance(account, hours=60)
+    sync()
+    # The database's clock is not the stand-in's.
+    warehouse.execute(
+        "update staging.sync_state set last_success_at = %s", to_datetime(account.store.clock())
+    )
+    account.connect()
+    advance(account, hours=1)
+    # Otherwise, the latest hundred changes of the account hold it.
+    account.interceptor.hook = lambda path, count: 422 if "sort=updatedAt" in path else None
+    sync()
+
+    assert made.id in {row["incident_id"] for row in warehouse.table("opsgenie_incidents")}
+
+
 def test_an_incident_that_a_teams_key_loses_sight_of_lives_on(
     sync: Sync, account: Account, warehouse: Warehouse, known: list[Incident]
 ) -> None:

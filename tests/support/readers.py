@@ -16,11 +16,15 @@ def read_github(
     return read_github_entries([{"repository": repository, **entry}], since=since, until=until)
 
 
-def read_github_entries(entries: Sequence[Mapping[str, Any]], **bounds: str | None) -> dict[str, Any]:
-    """Read the deployments of entries of the settings, as one task does."""
+def read_github_entries(
+    entries: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, Any]] = (), **bounds: str | None
+) -> dict[str, Any]:
+    """Read the deployments of entries of the settings, as one task does; other tasks read the others."""
     from opsgenie_provider.operators.deployments import DeploymentsToPostgresOperator
 
-    operator = DeploymentsToPostgresOperator(task_id="github", repositories=entries, **bounds)
+    operator = DeploymentsToPostgresOperator(
+        task_id="github", repositories=entries, other_repositories=others, **bounds
+    )
     return dict(operator.execute({}))
 
 

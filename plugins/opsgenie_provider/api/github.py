@@ -11,6 +11,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -40,6 +41,8 @@ _MAX_REDIRECTS = 5
 _PERMANENT_REDIRECTS = (301, 308)
 # GitHub asks for a minute where it does not say how long to wait.
 _SECONDARY_WAIT = 60.0
+# The window of the primary limit: no reset is further away.
+_PRIMARY_WINDOW = 3600.0
 # The messages of GitHub's rate limits, and of the secondary limit on older Enterprise servers; looked
 # for in this many characters of an answer.
 _SEARCHED_CHARACTERS = 2_000
@@ -83,6 +86,10 @@ class GithubClient:
         """The pull requests that a commit belongs to (REST, pull requests associated with a commit)."""
         pages = self._pages(repository, f"/commits/{sha}/pulls")
         return [pull for page in pages for pull in page]
+
+    def has_moved(self, repository: str) -> bool:
+        """Whether GitHub has redirected from this repository to another place."""
+        return repository in self._locations
 
     def _pages(self, repository: str, path: str) -> Iterator[list[Raw]]:
         number = 1
@@ -162,11 +169,13 @@ def _detail(response: requests.Response) -> ErrorDetail:
     request_id = response.headers.get("X-GitHub-Request-Id")
     try:
         body = response.json()
-    except requests.JSONDecodeError:
+    except (ValueError, RecursionError):
         body = None
     if not isinstance(body, dict):
         return ErrorDetail(response.reason or "no message", request_id)
-    errors = [error for error in body.get("errors") or () if isinstance(error, dict)]
+    listed = body.get("errors")
+    # Some answers have a text there.
+    errors = [error for error in listed if isinstance(error, dict)] if isinstance(listed, list) else []
     fields = {str(error.get("field")): str(error.get("message") or error.get("code")) for error in errors}
     return ErrorDetail(str(body.get("message") or response.reason), request_id, fields)
 
@@ -188,11 +197,24 @@ def _is_throttled(response: requests.Response) -> bool:
 
 
 def _throttle(response: requests.Response) -> Throttle:
-    """The primary limit resets at x-ratelimit-reset (Unix seconds), the secondary after at least a minute."""
+    """The primary limit resets at x-ratelimit-reset (Unix seconds), the secondary after at least a minute.
+
+    A reset that is past says nothing: each of many tries a second would be refused.
+    """
     reset = response.headers.get("x-ratelimit-reset", "")
-    if response.headers.get("x-ratelimit-remaining") == "0" and reset.isdigit():
-        return Throttle(wait=max(1.0, int(reset) - time.time() + 1))
+    if response.headers.get("x-ratelimit-remaining") == "0" and reset.isdecimal():
+        wait = float(reset) - _answered_at(response)
+        if wait >= 0:
+            return Throttle(wait=min(wait, _PRIMARY_WINDOW) + 1)
     return Throttle(wait=_SECONDARY_WAIT)
+
+
+def _answered_at(response: requests.Response) -> float:
+    """When GitHub answered, in Unix seconds by its own clock, as the reset is."""
+    try:
+        return parsedate_to_datetime(response.headers["Date"]).timestamp()
+    except (KeyError, ValueError, OverflowError):
+        return time.time()
 
 
 DIALECT = Dialect(

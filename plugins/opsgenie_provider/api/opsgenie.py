@@ -165,9 +165,13 @@ class OpsgenieClient:
                 f"/v2/incident-timelines/{incident_id}/entries", INCIDENT, _TimelinePage, params
             )
             entries += page.entries or ()
-            offset = str(page.nextOffset or "")
-            if not offset or not page.entries:
+            following = str(page.nextOffset or "")
+            if not following or not page.entries:
                 return entries
+            if following == offset and len(page.entries) < TIMELINE_PAGE_SIZE:
+                # A page that is not full, and leads to itself, is the last.
+                return entries
+            offset = following
             if offset in seen:
                 raise InvalidResponseError(
                     f"OpsGenie's timeline of incident {incident_id} repeats the page offset {offset!r}. "

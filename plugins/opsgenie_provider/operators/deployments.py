@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from opsgenie_provider.operators.warehouse import PrepareWarehouseOperator
 
 if TYPE_CHECKING:
     from opsgenie_provider.operators.outcomes import Outcome
+    from opsgenie_provider.settings import Repository
     from opsgenie_provider.sync.repositories import Report
     from opsgenie_provider.warehouse.connection import Warehouse
 
@@ -79,12 +80,16 @@ def _arguments(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
     from opsgenie_provider.sync.repositories import split_between_tasks
 
     repositories = [Repository.model_validate(each) for each in settings["github_repositories"]]
+    shares = split_between_tasks(repositories)
     tasks: list[dict[str, Any]] = [
         {
-            "repositories": [each.model_dump(mode="json") for each in share],
+            "repositories": _as_json(share),
+            "other_repositories": _as_json(
+                each for other, _ in shares if other is not share for each in other
+            ),
             "max_requests_per_minute": requests,
         }
-        for share, requests in split_between_tasks(repositories)
+        for share, requests in shares
     ]
     if settings["deployments_relation"]:
         tasks = tasks or [{"repositories": []}]
@@ -94,6 +99,10 @@ def _arguments(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
         }
     connections = {name: settings[name] for name in ("github_conn_id", "postgres_conn_id")}
     return [arguments | connections for arguments in tasks]
+
+
+def _as_json(entries: Iterable[Repository]) -> list[dict[str, Any]]:
+    return [entry.model_dump(mode="json") for entry in entries]
 
 
 class DeploymentsToPostgresOperator(ProviderOperator):
@@ -107,6 +116,7 @@ class DeploymentsToPostgresOperator(ProviderOperator):
     :param repositories: entries like those of the setting: ``{"repository": "owner/name"}``, and optionally
         the ``service`` that it deploys (else the repository's name) and which ``environments`` to read, case
         aside (else all).
+    :param other_repositories: the entries of the settings that other tasks read.
     :param max_requests_per_minute: of github.com; an Enterprise server says itself what it allows.
     :param relation: "table" or "schema.table", in the warehouse.
     :param columns: column of ``staging.deployments`` -> column of the relation, where the names differ.
@@ -115,8 +125,8 @@ class DeploymentsToPostgresOperator(ProviderOperator):
     """
 
     template_fields: Sequence[str] = (
-        "repositories", "max_requests_per_minute", "relation", "columns", "since", "until", "github_conn_id",
-        "postgres_conn_id",
+        "repositories", "other_repositories", "max_requests_per_minute", "relation", "columns", "since",
+        "until", "github_conn_id", "postgres_conn_id",
     )  # fmt: skip
     ui_color = "#dbe7ff"
 
@@ -124,6 +134,7 @@ class DeploymentsToPostgresOperator(ProviderOperator):
         self,
         *,
         repositories: Sequence[Mapping[str, Any]] = (),
+        other_repositories: Sequence[Mapping[str, Any]] = (),
         max_requests_per_minute: int | None = None,
         relation: str | None = None,
         columns: Mapping[str, str] | None = None,
@@ -135,6 +146,7 @@ class DeploymentsToPostgresOperator(ProviderOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.repositories = repositories
+        self.other_repositories = other_repositories
         self.max_requests_per_minute = max_requests_per_minute
         self.relation = relation
         self.columns = columns
@@ -146,6 +158,7 @@ class DeploymentsToPostgresOperator(ProviderOperator):
     def perform(self, context: Context) -> Outcome:
         return read_deployments(
             self.repositories,
+            other_repositories=self.other_repositories,
             max_requests_per_minute=self.max_requests_per_minute,
             relation=self.relation,
             columns=self.columns,
@@ -159,6 +172,7 @@ class DeploymentsToPostgresOperator(ProviderOperator):
 def read_deployments(
     repositories: Sequence[Mapping[str, Any]],
     *,
+    other_repositories: Sequence[Mapping[str, Any]] = (),
     max_requests_per_minute: int | None = None,
     relation: str | None = None,
     columns: Mapping[str, str] | None = None,
@@ -187,7 +201,13 @@ def read_deployments(
     if repositories:
         try:
             report, requests = _read_github(
-                store, repositories, github_conn_id, max_requests_per_minute, since, until
+                store,
+                repositories,
+                other_repositories,
+                github_conn_id,
+                max_requests_per_minute,
+                since,
+                until,
             )
         except Exception as error:
             if not failed:
@@ -214,6 +234,7 @@ def _import_relation(store: Warehouse, relation: str, columns: Mapping[str, str]
 def _read_github(
     store: Warehouse,
     repositories: Sequence[Mapping[str, Any]],
+    other_repositories: Sequence[Mapping[str, Any]],
     github_conn_id: str,
     limit: int | None,
     since: str | None,
@@ -231,6 +252,7 @@ def _read_github(
         client,
         [Repository.model_validate(each) for each in repositories],
         account=github_conn_id,
+        others=[Repository.model_validate(each) for each in other_repositories],
         now=datetime.now(UTC),
         since=parse_instant(since, "since"),
         until=parse_instant(until, "until"),

@@ -183,11 +183,15 @@ def _status(raw: Raw) -> Payload:
 
 
 def _deciding_status(states: Sequence[Payload]) -> Payload:
-    """The newest status; but the failure before it where that is only `inactive`."""
-    active = [status for status in states if text(status, "state") != "inactive"]
-    if active and _STATUS.get(text(active[-1], "state") or "") == "failure":
+    """The newest status; but the failure before it where that is only `inactive`.
+
+    A state that GitHub has no documentation of says nothing: what was known before it still holds.
+    """
+    known = [status for status in states if text(status, "state") in _STATUS]
+    active = [status for status in known if text(status, "state") != "inactive"]
+    if active and _STATUS[text(active[-1], "state") or ""] == "failure":
         return active[-1]
-    return states[-1] if states else {}
+    return known[-1] if known else {}
 
 
 def _triggered_at(deployment: Listed, states: Sequence[Payload]) -> datetime:

@@ -9,10 +9,11 @@ from functools import partial
 from msgspec import Raw
 
 from opsgenie_provider.api.concurrency import in_parallel
-from opsgenie_provider.api.errors import UNREADABLE_ERRORS
+from opsgenie_provider.api.errors import UNREADABLE_ERRORS, ApiError
 from opsgenie_provider.planning import ALERT_TRAILING, Plan
 from opsgenie_provider.progress import Progress
 from opsgenie_provider.rows.alerts import AlertRules
+from opsgenie_provider.sync.failures import OBJECT_ERRORS, Failures
 from opsgenie_provider.sync.run import AccountRun, Result
 from opsgenie_provider.sync.subject import Subject
 from opsgenie_provider.sync.timelines import BATCH, BUDGET
@@ -47,12 +48,15 @@ def sync_details(run: AccountRun, result: Result, rules: AlertRules) -> None:
 
     The newest come first; each 200 are one transaction. What does not fit into the time is left to the
     next run.
+
+    :raises ApiError: an alert could not be read; the others are stored.
     """
     end = time.monotonic() + BUDGET.total_seconds()
     counts = result.counts
     counts.update(details=0, rows_changed=0, rejected=0, refused=0, deferred=0)
     due = due_alerts(run.connection, run.account, run.reader.backend)
     progress = Progress(log, "alerts", total=len(due))
+    failures = Failures()
     for start in range(0, len(due), BATCH):
         if time.monotonic() > end:
             counts["deferred"] = len(due) - start
@@ -60,10 +64,7 @@ def sync_details(run: AccountRun, result: Result, rules: AlertRules) -> None:
                 "%s: the details of %d alerts are deferred to the next run.", run.account, counts["deferred"]
             )
             break
-        counts.update(_load(run, rules, due[start : start + BATCH], progress))
-    record_success(
-        run.connection, run.account, f"{_stream(run)}_details", rows_changed=counts["rows_changed"]
-    )
+        counts.update(_load(run, rules, due[start : start + BATCH], progress, failures))
     if counts["refused"]:
         log.warning(
             "%s: this key may not read the details of %d listed alerts (403 or 404). What is stored of them "
@@ -71,6 +72,10 @@ def sync_details(run: AccountRun, result: Result, rules: AlertRules) -> None:
             run.account,
             counts["refused"],
         )
+    failures.raise_first()
+    record_success(
+        run.connection, run.account, f"{_stream(run)}_details", rows_changed=counts["rows_changed"]
+    )
 
 
 def _stream(run: AccountRun) -> str:
@@ -85,28 +90,38 @@ def _batch(run: AccountRun, rules: AlertRules, *, force_details: bool = False) -
     )
 
 
-def _load(run: AccountRun, rules: AlertRules, due: list[str], progress: Progress) -> dict[str, int]:
-    def read(alert_id: str) -> tuple[str, Raw | None]:
+def _load(
+    run: AccountRun, rules: AlertRules, due: list[str], progress: Progress, failures: Failures
+) -> dict[str, int]:
+    def read(alert_id: str) -> tuple[str, Raw | ApiError | None]:
         """An alert; None where this key does not see it: that says nothing about whether it is deleted."""
         try:
             return alert_id, run.reader.alert(alert_id)
         except UNREADABLE_ERRORS:
             return alert_id, None
+        except OBJECT_ERRORS as error:
+            return alert_id, error
 
     found: list[Raw] = []
     refused: list[str] = []
+    failed: set[str] = set()
     for alert_id, raw in in_parallel(run.executor, read, due):
+        progress.advance(1)
+        if isinstance(raw, ApiError):
+            failures.add(raw)
+            failed.add(alert_id)
+            continue
+        failures.note_answer()
         if raw is None:
             refused.append(alert_id)
         else:
             found.append(raw)
-        progress.advance(1)
     with run.transaction() as connection, _batch(run, rules) as batch:
         batch.add(found, single=True)
         changed = batch.merge()
         keep_rejected(connection, run.account, _stream(run), batch.rejected.items())
         # One that cannot be read any more is not asked for again, either, before it is listed again.
-        mark_unreadable(connection, run.account, sorted(set(due) - batch.ids))
+        mark_unreadable(connection, run.account, sorted(set(due) - batch.ids - failed))
         run.progress.stored(changed)
     return {
         "details": len(found),

@@ -15,6 +15,7 @@ from opsgenie_provider.rows.fields import UnreadablePayloadError, decode, requir
 from opsgenie_provider.rows.on_call import Coverage, Period, clip, merge_history
 from opsgenie_provider.rows.parts import Rejected
 from opsgenie_provider.sync.catalogue import skip, store_list
+from opsgenie_provider.sync.failures import OBJECT_ERRORS, Failures
 from opsgenie_provider.sync.reader import ReadTimeline
 from opsgenie_provider.sync.run import AccountRun, Result
 from opsgenie_provider.warehouse.snapshots import (
@@ -41,6 +42,8 @@ def sync_on_call(run: AccountRun, result: Result) -> None:
 
     The first read of a schedule goes ``history_days`` back; later ones continue from the last. All
     reach at least two weeks ahead.
+
+    :raises ApiError: a timeline could not be read; the others are stored.
     """
     result.counts.update(schedules=0, rows_changed=0, rejected=0)
     if run.is_done(PERIODS):
@@ -51,13 +54,18 @@ def sync_on_call(run: AccountRun, result: Result) -> None:
         return skip(run, result, SCHEDULES, error)
     if SCHEDULES not in run.progress.steps_done:
         store_list(run, result, SCHEDULES, schedules)
-    changed, rejected = _Periods(run, schedules).store()
+    periods = _Periods(run, schedules)
+    changed, rejected = periods.store()
     result.counts.update(schedules=len(schedules.items), rows_changed=changed, rejected=rejected)
+    periods.failures.raise_first()
     return None
 
 
 class _Periods:
-    """The on-call periods of all schedules, in one transaction."""
+    """The on-call periods of all schedules, in one transaction.
+
+    :ivar failures: the errors of schedules whose timeline could not be read; their periods are kept.
+    """
 
     def __init__(self, run: AccountRun, schedules: Listing) -> None:
         self._run = run
@@ -65,6 +73,7 @@ class _Periods:
         self._now = run.now
         self._coverage = on_call_coverage(run.connection, run.account)
         self._rejected: Rejected = []
+        self.failures = Failures()
 
     def store(self) -> tuple[int, int]:
         """Returns how many rows changed and how many payloads were rejected."""
@@ -79,8 +88,11 @@ class _Periods:
                 changed += self._continue(schedule_id, periods, self._coverage, read)
             changed += self._end_of_gone(listed)
             keep_rejected(connection, run.account, stream, self._rejected)
-            record_success(connection, run.account, stream, rows_changed=changed)
-            run.progress.step_done(PERIODS, changed)
+            if self.failures.first:
+                run.progress.stored(changed)
+            else:
+                record_success(connection, run.account, stream, rows_changed=changed)
+                run.progress.step_done(PERIODS, changed)
         return changed, len(self._rejected)
 
     def _read(self, schedule_id: str) -> ReadTimeline:
@@ -95,6 +107,10 @@ class _Periods:
                 error,
             )
             return ReadTimeline(schedule_id, since, None)
+        except OBJECT_ERRORS as error:
+            self.failures.add(error)
+            return ReadTimeline(schedule_id, since, None)
+        self.failures.note_answer()
         return ReadTimeline(schedule_id, since, timeline)
 
     def _readable(

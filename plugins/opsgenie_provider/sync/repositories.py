@@ -80,15 +80,18 @@ def read_repositories(
     *,
     account: str,
     now: datetime,
+    others: Sequence[Repository] = (),
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> Report:
     """Bring the deployments of the repositories up to date, as ``RepositorySync.read`` says.
 
+    :param others: the entries of the settings that other tasks read.
     :raises AuthenticationError: the token is refused; nothing more was asked.
     :raises RateLimitError: the token's requests are used up; what was read until then is stored.
     """
     report = Report()
+    listed = [*entries, *others]
     stop = threading.Event()
     without_answer = 0
     with (
@@ -101,9 +104,10 @@ def read_repositories(
                 raise CancelledError
             stream = stream_of(entry)
             with warehouse.lock(stream) as connection:
-                return RepositorySync(connection, client, requests, entry, account=account, now=now).read(
-                    since, until
+                sync = RepositorySync(
+                    connection, client, requests, entry, account=account, now=now, others=listed
                 )
+                return sync.read(since, until)
 
         reads = {readers.submit(read, entry): entry for entry in entries}
         try:

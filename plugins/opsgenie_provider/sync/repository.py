@@ -4,46 +4,34 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import NamedTuple
+from zlib import crc32
 
 from msgspec import Raw
 
-from opsgenie_provider.api.concurrency import in_parallel
-from opsgenie_provider.api.errors import (
-    ApiStatusError,
-    InvalidRequestError,
-    NotFoundError,
-    PermissionDeniedError,
-)
 from opsgenie_provider.api.github import GithubClient
-from opsgenie_provider.rows.deployments import (
-    Deployment,
-    Listed,
-    PullRequest,
-    deployment_row,
-    newest_event_at,
-    parse_listed,
-    pull_of,
-)
+from opsgenie_provider.rows.deployments import Listed, parse_listed
 from opsgenie_provider.rows.fields import UnreadablePayloadError
 from opsgenie_provider.rows.parts import Rejected
 from opsgenie_provider.settings import Repository
+from opsgenie_provider.sync.deployment_reader import DeploymentReader, Due
 from opsgenie_provider.warehouse.connection import Connection
 from opsgenie_provider.warehouse.deployments import (
     StoredDeployment,
     apply_entry,
-    commit_without_pull,
     forget_refused_pulls,
+    forget_rename,
+    hand_over,
     load_deployments,
     note_refused_pulls,
     oldest_deployment,
     refused_pulls_since,
+    renames,
     store_rename,
     stored_deployments,
-    stored_pulls,
     stream_of,
     unfinished_deployments,
 )
@@ -54,12 +42,14 @@ log = logging.getLogger(__name__)
 HISTORY = timedelta(days=90)
 # What every run lists again: what an earlier one did not see, and what changed since.
 TRAILING = timedelta(days=14)
+# What one run a day lists again, for a late success after a failure: GitHub lets a workflow be run again for
+# 30 days, and ends each run, its approvals included, after 35.
+_LATEST_CHANGE = timedelta(days=65)
 _RECENT = timedelta(hours=48)
+_DAY = timedelta(days=1).total_seconds()
 # A run that comes later than this may be the only one that lists what is new.
 _GAP = TRAILING - timedelta(days=1)
 _MOST_LISTINGS = 5
-# GitHub's status for the commits of a repository that has none any more.
-_EMPTY_REPOSITORY = 409
 # Deployments that never get a status are unfinished for good, and must not use up the token's requests.
 _UNFINISHED_AT_ONCE = 100
 
@@ -71,13 +61,18 @@ class Result(NamedTuple):
     rejected: int
 
 
-class _Due(NamedTuple):
-    """A deployment to read on; ``pull`` is its pull request, where that needs no asking."""
+def trailing(stream: str, watermark: datetime, now: datetime) -> timedelta:
+    """How much is listed again; more in the first run of each of the stream's days.
 
-    raw: Raw
-    item: Listed
-    pull: PullRequest | None = None
-    is_pull_known: bool = False
+    The days of streams begin at different times, so that not all of them list more at once.
+    """
+    beginning = crc32(stream.encode()) % _DAY
+    days = {(at.timestamp() - beginning) // _DAY for at in (watermark, now)}
+    return TRAILING if len(days) == 1 else _LATEST_CHANGE
+
+
+class DoubleEntryError(ValueError):
+    """Two entries of the settings name one repository by its old and its new name."""
 
 
 class RepositorySync:
@@ -89,6 +84,7 @@ class RepositorySync:
     :param connection: in autocommit mode, held by nobody else.
     :param executor: runs the requests; may be shared by readers.
     :param account: the id of GitHub's connection.
+    :param others: the other entries of the settings.
     """
 
     def __init__(
@@ -100,11 +96,12 @@ class RepositorySync:
         *,
         account: str,
         now: datetime,
+        others: Iterable[Repository] = (),
     ) -> None:
         self._connection = connection
         self._client = client
-        self._executor = executor
         self._entry = entry
+        self._others = others
         self._account = account
         self._now = now
         self._stream = stream_of(entry)
@@ -112,41 +109,47 @@ class RepositorySync:
         self._stored: dict[str, StoredDeployment] = {}
         # Ids of deployments, and payloads that are none, that need not be read on again.
         self._seen: set[str] = set()
-        self._missing: set[str] = set()
-        # That the token may not read pull requests.
-        self._refusal: PermissionDeniedError | None = None
+        # Ids of the deployments whose statuses were asked for.
+        self._asked: set[str] = set()
+        self._is_name_checked = False
+        self._reader = DeploymentReader(connection, client, executor, entry)
         self._brings_pulls = False
 
     def read(self, since: datetime | None = None, until: datetime | None = None) -> Result:
         """Bring the deployments up to date, or read those triggered from ``since`` on and before ``until``.
 
+        A deployment that GitHub does not answer for does not stop the others.
+
         :raises ValueError: ``since`` is not before ``until``.
+        :raises DoubleEntryError: another entry reads the same deployments under the repository's new name.
+        :raises ApiError: a deployment could not be read; the others are stored.
         """
         start, end, is_last_look = self._begin(since, until)
-        found, is_complete = self._read_listed(start, end, is_last_look=is_last_look)
+        is_complete = self._read_listed(start, end, is_last_look=is_last_look)
         # A run from ``since`` on has not seen what changed before it, which the next one may still list.
         covered = start if since is None else start + TRAILING
         if since is None and until is None:
-            self._read_unfinished(found)
+            self._read_unfinished()
+        failures = self._reader.failures
         with self._connection.transaction():
-            if self._refusal:
+            if self._reader.refusal:
                 note_refused_pulls(self._connection, self._account, self._entry, start)
                 log.warning(
                     "%s: its deployments are stored without their pull requests. %s",
                     self._entry.repository,
-                    self._refusal,
+                    self._reader.refusal,
                 )
-            elif self._brings_pulls and is_complete:
+            elif self._brings_pulls and is_complete and not failures.first:
                 forget_refused_pulls(self._connection, self._account, self._entry)
-            if name := self._client.renamed.get(self._entry.repository):
-                store_rename(self._connection, self._entry.repository, name)
-            record_success(
-                self._connection,
-                self._account,
-                self._stream,
-                rows_changed=self._changed,
-                read=(covered, end) if is_complete and covered < end else None,
-            )
+            if not failures.first:
+                record_success(
+                    self._connection,
+                    self._account,
+                    self._stream,
+                    rows_changed=self._changed,
+                    read=(covered, end) if is_complete and covered < end else None,
+                )
+        failures.raise_first()
         return Result(self._changed, self._rejected)
 
     def _begin(self, since: datetime | None, until: datetime | None) -> tuple[datetime, datetime, bool]:
@@ -155,13 +158,17 @@ class RepositorySync:
         end = min(until or self._now, self._now)
         repository = self._entry.repository
         refused_since = refused_pulls_since(self._connection, self._account, self._entry)
-        is_granted = refused_since is not None and self._may_read_pulls()
+        is_granted = refused_since is not None and self._reader.may_read_pulls()
         with self._connection.transaction():
             self._changed = apply_entry(self._connection, self._entry)
             watermark = stream_state(self._connection, self._account, self._stream).watermark_at
             # As far back as the rest of the repository, where that was read for longer.
             history = min(self._now - HISTORY, oldest_deployment(self._connection, repository) or self._now)
-            start = since or (watermark - TRAILING if watermark and not until else history)
+            start = since or (
+                watermark - trailing(self._stream, watermark, self._now)
+                if watermark and not until
+                else history
+            )
             if start >= end:
                 raise ValueError(f"since ({start.isoformat()}) is not before until ({end.isoformat()}).")
             if since is None:
@@ -175,25 +182,55 @@ class RepositorySync:
         is_routine = watermark is not None and self._now - watermark < _GAP and not (since or until)
         return start, end, not is_routine or self._brings_pulls
 
-    def _read_listed(self, start: datetime, end: datetime, *, is_last_look: bool) -> tuple[set[str], bool]:
-        """Read what GitHub lists in the range; the ids, and whether none can have been missed.
+    def _check_name(self) -> None:
+        """Store which name GitHub has for the repository, before any of its deployments are stored.
+
+        :raises DoubleEntryError: another entry reads the same deployments: each run would give them the
+            service of the one that was read last. The entry with the name of today is read.
+        """
+        repository = self._entry.repository
+        if not self._client.has_moved(repository):
+            # Another repository may have the name of one that was renamed.
+            forget_rename(self._connection, repository)
+            return
+        name = self._client.renamed.get(repository)
+        if name is None:
+            return
+        store_rename(self._connection, repository, name)
+        new_names = renames(self._connection)
+        for other in self._others:
+            if other == self._entry or not other.overlaps(self._entry):
+                continue
+            # Where both have an old name, one of them is read.
+            is_same = other.is_named(name) or (
+                new_names.get(other.repository.lower(), "").lower() == name.lower()
+                and stream_of(other) < self._stream
+            )
+            if is_same:
+                hand_over(self._connection, self._entry, other)
+                raise DoubleEntryError(
+                    f"{repository} was renamed or transferred to {name}, and the entry {other.repository} of "
+                    f"github_repositories reads the same deployments: remove the entry {repository} from the "
+                    "settings."
+                )
+
+    def _read_listed(self, start: datetime, end: datetime, *, is_last_look: bool) -> bool:
+        """Read what GitHub lists in the range; returns whether nothing can have been missed.
 
         Its pages are cut by position, and a deployment that is deleted meanwhile moves those behind it
         to a page that was read already. So the list is read until two listings are the same, or two
         in a row showed nothing new. A run that will be followed by others over the same range need not.
         """
-        all_found: set[str] = set()
         before: set[str] | None = None
         quiet = 0
         for _ in range(_MOST_LISTINGS):
             known = len(self._seen)
             found, pages = self._list_once(start, end)
-            all_found |= found
             quiet = quiet + 1 if len(self._seen) == known else 0
             if not is_last_look or found == before or quiet == 2:
-                return all_found, True
-            if pages == 1 and not self._missing:
-                return all_found, True
+                return True
+            if pages == 1 and not self._reader.missing:
+                return True
             before = found
         log.warning(
             "%s: the list of deployments changed during each of %d reads. All that it showed is stored; the "
@@ -201,7 +238,7 @@ class RepositorySync:
             self._entry.repository,
             _MOST_LISTINGS,
         )
-        return all_found, False
+        return False
 
     def _list_once(self, start: datetime, end: datetime) -> tuple[set[str], int]:
         """Go through the list once; the ids in the range, and how many pages it took."""
@@ -209,11 +246,14 @@ class RepositorySync:
         pages = 0
         for page in self._client.deployments(self._entry.repository):
             pages += 1
+            if not self._is_name_checked:
+                self._check_name()
+                self._is_name_checked = True
             items, unreadable = self._listed(page)
             inside = [(raw, item) for raw, item in items if start <= item.created_at < end]
             found |= {item.deployment_id for _, item in inside}
-            self._load([_Due(raw, item) for raw, item in inside if self._is_due(item)], unreadable)
-            self._seen |= {item.deployment_id for _, item in inside} - self._missing
+            self._load([Due(raw, item) for raw, item in inside if self._is_due(item)], unreadable)
+            self._seen |= {item.deployment_id for _, item in inside} - self._reader.missing
             if items and min(item.created_at for _, item in items) < start:
                 break
         return found, pages
@@ -243,11 +283,11 @@ class RepositorySync:
         is_changed = known.updated_at is None or item.updated_at != known.updated_at
         return is_changed or item.created_at > self._now - _RECENT
 
-    def _read_unfinished(self, found: set[str]) -> None:
-        """Ask by its id for what is stored as unfinished and was not listed, however old it is."""
+    def _read_unfinished(self) -> None:
+        """Ask by its id for what is stored as unfinished and was not asked for, however old it is."""
         unfinished = [
             each
-            for each in unfinished_deployments(self._connection, self._entry.repository, found)
+            for each in unfinished_deployments(self._connection, self._entry.repository, self._asked)
             if self._entry.counts(each.environment)
         ]
         # Every hour another share of them, where they are many.
@@ -257,7 +297,7 @@ class RepositorySync:
         for each in unfinished[hour % shares :: shares]:
             try:
                 listed = parse_listed(each.raw, rejected=[])
-                due.append(_Due(each.raw, listed, each.pull, is_pull_known=True))
+                due.append(Due(each.raw, listed, each.pull, is_pull_known=True))
             except UnreadablePayloadError as error:
                 log.info(
                     "%s: skipped the unreadable stored deployment %s: %s.",
@@ -267,83 +307,10 @@ class RepositorySync:
                 )
         self._load(due, [])
 
-    def _load(self, due: Sequence[_Due], unreadable: Rejected) -> None:
-        rows = self._rows(due, unreadable)
+    def _load(self, due: Sequence[Due], unreadable: Rejected) -> None:
+        rows = self._reader.rows(due, unreadable)
+        self._asked |= {each.item.deployment_id for each in due}
         with self._connection.transaction():
             self._changed += load_deployments(self._connection, rows)
             keep_rejected(self._connection, self._account, self._stream, unreadable)
         self._rejected += len(unreadable)
-
-    def _rows(self, due: Sequence[_Due], unreadable: Rejected) -> list[tuple[Deployment, datetime]]:
-        pulls = self._pulls(
-            {each.item.sha for each in due if each.item.sha and not each.is_pull_known}, unreadable
-        )
-        rows = []
-        for each, states in in_parallel(self._executor, self._statuses, due):
-            if states is None:
-                log.info(
-                    "%s: deployment %s no longer exists on GitHub (404).",
-                    self._entry.repository,
-                    each.item.deployment_id,
-                )
-                self._missing.add(each.item.deployment_id)
-                continue
-            pull = each.pull if each.is_pull_known else pulls.get(each.item.sha or "")
-            try:
-                row = deployment_row(
-                    each.raw,
-                    states,
-                    pull,
-                    repository=self._entry.repository,
-                    service=self._entry.service,
-                    rejected=unreadable,
-                )
-                rows.append((row, newest_event_at(each.raw, states)))
-            except UnreadablePayloadError as error:
-                unreadable.append((bytes(each.raw), str(error)))
-        return rows
-
-    def _statuses(self, due: _Due) -> tuple[_Due, list[Raw] | None]:
-        """Its statuses; None where the deployment is gone, which says nothing of the others."""
-        try:
-            return due, self._client.deployment_statuses(self._entry.repository, due.item.deployment_id)
-        except NotFoundError:
-            return due, None
-
-    def _may_read_pulls(self) -> bool:
-        """Ask for one of the pull requests that the token was not allowed to read."""
-        sha = commit_without_pull(self._connection, self._entry.repository)
-        if sha is not None:
-            self._pulls({sha}, [])
-        return self._refusal is None
-
-    def _pulls(self, shas: set[str], unreadable: Rejected) -> dict[str, PullRequest | None]:
-        """The pull request of each commit, those that are known already without asking."""
-        repository = self._entry.repository
-        pulls: dict[str, PullRequest | None] = {**stored_pulls(self._connection, repository, shas)}
-
-        def pull(sha: str) -> tuple[str, PullRequest | None]:
-            if self._refusal:
-                return sha, None
-            try:
-                found = self._client.pulls_of_commit(repository, sha)
-            except (NotFoundError, InvalidRequestError):
-                # A commit that the repository no longer has, after a forced push.
-                return sha, None
-            except PermissionDeniedError as error:
-                # The deployment is one all the same.
-                self._refusal = error
-                return sha, None
-            except ApiStatusError as error:
-                if error.status == _EMPTY_REPOSITORY:
-                    return sha, None
-                raise
-            try:
-                return sha, pull_of(sha, found)
-            except UnreadablePayloadError as error:
-                # The deployment is one all the same.
-                unreadable.append((b"[%b]" % b",".join(map(bytes, found)), f"pull requests: {error}"))
-                return sha, None
-
-        pulls.update(in_parallel(self._executor, pull, sorted(shas - pulls.keys())))
-        return pulls

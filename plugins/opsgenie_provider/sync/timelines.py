@@ -10,8 +10,9 @@ from datetime import timedelta
 from msgspec import Raw
 
 from opsgenie_provider.api.concurrency import in_parallel
-from opsgenie_provider.api.errors import UNREADABLE_ERRORS
+from opsgenie_provider.api.errors import UNREADABLE_ERRORS, ApiError
 from opsgenie_provider.progress import Progress
+from opsgenie_provider.sync.failures import OBJECT_ERRORS, Failures
 from opsgenie_provider.sync.run import AccountRun, Result
 from opsgenie_provider.warehouse.state import keep_rejected, record_success
 from opsgenie_provider.warehouse.timelines import (
@@ -34,6 +35,8 @@ def sync_timelines(run: AccountRun, result: Result) -> None:
     Ended incidents come first, the newest first; each 200 are one transaction. What does not fit
     into the time is left to the next run. A timeline that the key does not see leaves what is stored of
     it, and is due again for a key that sees something else, and once a day.
+
+    :raises ApiError: a timeline could not be read; the others are stored.
     """
     end = time.monotonic() + BUDGET.total_seconds()
     counts, access = result.counts, run.key.access
@@ -46,12 +49,13 @@ def sync_timelines(run: AccountRun, result: Result) -> None:
         permissions_id=access.permissions_id,
     )
     progress = Progress(log, "timelines", total=len(due))
+    failures = Failures()
     for start in range(0, len(due), BATCH):
         if time.monotonic() > end:
             counts["deferred"] = len(due) - start
             log.warning("%s: %d timelines are deferred to the next run.", run.account, counts["deferred"])
             break
-        counts.update(_load(run, due[start : start + BATCH], progress))
+        counts.update(_load(run, due[start : start + BATCH], progress, failures))
         if not access.configuration and not counts["timelines"]:
             # Timelines take the right that this key was found to lack.
             with run.transaction() as connection:
@@ -64,32 +68,41 @@ def sync_timelines(run: AccountRun, result: Result) -> None:
                 counts["refused"],
             )
             return
-    record_success(run.connection, run.account, STREAM, rows_changed=counts["rows_changed"])
     if counts["refused"]:
         log.warning(
             "%s: this key may not read %d timelines (403 or 404). What is stored of them is kept.",
             run.account,
             counts["refused"],
         )
+    failures.raise_first()
+    record_success(run.connection, run.account, STREAM, rows_changed=counts["rows_changed"])
 
 
-def _load(run: AccountRun, due: Sequence[DueTimeline], progress: Progress) -> dict[str, int]:
+def _load(
+    run: AccountRun, due: Sequence[DueTimeline], progress: Progress, failures: Failures
+) -> dict[str, int]:
     timelines: list[tuple[DueTimeline, list[Raw]]] = []
     refused: list[DueTimeline] = []
 
-    def read(incident: DueTimeline) -> tuple[DueTimeline, list[Raw] | None]:
+    def read(incident: DueTimeline) -> tuple[DueTimeline, list[Raw] | ApiError | None]:
         """A timeline; None where this key does not see it: that says nothing about the incident."""
         try:
             return incident, run.reader.timeline(incident.incident_id)
         except UNREADABLE_ERRORS:
             return incident, None
+        except OBJECT_ERRORS as error:
+            return incident, error
 
     for incident, entries in in_parallel(run.executor, read, due):
+        progress.advance(1)
+        if isinstance(entries, ApiError):
+            failures.add(entries)
+            continue
+        failures.note_answer()
         if entries is None:
             refused.append(incident)
         else:
             timelines.append((incident, entries))
-        progress.advance(1)
     with run.transaction() as connection:
         changed, rejected = load_timelines(connection, run.account, timelines)
         keep_rejected(connection, run.account, STREAM, rejected)

@@ -94,9 +94,9 @@ def stored_deployments(
 
 
 def unfinished_deployments(
-    connection: Connection, repository: str, listed: Collection[str]
+    connection: Connection, repository: str, asked: Collection[str]
 ) -> list[UnfinishedDeployment]:
-    """The deployments of a repository, without those ``listed``, that have not ended or are known only
+    """The deployments of a repository, without those ``asked`` for, that have not ended or are known only
     from the webhook."""
     rows = connection.execute(
         sql.SQL(
@@ -106,7 +106,7 @@ def unfinished_deployments(
             "and (status in ('pending', 'running') or raw ? 'deployment') and deployment_id <> all(%s) "
             "order by deployment_id"
         ).format(_OF_GITHUB),
-        (repository, list(listed)),
+        (repository, list(asked)),
     )
     return [
         UnfinishedDeployment(
@@ -178,6 +178,11 @@ def load_deployments(connection: Connection, rows: Iterable[tuple[Deployment, da
 
 def apply_entry(connection: Connection, entry: Repository) -> int:
     """Set the service of an entry of the settings for its stored deployments; returns how many changed."""
+    return hand_over(connection, entry, entry)
+
+
+def hand_over(connection: Connection, entry: Repository, to: Repository) -> int:
+    """Give an entry's stored deployments to an entry that reads the same; returns how many changed."""
     found = connection.execute(
         sql.SQL(
             "select distinct environment from staging.deployments where {} and lower(repository) = lower(%s)"
@@ -185,8 +190,8 @@ def apply_entry(connection: Connection, entry: Repository) -> int:
         (entry.repository,),
     )
     return _describe(
-        connection, entry.repository, [name for (name,) in found if entry.counts(name)],
-        service=entry.service_name, repository_name=entry.repository,
+        connection, entry.repository, [name for (name,) in found if entry.counts(name) and to.counts(name)],
+        service=to.service_name, repository_name=to.repository,
     )  # fmt: skip
 
 
@@ -245,11 +250,19 @@ def store_rename(connection: Connection, repository: str, renamed_to: str) -> No
     )
 
 
+def forget_rename(connection: Connection, repository: str) -> None:
+    """Note that GitHub has a repository under this name again."""
+    connection.execute("delete from staging.github_renames where repository = lower(%s)", (repository,))
+
+
+def renames(connection: Connection) -> dict[str, str]:
+    """The stored new names of repositories, by the old ones in lower case."""
+    return dict(connection.execute("select repository, renamed_to from staging.github_renames").fetchall())
+
+
 def _follow_renames(connection: Connection, entries: Sequence[Repository]) -> int:
     changed = 0
-    for old, new in connection.execute(
-        "select repository, renamed_to from staging.github_renames"
-    ).fetchall():
+    for old, new in renames(connection).items():
         if any(entry.is_named(old) for entry in entries):
             continue
         if any(entry.is_named(new) for entry in entries):

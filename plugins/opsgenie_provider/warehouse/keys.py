@@ -46,7 +46,16 @@ def stored_access(connection: Connection, account: str, key_hash: str) -> Access
 
 
 def store_access(connection: Connection, account: str, key_hash: str, access: Access) -> None:
-    """Note what a validation found."""
+    """Note what a validation found.
+
+    Where the key sees another part of the account than the one before, the whole history is due: what was
+    read so far lacks what only this key sees.
+    """
+    connection.execute(
+        "delete from staging.sync_state where account = %s and stream like '%%full_read' and exists "
+        "(select from staging.opsgenie_keys as keys where keys.account = %s and keys.key_reach <> %s)",
+        (account, account, access.reach),
+    )
     connection.execute(
         """
         insert into staging.opsgenie_keys as keys

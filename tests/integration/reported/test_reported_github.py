@@ -92,6 +92,21 @@ def test_inactive_after_the_success_changes_nothing(
     assert values(tables, "select deployment_id from dora.deployment_outcomes") == [("31",)]
 
 
+def test_what_has_not_ended_is_asked_for_though_its_deployment_looks_the_same(
+    services: Canned, deployments: Read, tables: Warehouse
+) -> None:
+    """In the list of GitHub's own documentation, updated_at is created_at."""
+    same = {"updated_at": ago(days=5)}
+    services.deployment(CHECKOUT, 33, ago(days=5), ("in_progress", ago(days=5)), **same)
+    deployments(CHECKOUT)
+    assert statuses(tables) == {"33": "running"}
+    services.deployment(
+        CHECKOUT, 33, ago(days=5), ("in_progress", ago(days=5)), ("success", ago(hours=1)), **same
+    )
+    deployments(CHECKOUT)
+    assert statuses(tables) == {"33": "success"}
+
+
 def pull(number: int, **more: Any) -> dict[str, Any]:
     return {
         "number": number, "title": f"Change {number}", "html_url": f"https://github.com/acme/checkout/pull/{number}",

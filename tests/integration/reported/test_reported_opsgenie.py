@@ -6,6 +6,10 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import pytest
+from starlette.responses import Response
+
+from opsgenie_provider.api import transport
 from tests.integration.reported.canned import NOW, Canned, ago, incident, values
 from tests.support.accounts import Account, advance
 from tests.support.postgres import Warehouse
@@ -15,6 +19,7 @@ DEPLOYMENT = (
     "insert into staging.deployments (source, deployment_id, service, environment, status, triggered_at) "
     "values ('ci', %s, %s, 'Production', 'success', %s)"
 )
+BROKEN_TIMELINE, BROKEN_SCHEDULE = "/v2/incident-timelines/b/entries", "/v2/schedules/sb/timeline"
 PERIODS = (
     "select rotation_id, recipient_id, start_at, end_at from staging.opsgenie_on_call_periods order by 1, 2"
 )
@@ -203,3 +208,33 @@ def test_texts_that_a_database_cannot_hold(
     assert values(tables, query) == [("broken \ufffd half", 70_000), (f"{family} \ufffd", None)]
     assert tables.value("select name from staging.opsgenie_services") == "pay\ufffdments"
     assert tables.value("select count(*) from dora.incidents") == 2
+
+
+def test_an_incident_or_schedule_that_opsgenie_does_not_answer_for_stops_no_other(
+    sync: Sync, services: Canned, tables: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A 502 for one object, however often it is asked for."""
+    monkeypatch.setattr(transport, "MAX_ATTEMPTS", 2)
+    monkeypatch.setattr(transport, "_backoff", lambda state: 0.01)
+    for number, id_ in enumerate("abc"):
+        services.lists["/v1/incidents"].append(incident(id_, ago(days=3, hours=-number)))
+        entry = {"id": f"e{id_}", "type": "ResponderAlertAcked", "eventTime": ago(days=2)}
+        services.lists[f"/v2/incident-timelines/{id_}/entries"] = {"entries": [entry], "nextOffset": ""}
+        schedule(services, f"s{id_}", rotation(f"r{id_}", [{"type": "user", "id": "u1"}]))
+        timeline(services, f"s{id_}", **{f"r{id_}": [period(-1, 1, user("u1"))]})
+    broken = {path: services.lists.pop(path) for path in (BROKEN_TIMELINE, BROKEN_SCHEDULE)}
+    for path in broken:
+        services.refusals += [(path, Response("<html>Bad Gateway</html>", 502))] * 4
+    entries = "select incident_id from staging.opsgenie_incident_timeline order by 1"
+    on_call = "select schedule_id from staging.opsgenie_on_call_periods order by 1"
+    for _ in range(2):
+        run = sync(fails=True)
+        message = " ".join(map(str, run.errors))
+        assert all(path in message for path in broken)
+        assert values(tables, entries) == [("a",), ("c",)]
+        assert values(tables, on_call) == [("sa",), ("sc",)]
+
+    services.lists |= broken
+    sync()
+    assert values(tables, entries) == [("a",), ("b",), ("c",)]
+    assert values(tables, on_call) == [("sa",), ("sb",), ("sc",)]

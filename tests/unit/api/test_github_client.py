@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import requests
 import requests_mock as rm
 
+from opsgenie_provider.api import github
 from opsgenie_provider.api.errors import (
+    ApiStatusError,
     ForeignHostError,
     NotFoundError,
     PermissionDeniedError,
@@ -73,6 +76,64 @@ def test_a_secondary_limit_is_waited_for(
     started = clock.now
     read(client)
     assert clock.now - started == pytest.approx(wait)
+
+
+@pytest.mark.parametrize(
+    ("reset", "wait"),
+    [
+        # octokit/plugin-throttling.js#599: by GitHub's clock, whatever ours says.
+        (1_600_000_300, 301),
+        (1_600_000_000, 1),
+        # A reset that is past: not once a second.
+        (1_599_999_999, 60),
+        (0, 60),
+    ],
+)
+@pytest.mark.parametrize("hours_ahead", [-3, 0, 3])
+def test_the_primary_limit_is_waited_for_by_the_clock_of_github(
+    client: GithubClient,
+    requests_mock: rm.Mocker,
+    clock: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    reset: int,
+    wait: float,
+    hours_ahead: int,
+) -> None:
+    ours = SimpleNamespace(time=lambda: 1_600_000_000 + 3600 * hours_ahead)
+    monkeypatch.setattr(github, "time", ours)
+    headers = {
+        "Date": "Sun, 13 Sep 2020 12:26:40 GMT",
+        "x-ratelimit-remaining": "0",
+        "x-ratelimit-reset": str(reset),
+    }
+    refusal = {"status_code": 403, "json": {"message": "API rate limit exceeded"}, "headers": headers}
+    requests_mock.get(f"{OLD}/deployments", [refusal, {"json": []}])
+    started = clock.now
+    read(client)
+    assert clock.now - started == pytest.approx(wait)
+
+
+@pytest.mark.parametrize("reset", ["9" * 20, "1600007200"])
+def test_no_reset_is_further_away_than_the_window(
+    client: GithubClient, requests_mock: rm.Mocker, clock: Any, reset: str
+) -> None:
+    headers = {
+        "Date": "Sun, 13 Sep 2020 12:26:40 GMT", "x-ratelimit-remaining": "0", "x-ratelimit-reset": reset,
+    }  # fmt: skip
+    requests_mock.get(f"{OLD}/deployments", status_code=429, json={"message": "?"}, headers=headers)
+    with pytest.raises(RateLimitError) as caught:
+        read(client)
+    assert caught.value.retry_after == 3601
+
+
+@pytest.mark.parametrize("errors", ["Validation Failed", ["a text"], 7, {"resource": "?"}, None])
+def test_errors_of_any_shape_are_reported(
+    client: GithubClient, requests_mock: rm.Mocker, errors: Any
+) -> None:
+    body = {"message": "Repository access blocked", "errors": errors}
+    requests_mock.get(f"{OLD}/deployments", status_code=451, json=body)
+    with pytest.raises(ApiStatusError, match=r"GitHub answered 451 .*: Repository access blocked"):
+        read(client)
 
 
 def test_a_secondary_limit_that_does_not_end_is_left_to_the_next_try(

@@ -264,6 +264,8 @@ class Timeline:
         ),
         # As a number; and an empty last page, of which the service hands out one more cursor.
         ({"": (listed("a"), 17), "17": (listed("b"), 18), "18": ([], 19)}, ["", "17", "18"], 2),
+        # The last page leads to itself.
+        ({"": (listed("a"), 17), "17": (listed("b"), 17)}, ["", "17"], 2),
     ],
 )
 def test_timelines_are_read_to_their_end(

@@ -48,6 +48,10 @@ def column_of(column: str, *states: tuple[int, str, str]) -> list[Any]:
         (((1, "in_progress", "10:00:01"), (2, "inactive", "10:05:00")), "cancelled"),
         (((1, "failure", "10:00:01"), (2, "in_progress", "10:05:00")), "running"),
         (((1, "queued", "10:00:01"), (2, "waiting", "10:05:00")), "pending"),
+        # A state that nobody knows says nothing.
+        (((1, "destroyed", "10:00:01"),), "pending"),
+        (((1, "in_progress", "10:00:01"), (2, "destroyed", "10:05:00")), "running"),
+        (((1, "failure", "10:00:01"), (2, "destroyed", "10:05:00"), (3, "inactive", "10:06:00")), "failure"),
         # Ever succeeded counts.
         (((1, "success", "10:00:01"), (2, "inactive", "10:00:01")), "success"),
         (((1, "success", "10:00:01"), (2, "failure", "11:00:00")), "success"),
