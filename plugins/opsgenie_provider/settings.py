@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +23,9 @@ from pydantic_settings import (
 from opsgenie_provider.resources import SETTINGS_FILE_VARIABLE, settings_file
 
 ENV_PREFIX = "OPSGENIE_PROVIDER__"
+_NOT_STORABLE = re.compile("[\0\ud800-\udfff]")
+# As staging.deployments has it.
+_MOST_SERVICE_BYTES = 500
 
 
 class InvalidSettingsError(ValueError):
@@ -39,6 +44,14 @@ class Repository(BaseModel):
     repository: str = Field(pattern=r"^[^/\s]+/[^/\s]+$")
     service: str | None = None
     environments: list[str] | None = None
+
+    @field_validator("service")
+    @classmethod
+    def _fits(cls, service: str | None) -> str | None:
+        """It is part of indexes, whose entries are limited."""
+        if service is not None and len(service.encode()) > _MOST_SERVICE_BYTES:
+            raise ValueError(f"a service's name has at most {_MOST_SERVICE_BYTES} bytes")
+        return service
 
     @property
     def service_name(self) -> str:
@@ -130,15 +143,14 @@ class Settings(BaseSettings):
                 raise ValueError(f"{source!r} is none of details.KEY, tag:PREFIX and entity")
         return sources
 
-    @field_validator("deployments_relation", "deployments_columns")
+    @field_validator("*")
     @classmethod
-    def _names(cls, named: str | dict[str, str] | None) -> str | dict[str, str] | None:
-        """PostgreSQL cannot even be asked for a name with a NUL in it."""
-        names = [named] if isinstance(named, str) else [*(named or {}), *(named or {}).values()]
-        for name in names:
-            if "\0" in name:
-                raise ValueError(f"{name!r} has a NUL character in it")
-        return named
+    def _storable(cls, value: Any) -> Any:
+        """PostgreSQL has no texts with a NUL or half a surrogate pair, and cannot even be asked for one."""
+        for text in _texts(value):
+            if _NOT_STORABLE.search(text):
+                raise ValueError(f"{text!r} has a character that PostgreSQL cannot store")
+        return value
 
     @field_validator("tiers", mode="before")
     @classmethod
@@ -187,23 +199,53 @@ class Settings(BaseSettings):
         return env_settings, YamlConfigSettingsSource(settings_cls)
 
 
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in a setting's value, names of keys among them."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, BaseModel):
+        yield from _texts(value.model_dump())
+    elif isinstance(value, dict | list):
+        for part in [*value, *value.values()] if isinstance(value, dict) else value:
+            yield from _texts(part)
+
+
 def load_settings(path: Path | None = None) -> Settings:
     """Read the settings of a YAML file, overridden by ``OPSGENIE_PROVIDER__<KEY>``.
+
+    What has not changed since is not read again: that takes 10 ms, and the page and the webhook ask for the
+    settings with every request, in the process of Airflow's API server.
 
     :param path: by default ``resources.settings_file()``.
     :raises InvalidSettingsError: naming each wrong key, what it may be, and where to set it.
     :raises IncompleteInstallationError: there is no settings file.
     """
     path = path or settings_file()
-    known = {f"{ENV_PREFIX}{name}".upper() for name in Settings.model_fields} | {SETTINGS_FILE_VARIABLE}
-    unknown = sorted(
-        name for name in os.environ if name.upper().startswith(ENV_PREFIX) and name.upper() not in known
+    overrides = tuple(
+        sorted((name, value) for name, value in os.environ.items() if name.upper().startswith(ENV_PREFIX))
     )
+    known = {f"{ENV_PREFIX}{name}".upper() for name in Settings.model_fields} | {SETTINGS_FILE_VARIABLE}
+    unknown = [name for name, _ in overrides if name.upper() not in known]
     if unknown:
         raise InvalidSettingsError(
             f"No setting is called {', '.join(unknown)}. Correct the name of the environment variable; "
             "docs/settings.md lists them."
         )
+    return _read(path, _version(path), overrides)
+
+
+def _version(path: Path) -> tuple[int, ...]:
+    """What changes when a file is edited or replaced; empty where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+@lru_cache(maxsize=4)
+def _read(path: Path, version: tuple[int, ...], overrides: tuple[tuple[str, str], ...]) -> Settings:
+    """The settings of a version of a file and of the environment, which are the keys of the cache only."""
 
     class FromFile(Settings):
         model_config = SettingsConfigDict(yaml_file=path)

@@ -35,6 +35,7 @@ _JIRA: dict[str, tuple[Handler, Family, str]] = {
     "/issuetype": (site.list_issue_types, JIRA, JIRA_WORK),
     "/search": (removed, SEARCH, JIRA_WORK),
     "/project/{project}": (site.get_project, JIRA, JIRA_WORK),
+    "/project/{project}/issuesecuritylevelscheme": (site.get_security_scheme, JIRA, JIRA_WORK),
     "/issue/{issue}": (issues.get_issue, ISSUE, JIRA_WORK),
     "/issue/{issue}/changelog": (issues.get_changelog, ISSUE, JIRA_WORK),
 }

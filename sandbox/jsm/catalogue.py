@@ -73,7 +73,7 @@ def _named(*names: str, first: int = 1) -> dict[str, Named]:
 
 @dataclass
 class Catalogue:
-    """Each kind of object by id."""
+    """Each kind of object by id. `secured`: ids of the projects with an issue security scheme."""
 
     priorities: dict[str, Named] = field(
         default_factory=lambda: _named("Highest", "High", "Medium", "Low", "Lowest")
@@ -88,6 +88,7 @@ class Catalogue:
             "10002": Named("10002", "Operations desk", "OPS"),
         }
     )
+    secured: set[str] = field(default_factory=set)
     statuses: dict[str, Status] = field(default_factory=dict)
     fields: dict[str, Field] = field(default_factory=_fields)
 

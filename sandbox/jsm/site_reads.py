@@ -6,6 +6,7 @@ from starlette.responses import Response
 
 from sandbox.jsm.access import NOBODY
 from sandbox.jsm.errors import ApiError, bad_request
+from sandbox.jsm.model import Named
 from sandbox.jsm.web import Call
 
 
@@ -65,14 +66,29 @@ async def list_issue_types(call: Call) -> Response:
     return call.ok([kind.payload() for kind in call.store.catalogue.issue_types.values()])
 
 
-async def get_project(call: Call) -> Response:
-    """By id or key; the same 404 if it does not exist and if the caller may not browse it."""
+def _project(call: Call) -> Named:
     wanted = call.path["project"]
     for project in call.store.catalogue.projects.values():
         seen = call.token.projects is None or project.key in call.token.projects
         if wanted in (project.id, project.key) and seen:
-            return call.ok(project.payload())
+            return project
     raise ApiError(404, f"No project could be found with id or key '{wanted}'.")
+
+
+async def get_project(call: Call) -> Response:
+    """By id or key; the same 404 if it does not exist and if the caller may not browse it."""
+    return call.ok(_project(call).payload())
+
+
+async def get_security_scheme(call: Call) -> Response:
+    """Only who administers the project is told; the stand-in takes an admin of Operations for one."""
+    project = _project(call)
+    if call.token.role != "admin":
+        raise ApiError(403, "You need to be a Jira administrator to perform this operation")
+    if project.id not in call.store.catalogue.secured:
+        raise ApiError(404, "The project has no issue security scheme.")
+    levels = [{"id": "10021", "name": "Responders only"}]
+    return call.ok({"id": 10000, "name": "Incidents", "defaultSecurityLevelId": 10021, "levels": levels})
 
 
 async def list_services(call: Call) -> Response:

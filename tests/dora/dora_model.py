@@ -112,7 +112,7 @@ class Model:
                 continue
             details = row["details"] or {}
             original = (details.get("pagerduty_account"), details.get("pagerduty_id"))
-            if None in original:
+            if None in original or any(len(part.encode()) > 500 for part in original):
                 yield ("opsgenie", row["account"], row["incident_id"]), self._opsgenie(row)
             else:
                 copies[original].append(row)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import string
 from pathlib import Path
 from threading import Thread
 
@@ -335,3 +337,40 @@ def test_a_role_that_may_only_write_deployments_can(world: Checkout, connection:
         connection.execute("reset role")
         connection.execute(sql.SQL("drop owned by {0}; drop role {0}").format(sql.Identifier(role)))
         connection.commit()
+
+
+def test_the_longest_texts_that_are_taken_fit_into_every_index(world: Checkout) -> None:
+    """Else one row of a user's, or one detail of an incident, would fail every refresh after it."""
+
+    def text(size: int) -> str:
+        # Random, for PostgreSQL compresses what repeats; and its lower case is half as long again.
+        return "".join(random.choices("\u023a\u023e", k=size // 4)) + "".join(
+            random.choices(string.ascii_letters + string.digits, k=size - size // 4 * 2)
+        )
+
+    longest = {"source": text(500), "deployment_id": text(1000), "service": text(500)}
+    world.incident(details={"pagerduty_account": "pd", "pagerduty_id": text(5000)})
+    world.incident("copy", details={"pagerduty_account": "pd", "pagerduty_id": text(500)})
+    world.deployment(longest["deployment_id"], NOON, source=longest["source"], service=longest["service"])
+    world.put("dora.service_map", account="us", service_id="svc", service=longest["service"])
+    override = {"source": "opsgenie", "account": "us", "incident_id": "i", "service": longest["service"]}
+    world.put(
+        "dora.attribution_overrides",
+        **override,
+        deployment_source=longest["source"],
+        deployment_id=longest["deployment_id"],
+    )
+    world.refresh()
+
+    assert world.connection is not None
+    for table, column in (
+        ("staging.deployments", "source"),
+        ("staging.deployments", "deployment_id"),
+        ("staging.deployments", "service"),
+        ("staging.deployments", "repository"),
+        ("dora.service_map", "service"),
+        ("dora.attribution_overrides", "deployment_source"),
+        ("dora.attribution_overrides", "deployment_id"),
+    ):
+        with pytest.raises(psycopg.errors.CheckViolation), world.connection.transaction():
+            world.connection.execute(f"update {table} set {column} = %s", (text(1001),))

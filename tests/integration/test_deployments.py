@@ -11,7 +11,7 @@ import pytest
 from opsgenie_provider.api.errors import AuthenticationError, RateLimitError
 from opsgenie_provider.compat import AirflowFailException
 from opsgenie_provider.hooks.warehouse import open_warehouse
-from opsgenie_provider.operators.deployments import DeploymentsToPostgresOperator
+from opsgenie_provider.operators.deployments import DeploymentsFailedError, DeploymentsToPostgresOperator
 from opsgenie_provider.warehouse.own_deployments import OwnDeploymentsError
 from opsgenie_provider.warehouse.schema import upgrade
 from sandbox.gateway import Gateway
@@ -208,6 +208,45 @@ def test_every_violation_of_an_own_relation_is_named_and_nothing_is_taken_over(
     assert any("'done' (1 rows)" in each for each in found.value.violations)
     assert any("not unique: '1'" in each for each in found.value.violations)
     assert warehouse.table("deployments") == []
+
+
+@pytest.mark.parametrize(
+    ("deployment_id", "message"),
+    [
+        ("repeat('x', 1001)", "deployment_id has more than 1000 bytes in 1 rows; service has more than 500"),
+        ("(1 / 0)::text", "PostgreSQL does not read it \\(division by zero\\)"),
+        # As a view that is too slow for the role's statement_timeout.
+        ("fail()", "canceling"),
+    ],
+)
+def test_a_relation_never_stops_the_repositories(
+    deployment_id: str, message: str, warehouse: Warehouse, github: Store, read: Read
+) -> None:
+    github.add_deployment(REPOSITORY, "a" * 40, "production", ago(hours=5), [("success", ago(hours=4))])
+    warehouse.execute(
+        "create function fail() returns text language plpgsql as "
+        "$$ begin raise exception 'canceling' using errcode = 'query_canceled'; end $$"
+    )
+    warehouse.execute(
+        f"create view own as select id as deployment_id, id as service, id as repository, 'prod' as "
+        f"environment, 'success' as status, now() as triggered_at from (select {deployment_id} as id) as made"
+    )
+    operator = DeploymentsToPostgresOperator(
+        task_id="own", relation="own", repositories=[{"repository": REPOSITORY}]
+    )
+    with pytest.raises((AirflowFailException, DeploymentsFailedError), match=message):
+        operator.execute({})
+    assert len(stored(warehouse)) == 1
+
+
+def test_a_relation_of_the_deployments_themselves_is_refused(
+    own: Callable[..., int], warehouse: Warehouse
+) -> None:
+    warehouse.execute("create view mine as select * from staging.deployments where environment = 'prod'")
+    warehouse.execute("create view renamed as select * from mine")
+    for relation in ("staging.deployments", "renamed"):
+        with pytest.raises(OwnDeploymentsError, match="each would be there twice"):
+            DeploymentsToPostgresOperator(task_id="own", relation=relation).execute({})
 
 
 def test_a_missing_relation_is_reported(own: Callable[..., int], warehouse: Warehouse) -> None:

@@ -128,12 +128,24 @@ def test_deleted_issues_and_those_that_are_not_to_be_seen(site: Site, tables: Wa
     assert deleted(tables) == {gone.id, task.id}
     assert hidden_project.id not in deleted(tables)
 
+    # An issue that a security level hides answers as a deleted one does.
+    issues.hide(inc[6].id, ["sync"])
+    store.catalogue.secured.add(store.catalogue.project("INC").id)
+    a_day_later(site, tables)
+    assert (site.read()["deleted"], deleted(tables)) == (0, {gone.id, task.id})
+    issues.show(inc[6].id)
+
     # What comes into sight again, without any change of its own.
     tables.execute("update staging.opsgenie_incidents set deleted_at = now()")
     store.tokens[SYNC_TOKEN] = Token("sync", SYNC_ACCOUNT)
     a_day_later(site, tables)
+    # A team that is listed, and whose escalation policies answer 404 all the same.
+    policies = tables.table("opsgenie_escalations")
+    store.plain_teams.add(policies[0]["team_id"])
+    store.switches.plain_teams = True
     site.read()
     assert deleted(tables) == {gone.id, task.id}
+    assert tables.table("opsgenie_escalations") == policies
     assert all(method == "GET" for method in {request.method for request in site.account.requests})
 
 

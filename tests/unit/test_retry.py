@@ -48,6 +48,7 @@ def parts_failed(**errors: Exception) -> Exception:
         ValueError("since"),
         psycopg.errors.InsufficientPrivilege("no"),
         psycopg.errors.UndefinedTable("no"),
+        psycopg.errors.ProgramLimitExceeded("index row size"),
         parts_failed(key=answered(401), incidents=ValueError("since")),
     ],
 )

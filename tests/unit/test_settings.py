@@ -71,6 +71,24 @@ def test_the_file_is_read(file: Path) -> None:
     ]
 
 
+def test_the_file_is_read_again_only_where_it_or_the_environment_changed(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page and the webhook ask with every request."""
+    first = load(file, "tiers: 2021")
+    assert load_settings(file) is first
+    assert load(file, "tiers: 2023").tiers == 2023
+    # Of the same size, within the clock's resolution perhaps: a file that took the place of the other.
+    other = file.with_name("other.yaml")
+    other.write_text("tiers: 2021")
+    other.replace(file)
+    assert load_settings(file).tiers == 2021
+    monkeypatch.setenv("OPSGENIE_PROVIDER__TIERS", "2023")
+    assert load_settings(file).tiers == 2023
+    monkeypatch.delenv("OPSGENIE_PROVIDER__TIERS")
+    assert load_settings(file).tiers == 2021
+
+
 @pytest.mark.parametrize(
     ("key", "value", "expected"),
     [
@@ -117,6 +135,11 @@ def test_the_environment_overrides_every_kind_of_key(
             "github_repositories.0.servce",
             "not permitted",
         ),
+        (
+            f"github_repositories: [{{repository: a/b, service: {'ü' * 251}}}]",
+            "github_repositories.0.service",
+            "at most 500 bytes",
+        ),
         ("github_repositories: a/b", "github_repositories", "valid list"),
         ("github_repositories: [a/b, {repository: A/B, service: x}]", "github_repositories", "two entries"),
         (
@@ -130,8 +153,14 @@ def test_the_environment_overrides_every_kind_of_key(
             "github_repositories",
             "name the environment 'Y'",
         ),
-        ('deployments_relation: "raw.de\\0ploys"', "deployments_relation", "NUL character"),
-        ('deployments_columns: {service: "ap\\0p"}', "deployments_columns", "NUL character"),
+        ('deployments_relation: "raw.de\\0ploys"', "deployments_relation", "PostgreSQL cannot store"),
+        ('environments: ["prod\\0"]', "environments", "PostgreSQL cannot store"),
+        (
+            'github_repositories: [{repository: a/b, environments: ["\\ud800"]}]',
+            "github_repositories",
+            "PostgreSQL cannot store",
+        ),
+        ('deployments_columns: {service: "ap\\0p"}', "deployments_columns", "PostgreSQL cannot store"),
         ("environments: []", "environments", "at least 1 item"),
         ("window_before_hours: -1", "window_before_hours", "greater than or equal to 0"),
         ("window_after_hours: 1000", "window_after_hours", "less than or equal to 336"),

@@ -22,8 +22,9 @@ import pytest
 import requests
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from httpx import Response
 
-from opsgenie_provider.web import connection_pool, downloads, history, workers
+from opsgenie_provider.web import connection_pool, downloads, history, middleware, webhook_requests, workers
 from opsgenie_provider.web.reader import Reader
 from sandbox.server import serve
 from tests.support.page_world import fill, follow
@@ -242,11 +243,12 @@ def form(client: TestClient, **incident: str) -> str:
     return answer.text
 
 
-def send(client: TestClient, page: str, deployment: str) -> None:
+def send(client: TestClient, page: str, deployment: str, status: int = 303) -> Response:
     fields = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', page))
     data = fields | {"deployment": deployment, "reason": "why"}
     answer = client.post("/override", data=data, follow_redirects=False)
-    assert answer.status_code == 303, answer.text
+    assert answer.status_code == status, answer.text
+    return answer
 
 
 def stored(company: Any) -> list[tuple[Any, ...]]:
@@ -316,3 +318,56 @@ def test_a_form_is_not_read_without_end(client: TestClient) -> None:
         "/override", content=b"a" * 1024 * 1024, headers={"Content-Type": "application/x-www-form-urlencoded"}
     )
     assert answer.status_code == 413
+
+
+def test_who_sends_a_body_slowly_is_not_waited_for(
+    page_app: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody has to log in for that: the body is read before it is known who sends it."""
+    monkeypatch.setattr(webhook_requests, "BODY_SECONDS", 0.2)
+    monkeypatch.setattr(middleware, "FORM_SECONDS", 0.2)
+    with serve(page_app) as url:
+        for path in ("webhook/generic", "webhook/github", "override", "service-map"):
+            with socket.create_connection(("127.0.0.1", urlsplit(url).port or 0)) as sender:
+                sender.settimeout(20)
+                head = f"POST /{path} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n"
+                form = "Content-Type: application/x-www-form-urlencoded\r\n\r\ntoken="
+                sender.sendall((head + form).encode())
+                assert sender.recv(64).startswith(b"HTTP/1.1 408 "), path
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "allowed"),
+    [
+        ("HEAD", "/incidents", 405, "GET"),
+        ("OPTIONS", "/override", 405, "GET"),
+        ("GET", "/webhook/github", 405, "POST"),
+        ("POST", "/webhook/elsewhere", 404, None),
+    ],
+)
+def test_another_method_or_address_is_refused_in_words(
+    client: TestClient, method: str, path: str, status: int, allowed: str | None
+) -> None:
+    answer = client.request(method, path)
+    assert (answer.status_code, answer.headers.get("Allow")) == (status, allowed)
+    assert answer.headers["Cache-Control"] == "private, no-store"
+    if path.startswith("/webhook"):
+        assert set(answer.json()["error"]) == {"code", "message", "fields"}
+
+
+def test_a_warehouse_that_is_read_only_says_so_of_a_change(
+    client: TestClient, company: Any, page_app: FastAPI
+) -> None:
+    page = form(client)
+    with company() as connection:
+        connection.execute(f"alter database {NAME} set default_transaction_read_only = on")
+    try:
+        connection_pool.close()
+        assert client.get("/incidents").status_code == 200
+        answer = send(client, page, "none", 503)
+    finally:
+        with company("postgres") as connection:
+            connection.execute(f"alter database {NAME} reset all")
+        connection_pool.close()
+    assert answer.headers["Retry-After"] == "60"
+    assert "The warehouse did not store it" in answer.text

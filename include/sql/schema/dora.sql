@@ -26,6 +26,8 @@ create table dora.service_map (
     decided_by text,
     decided_at timestamptz default now(),
     primary key (account, service_id),
+    -- It is in indexes, whose entries have at most 2,704 bytes. Lower case may be half as long again.
+    constraint service_map_service_fits check (octet_length(service) <= 1000),
     constraint service_map_decided_at_in_range check (
         decided_at >= '0001-01-01 00:00:00+00' and decided_at < '10000-01-01 00:00:00+00'
     )
@@ -53,6 +55,9 @@ create table dora.attribution_overrides (
     decided_at timestamptz default now(),
     primary key (source, account, incident_id, service),
     constraint attribution_overrides_whole_deployment check ((deployment_source is null) = (deployment_id is null)),
+    constraint attribution_overrides_deployment_fits check (
+        octet_length(deployment_source) <= 500 and octet_length(deployment_id) <= 1000
+    ),
     constraint attribution_overrides_decided_at_in_range check (
         decided_at >= '0001-01-01 00:00:00+00' and decided_at < '10000-01-01 00:00:00+00'
     )

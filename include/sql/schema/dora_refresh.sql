@@ -83,10 +83,13 @@ comment on column dora.eligible_environments.environment is 'Name of the environ
 
 create function dora.is_imported(details jsonb) returns boolean
 language sql immutable parallel safe
-return details ->> 'pagerduty_account' is not null and details ->> 'pagerduty_id' is not null;
+return coalesce(
+    octet_length(details ->> 'pagerduty_account') <= 500 and octet_length(details ->> 'pagerduty_id') <= 500, false
+);
 
 comment on function dora.is_imported is
-'Whether the details of an OpsGenie incident say that it is the copy of a PagerDuty incident.';
+'Whether the details of an OpsGenie incident say that it is the copy of a PagerDuty incident. What is longer than any id '
+'was not written by an import, and would not fit into the index.';
 
 create index opsgenie_incidents_imported on staging.opsgenie_incidents
 ((details ->> 'pagerduty_account'), (details ->> 'pagerduty_id')) where dora.is_imported(details);

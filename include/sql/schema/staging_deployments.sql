@@ -30,7 +30,14 @@ create table staging.deployments (
     constraint deployments_event_at_in_range check (
         event_at >= '0001-01-01 00:00:00+00' and event_at < '10000-01-01 00:00:00+00'
     ),
-    constraint deployments_synced_from_known check (synced_from in ('github', 'relation'))
+    constraint deployments_synced_from_known check (synced_from in ('github', 'relation')),
+    -- These are in indexes, also of dora, and an entry of an index has at most 2,704 bytes.
+    constraint deployments_keys_fit check (
+        octet_length(source) <= 500
+        and octet_length(deployment_id) <= 1000
+        and octet_length(service) <= 500
+        and octet_length(repository) <= 500
+    )
 );
 
 comment on table staging.deployments is

@@ -166,6 +166,21 @@ class JsmJira:
             return True
         return False
 
+    def may_hide_issues(self, project_id: str) -> bool:
+        """Whether a security level may hide issues of a visible project from this account: they answer 404
+        as deleted ones do (project permission schemes, get project issue security scheme).
+
+        Only who administers the project is told: for others, issues may be hidden. Without a scheme there is
+        no such object, or nothing in the answer.
+        """
+        path = f"/project/{quote(project_id, safe='')}/issuesecuritylevelscheme"
+        try:
+            return bytes(self._gateway.get(ISSUES, path, Raw)) != b"null"
+        except NotFoundError:
+            return False
+        except (InvalidRequestError, InvalidResponseError, PermissionDeniedError):
+            return True
+
     def changelog(self, issue_id: str) -> list[Raw]:
         """The whole changelog of an issue (issues, get changelogs; pages of at most 100).
 

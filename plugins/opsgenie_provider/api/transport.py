@@ -260,8 +260,10 @@ class Transport:
         raise error
 
     def _decode(self, response: requests.Response, request: str, into: type[T]) -> T:
+        # No Content: nothing, where the endpoint documents that there may be nothing.
+        content = b"null" if response.status_code == 204 else response.content
         try:
-            return decode_into(storable(response.content), into)
+            return decode_into(storable(content), into)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             content_type = response.headers.get("Content-Type", "no content type")
             raise InvalidResponseError(

@@ -182,8 +182,6 @@ def read_deployments(
     postgres_conn_id: str,
 ) -> Outcome:
     """What ``DeploymentsToPostgresOperator`` does."""
-    import psycopg
-
     from opsgenie_provider.hooks.warehouse import open_warehouse
     from opsgenie_provider.operators.outcomes import Outcome
     from opsgenie_provider.warehouse.deployments import STREAM
@@ -195,9 +193,6 @@ def read_deployments(
     if relation:
         try:
             changed = _import_relation(store, relation, columns or {})
-        except psycopg.OperationalError:
-            # Nothing can do without the warehouse.
-            raise
         except Exception as error:
             if not repositories:
                 raise

@@ -48,7 +48,10 @@ def is_permanent(error: BaseException) -> bool:
         psycopg.DatabaseError,
     )
     transient = (RateLimitError, ServerError, psycopg.OperationalError)
-    return all(isinstance(each, permanent) and not isinstance(each, transient) for each in _causes(error))
+    return all(
+        isinstance(each, permanent) and (not isinstance(each, transient) or _exceeds_a_limit(each))
+        for each in _causes(error)
+    )
 
 
 def requested_wait(error: BaseException) -> timedelta | None:
@@ -69,6 +72,12 @@ def _causes(error: BaseException) -> list[BaseException]:
     from opsgenie_provider.sync.account import PartsFailedError
 
     return list(error.errors.values()) if isinstance(error, PartsFailedError) else [error]
+
+
+def _exceeds_a_limit(error: BaseException) -> bool:
+    """Whether a statement or a value is too large for PostgreSQL, such as a text for an index. psycopg counts
+    these errors (class 54) among those of a server in trouble."""
+    return str(getattr(error, "sqlstate", None)).startswith("54")
 
 
 def _is_overload(error: BaseException) -> TypeGuard[RateLimitError | ServerError]:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -23,7 +24,7 @@ from pydantic import (
 from opsgenie_provider.instants import parsed_instant
 from opsgenie_provider.rows.deployment_events import Event
 from opsgenie_provider.rows.deployments import Deployment, deployment_row
-from opsgenie_provider.rows.fields import Payload, UnreadablePayloadError
+from opsgenie_provider.rows.fields import MAX_KEY_BYTES, Payload, UnreadablePayloadError
 from opsgenie_provider.settings import Repository
 
 # A year outside of these is a mistake, and would extend the span of the metrics.
@@ -74,15 +75,22 @@ def _id_as_text(value: Any) -> Any:
     return str(value) if type(value) is int else value
 
 
+def _fits_an_index(value: str | None) -> str | None:
+    """Keys and names are stored in indexes, whose entries are limited."""
+    if value is not None and len(value.encode()) > MAX_KEY_BYTES:
+        raise ValueError(f"expected at most {MAX_KEY_BYTES} bytes")
+    return value
+
+
 def _empty_as_none(value: Any) -> Any:
     return None if value == "" else value
 
 
 Instant = Annotated[datetime, BeforeValidator(_instant)]
-# Keys and names are stored in indexes, whose entries are limited.
-Name = Annotated[str, StringConstraints(pattern=r"\S", max_length=255)]
+Name = Annotated[str, StringConstraints(pattern=r"\S", max_length=255), AfterValidator(_fits_an_index)]
 Identifier = Annotated[Name, BeforeValidator(_id_as_text)]
 Text = Annotated[Annotated[str, StringConstraints(max_length=10_000)] | None, BeforeValidator(_empty_as_none)]
+IndexedText = Annotated[Text, AfterValidator(_fits_an_index)]
 Bigint = Annotated[int, Field(ge=0, lt=2**63)]
 
 
@@ -147,7 +155,7 @@ class _GenericEvent(_Body):
     event_at: Instant | None = None
     finished_at: Instant | None = None
     commit_sha: Text = None
-    repository: Text = None
+    repository: IndexedText = None
     pr_number: Bigint | None = None
     pr_url: Text = None
     pr_title: Text = None

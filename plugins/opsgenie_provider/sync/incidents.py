@@ -173,8 +173,8 @@ class IncidentSync:
         hidden_from_key = self._subject.hidden_from_key(gone) if gone else set()
         if hidden_from_key:
             log.warning(
-                "%s: %d %s are no longer listed, and this key can no longer see their project. They are "
-                "kept, not marked as deleted.",
+                "%s: %d %s are no longer listed, but may be hidden from this key: it does not see their "
+                "project, or an issue security level may hide them. They are kept, not marked as deleted.",
                 run.account,
                 len(hidden_from_key),
                 self._subject.name,

@@ -160,8 +160,9 @@ class JsmReader:
 
     def hidden_from_key(self, incidents: Mapping[str, Raw]) -> set[str]:
         projects = {incident_id: _project(raw) for incident_id, raw in incidents.items()}
+        jira = self._client.jira
         seen = {
-            project: project is not None and self._client.jira.sees_project(project)
+            project: project is not None and jira.sees_project(project) and not jira.may_hide_issues(project)
             for project in set(projects.values())
         }
         return {incident_id for incident_id, project in projects.items() if not seen[project]}

@@ -13,7 +13,6 @@ from msgspec import Raw
 from opsgenie_provider.api.errors import (
     UNREADABLE_ERRORS,
     AuthenticationError,
-    NotFoundError,
     PermissionDeniedError,
     PlanError,
 )
@@ -142,7 +141,9 @@ class SiteNames:
             log.warning("Cannot read users; their names stay unknown. %s", error)
 
     def _escalations(self) -> Listing:
-        """The escalation policies of all teams. A team without Operations has none."""
+        """The escalation policies of all teams. Those of a team that answers 403 or 404 are kept as they are
+        stored: neither says that they were deleted, see ``absence``.
+        """
         found: dict[bytes, Raw] = {}
         complete = True
         for raw in self.teams.get().items:
@@ -157,9 +158,7 @@ class SiteNames:
                     lambda team_id=team_id: self._client.operations.escalations(team_id),  # type: ignore[misc]
                     f"escalation policies of team {team_id}",
                 )
-            except NotFoundError:
-                continue
-            except PermissionDeniedError as error:
+            except UNREADABLE_ERRORS as error:
                 log.warning(
                     "Cannot read the escalation policies of team %s; those stored are kept. %s",
                     team_id,

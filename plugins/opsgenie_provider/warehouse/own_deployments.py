@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import LiteralString
 
+import psycopg
 from psycopg import sql
 
 from opsgenie_provider.rows.tables import DEPLOYMENTS
@@ -30,12 +31,28 @@ _TYPES = {
 _KINDS: dict[str, LiteralString] = {
     "triggered_at": "timestamptz", "finished_at": "timestamptz", "pr_number": "bigint",
 }  # fmt: skip
+# As the table has it: bytes of what is in an index.
+_MAX_BYTES = {"deployment_id": 1000, "service": 500, "repository": 500}
 _VIEW = sql.Identifier("pg_temp", "own_deployments")
 # Imported rows have no payload.
 _IMPORTED = replace(
     DEPLOYMENTS, values=(*(name for name in DEPLOYMENTS.values if name != "raw"), "synced_from")
 )
 _MAX_EXAMPLES = 5
+# Whether a relation is staging.deployments, or a view of it, or of such a view.
+_READS_DEPLOYMENTS = """
+with recursive readers as (
+    select 'staging.deployments'::regclass::oid as reader
+    union
+    select rule.ev_class
+    from readers
+    inner join pg_depend as depends
+        on depends.refclassid = 'pg_class'::regclass and depends.refobjid = readers.reader
+    inner join pg_rewrite as rule on depends.classid = 'pg_rewrite'::regclass and depends.objid = rule.oid
+)
+
+select 1 from readers where reader = %(relation)s::regclass
+"""
 
 
 class OwnDeploymentsError(ValueError):
@@ -57,8 +74,17 @@ def import_relation(connection: Connection, relation: str, columns: Mapping[str,
 
     :param relation: "table" or "schema.table", of a table or view.
     :param columns: column of ``staging.deployments`` -> column of the relation, where the names differ.
-    :raises OwnDeploymentsError: the relation violates a requirement; it has all violations.
+    :raises OwnDeploymentsError: the relation violates a requirement; it has all violations. Or PostgreSQL
+        does not read it, for want of a right, say, or as a view divides by zero.
     """
+    try:
+        return _import_relation(connection, relation, columns)
+    except (psycopg.DataError, psycopg.ProgrammingError) as error:
+        reason = error.diag.message_primary or str(error)
+        raise OwnDeploymentsError(relation, [f"PostgreSQL does not read it ({reason})"]) from error
+
+
+def _import_relation(connection: Connection, relation: str, columns: Mapping[str, str]) -> int:
     used = _check_columns(connection, relation, columns)
     connection.execute(
         sql.SQL("create temporary view own_deployments as select {columns} from {relation}").format(
@@ -119,6 +145,11 @@ def _check_columns(connection: Connection, relation: str, columns: Mapping[str, 
         raise OwnDeploymentsError(relation, ["there is no such table or view"])
     if not readable:
         raise OwnDeploymentsError(relation, ["the warehouse's role may not select from it"])
+    if connection.execute(_READS_DEPLOYMENTS, {"relation": oid}).fetchone():
+        raise OwnDeploymentsError(
+            relation,
+            ["it reads staging.deployments, whose rows count without it: each would be there twice"],
+        )
     types: dict[str, str] = dict(
         connection.execute(
             "select attname, typname from pg_attribute join pg_type on pg_type.oid = atttypid "
@@ -159,6 +190,12 @@ def _check_rows(connection: Connection, relation: str) -> None:
         ).format(view=_VIEW, name=sql.Identifier(name))
         if (row := connection.execute(query).fetchone()) and row[0]:
             violations.append(f"{name} lies outside of the years 1 to 9999 in {row[0]} rows")
+    for name, most in _MAX_BYTES.items():
+        query = sql.SQL("select count(*) from {} where octet_length({}) > %s").format(
+            _VIEW, sql.Identifier(name)
+        )
+        if (row := connection.execute(query, (most,)).fetchone()) and row[0]:
+            violations.append(f"{name} has more than {most} bytes in {row[0]} rows")
     unknown = connection.execute(
         sql.SQL("select status, count(*) from {} where status <> all(%s) group by 1 order by 2 desc").format(
             _VIEW

@@ -27,6 +27,7 @@ from opsgenie_provider.web import overrides, pages, service_map, trust, webhook
 from opsgenie_provider.web.forms import PATHS as FORM_PATHS
 from opsgenie_provider.web.middleware import HEADERS, FormLimit, Headers
 from opsgenie_provider.web.rendering import templates
+from opsgenie_provider.web.webhook_requests import RefusedError
 from opsgenie_provider.web.workers import PAGES, RETRY_AFTER, BusyError
 
 log = logging.getLogger(__name__)
@@ -104,15 +105,23 @@ def _message(request: Request, status: int, title: str, text: str) -> Response:
 
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if "/webhook/" in request.url.path:
+        # Whoever sends to it is a program.
+        refused = RefusedError(error.status_code, "no_delivery", error.detail).response()
+        refused.headers.update(error.headers or {})
+        return refused
     titles = {401: "Login required", 403: "Access denied", 404: "Not found"}
     # Airflow's own refusal says no more than the status.
     is_refused = error.status_code == 403 and error.detail == "Forbidden"
-    return _message(
+    response = _message(
         request,
         error.status_code,
         titles.get(error.status_code, "Request failed"),
         _FORBIDDEN if is_refused else error.detail,
     )
+    # Such as Allow, of a method that there is not.
+    response.headers.update(error.headers or {})
+    return response
 
 
 async def _wrong_request(request: Request, error: Exception) -> Response:
@@ -157,7 +166,9 @@ async def _unreadable(request: Request, error: Exception) -> Response:
 
 async def _unavailable(request: Request, error: Exception) -> Response:
     log.error("%s: %s", request.url.path, error)
-    return _message(request, 503, "The warehouse cannot be read", "The API server's log says why.")
+    # It may be a standby, or its role may not write.
+    title = "The warehouse did not store it" if request.method == "POST" else "The warehouse cannot be read"
+    return _message(request, 503, title, "The API server's log says why.")
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:

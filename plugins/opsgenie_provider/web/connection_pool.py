@@ -135,7 +135,8 @@ class _WarehousePool:
         connection = self._acquire()
         try:
             with switch.guard(connection, seconds), connection:
-                connection.read_only = False
+                # As the warehouse has it: the use before may have asked for it.
+                connection.read_only = None
                 yield connection
         finally:
             # Closed already, if another thread closed the pool.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import anyio
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # Every field of a form filled, its letters escaped. The webhook has a limit of its own.
 MAX_FORM_BYTES = 256 * 1024
+FORM_SECONDS = 30.0
 HEADERS = {
     # Nothing from elsewhere. Plotly writes its own style sheet, and its charts' styles inline.
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
@@ -37,7 +39,7 @@ class Headers:
 
 
 class FormLimit:
-    """Refuses a form that is too long: FastAPI reads it before it asks who sends it."""
+    """Refuses a form that is too long or too slow: FastAPI reads it before it asks who sends it."""
 
     def __init__(self, app: ASGIApp, paths: tuple[str, ...]) -> None:
         self._app = app
@@ -45,10 +47,19 @@ class FormLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         received = 0
+        end = anyio.current_time() + FORM_SECONDS
+        has_more = True
 
         async def receiving() -> Message:
-            nonlocal received
-            message = await receive()
+            nonlocal received, has_more
+            try:
+                with anyio.fail_after(end - anyio.current_time() if has_more else None):
+                    message = await receive()
+            except TimeoutError:
+                raise HTTPException(
+                    408, f"The form did not arrive within {FORM_SECONDS:.0f} seconds."
+                ) from None
+            has_more = message.get("more_body", False)
             received += len(message.get("body", b""))
             if received > MAX_FORM_BYTES:
                 raise HTTPException(413, f"The form is longer than {MAX_FORM_BYTES} bytes.")

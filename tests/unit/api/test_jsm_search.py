@@ -313,3 +313,23 @@ def test_whether_a_project_is_seen(
     requests_mock.get(f"{JIRA}/project/7", status_code=project, json={"id": "7"})
     assert client.jira.sees_project("7") is seen
     assert requests_mock.request_history[0].qs["jql"] == ["project = 7"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "may_hide"),
+    [
+        ({"json": {"id": 10000, "name": "Secret", "levels": [{"id": "10021"}]}}, True),
+        ({"json": {"id": 10000, "name": "Of a level to come"}}, True),
+        ({"status_code": 404, "json": {"errorMessages": ["No scheme"]}}, False),
+        ({"status_code": 204}, False),
+        ({"text": "null"}, False),
+        ({"json": {"levels": []}}, True),
+        # Only who administers the project is told.
+        ({"status_code": 403, "json": {"errorMessages": ["You need to be a Jira administrator"]}}, True),
+    ],
+)
+def test_whether_a_project_may_hide_issues(
+    client: JsmClient, requests_mock: rm.Mocker, answer: dict[str, Any], may_hide: bool
+) -> None:
+    requests_mock.get(f"{JIRA}/project/7/issuesecuritylevelscheme", **answer)
+    assert client.jira.may_hide_issues("7") is may_hide

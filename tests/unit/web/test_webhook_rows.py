@@ -203,6 +203,8 @@ def test_when_a_generic_event_happened() -> None:
         ("generic", {"comit_sha": "x"}, ["comit_sha"]),
         ("generic", {"service": " "}, ["service"]),
         ("generic", {"service": "x" * 256}, ["service"]),
+        ("generic", {"service": "\U0001f9c0" * 126}, ["service"]),
+        ("generic", {"repository": "x" * 501}, ["repository"]),
         ("generic", {"pr_number": 2**63}, ["pr_number"]),
         ("generic", {"triggered_at": "9999-12-31T23:59:59Z"}, ["triggered_at"]),
         ("generic", {"triggered_at": "0001-01-01T00:00:00+14:00"}, ["triggered_at"]),
