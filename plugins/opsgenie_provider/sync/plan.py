@@ -7,7 +7,7 @@ from opsgenie_provider.sync.run import AccountRun
 from opsgenie_provider.sync.subject import Subject
 from opsgenie_provider.warehouse.connection import Connection
 from opsgenie_provider.warehouse.state import begin_stream, oldest_created, stream_state
-from opsgenie_provider.warehouse.timelines import forget_refusals, forget_timelines
+from opsgenie_provider.warehouse.timelines import forget_refusals, forget_timelines, forget_unacknowledged
 
 
 def plan_account(run: AccountRun, subject: Subject) -> Plan:
@@ -32,6 +32,7 @@ def plan_account(run: AccountRun, subject: Subject) -> Plan:
         if plan.whole_history and plan.since < plan.until:
             begin_stream(connection, account, subject.stream, plan.since)
             forget_refusals(connection, account)
+            forget_unacknowledged(connection, account)
         if params.full_refresh:
             forget_timelines(connection, account)
         run.progress.planned(plan.as_json())

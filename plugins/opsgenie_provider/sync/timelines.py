@@ -11,6 +11,7 @@ from msgspec import Raw
 
 from opsgenie_provider.api.concurrency import in_parallel
 from opsgenie_provider.api.errors import UNREADABLE_ERRORS, ApiError
+from opsgenie_provider.planning import TRAILING
 from opsgenie_provider.progress import Progress
 from opsgenie_provider.sync.failures import OBJECT_ERRORS, Failures
 from opsgenie_provider.sync.run import AccountRun, Result
@@ -30,7 +31,7 @@ BUDGET = timedelta(minutes=30)
 
 
 def sync_timelines(run: AccountRun, result: Result) -> None:
-    """Read the timelines of incidents that changed since theirs was read.
+    """Read the timelines of incidents that changed since theirs was read, or that somebody may acknowledge.
 
     Ended incidents come first, the newest first; each 200 are one transaction. What does not fit
     into the time is left to the next run. A timeline that the key does not see leaves what is stored of
@@ -47,6 +48,7 @@ def sync_timelines(run: AccountRun, result: Result) -> None:
         run.reader.backend,
         key_reach=access.reach,
         permissions_id=access.permissions_id,
+        unacknowledged_since=run.now - TRAILING,
     )
     progress = Progress(log, "timelines", total=len(due))
     failures = Failures()

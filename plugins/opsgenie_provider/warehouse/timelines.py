@@ -93,14 +93,23 @@ class DueTimeline(NamedTuple):
 
 
 def due_timelines(
-    connection: Connection, account: str, backend: str, *, key_reach: str, permissions_id: str
+    connection: Connection,
+    account: str,
+    backend: str,
+    *,
+    key_reach: str,
+    permissions_id: str,
+    unacknowledged_since: datetime,
 ) -> list[DueTimeline]:
-    """Incidents of a backend that have changed since their timeline was read.
+    """Incidents of a backend that have changed since their timeline was read, or that may have.
+
+    That a responder has acknowledged the alert of an open incident is not documented to change the incident.
 
     Ordered: those that this key has listed first, then ended ones first, then the newest first.
 
     :param permissions_id: names what the key can read; a timeline that was refused to a key with others is
         included.
+    :param unacknowledged_since: includes open incidents created from here on that nobody has acknowledged.
     """
     rows = connection.execute(
         """
@@ -111,13 +120,17 @@ def due_timelines(
             and (reads.incident_id is null
                 or (reads.incident_updated_at, reads.incident_status)
                 is distinct from (incident.updated_at, incident.status)
-                or reads.refused_to <> %s)
+                or reads.refused_to <> %s
+                or (
+                    reads.refused_to is null and incident.status = 'open' and incident.acknowledged_at is null
+                    and incident.created_at >= %s
+                ))
         order by
             incident.key_reach is not distinct from %s desc,
             incident.status in ('resolved', 'closed') desc,
             incident.created_at desc
         """,
-        (account, backend, permissions_id, key_reach),
+        (account, backend, permissions_id, unacknowledged_since, key_reach),
     ).fetchall()
     return [DueTimeline(*row) for row in rows]
 
@@ -125,6 +138,17 @@ def due_timelines(
 def forget_timelines(connection: Connection, account: str) -> None:
     """Let every timeline of an account be read again; the stored entries stay until then."""
     connection.execute("delete from staging.opsgenie_timeline_reads where account = %s", (account,))
+
+
+def forget_unacknowledged(connection: Connection, account: str) -> None:
+    """Let the timelines of open incidents that nobody has acknowledged be read again."""
+    connection.execute(
+        "delete from staging.opsgenie_timeline_reads as reads using staging.opsgenie_incidents as incident "
+        "where reads.account = %s and incident.account = reads.account "
+        "and incident.incident_id = reads.incident_id and incident.status = 'open' "
+        "and incident.acknowledged_at is null and incident.deleted_at is null",
+        (account,),
+    )
 
 
 def forget_refusals(connection: Connection, account: str) -> None:

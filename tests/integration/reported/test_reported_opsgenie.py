@@ -210,6 +210,28 @@ def test_texts_that_a_database_cannot_hold(
     assert tables.value("select count(*) from dora.incidents") == 2
 
 
+def test_an_acknowledgement_is_seen_though_the_incident_looks_the_same(
+    sync: Sync, services: Canned, account: Account, tables: Warehouse
+) -> None:
+    """A responder acknowledges the alert, which is another object than the incident."""
+    entry = {"id": "e", "type": "ResponderAlertAcked", "eventTime": ago(hours=1)}
+    acked = "select incident_id from staging.opsgenie_incidents where acknowledged_at is not null order by 1"
+    for id_, days in (("young", 1), ("old", 20)):
+        services.lists["/v1/incidents"].append(incident(id_, ago(days=days), "open"))
+    sync()
+    for id_ in ("young", "old"):
+        services.lists[f"/v2/incident-timelines/{id_}/entries"] = {"entries": [entry], "nextOffset": ""}
+    sync()
+    assert values(tables, acked) == [("young",)]
+    # An older one with the read of the whole history once a day.
+    advance(account, days=1)
+    sync()
+    assert values(tables, acked) == [("old",), ("young",)]
+    services.asked.clear()
+    sync()
+    assert not any("incident-timelines" in path for path in services.asked)
+
+
 def test_an_incident_or_schedule_that_opsgenie_does_not_answer_for_stops_no_other(
     sync: Sync, services: Canned, tables: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
