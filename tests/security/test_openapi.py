@@ -9,7 +9,7 @@ import pytest
 import requests
 import schemathesis
 from fastapi.testclient import TestClient
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis.strategies import SearchStrategy
 from schemathesis import Case, GenerationMode
 from schemathesis.checks import not_a_server_error
@@ -26,6 +26,8 @@ MODELS = {
     "gitlab": webhook._GitlabEvent,
     "generic": webhook._GenericEvent,
 }
+# Neither the client sends nor uvicorn reads one that is much longer.
+LONGEST_URL = 60_000
 
 
 def described(page: TestClient) -> dict[str, Any]:
@@ -71,6 +73,7 @@ def statuses_of(page: TestClient, cases: SearchStrategy[Case]) -> set[int]:
 def sent(page: TestClient, case: Case) -> int:
     """The status of the answer to a case; deliveries are signed."""
     request = requests.Request(**case.as_transport_kwargs(base_url="http://testserver")).prepare()
+    assume(len(str(request.url)) <= LONGEST_URL)
     body = request.body.encode() if isinstance(request.body, str) else request.body or b""
     sender = case.path.rpartition("/")[2]
     headers = {**request.headers, **(signed(sender, body, str(hash(body))) if sender in WEBHOOKS else {})}
