@@ -16,9 +16,9 @@ from opsgenie_provider.sync.account import PartsFailedError
 from opsgenie_provider.warehouse.people import referenced_users
 from sandbox.instants import DAY, HOUR, MINUTE
 from sandbox.jsm import Token
-from sandbox.jsm.store import JIRA_WORK, SYNC_ACCOUNT, SYNC_TOKEN
+from sandbox.jsm.store import JIRA_WORK, OPS_CONFIG, SYNC_ACCOUNT, SYNC_TOKEN
 from tests.support.jsm import Site
-from tests.support.postgres import Warehouse
+from tests.support.postgres import Row, Warehouse
 
 
 def deleted(warehouse: Warehouse) -> set[str]:
@@ -296,6 +296,38 @@ def test_what_credentials_do_not_see_is_skipped_and_said(
     assert ("schedules" in outcome["skipped_parts"]) == skips
     incidents = site.expected.incident_tables(site.expected.incidents(site.now - timedelta(days=90)))
     assert site.differences(incidents) == []
+
+
+@pytest.mark.parametrize(
+    "credential",
+    [
+        Token("sync", SYNC_ACCOUNT, scopes=frozenset({JIRA_WORK, OPS_CONFIG})),
+        Token("sync", SYNC_ACCOUNT, role="member"),
+    ],
+    ids=["without the scope for users", "member of a team"],
+)
+def test_names_that_later_credentials_do_not_see_are_kept(
+    site: Site, tables: Warehouse, credential: Token
+) -> None:
+    def names() -> dict[str, list[Row]]:
+        return {
+            "rules": tables.rows(
+                "select escalation_id, step, recipient_type, recipient_name "
+                "from staging.opsgenie_escalation_rules order by escalation_id, step"
+            ),
+            "on call": tables.rows(
+                "select schedule_id, rotation_id, start_at, recipient_id, recipient_name "
+                "from staging.opsgenie_on_call_periods order by 1, 2, 3, 4"
+            ),
+        }
+
+    site.read()
+    before = names()
+    kinds = {rule["recipient_type"] for rule in before["rules"] if rule["recipient_name"]}
+    assert {"user", "team", "schedule"} <= kinds
+    site.store.tokens[SYNC_TOKEN] = credential
+    site.read(full_refresh=True)
+    assert names() == before
 
 
 def test_credentials_that_are_wrong_fail_in_words(site: Site, tables: Warehouse) -> None:

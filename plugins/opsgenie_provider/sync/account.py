@@ -31,6 +31,7 @@ from opsgenie_provider.warehouse.alerts import mark_excluded
 from opsgenie_provider.warehouse.backends import note_backend
 from opsgenie_provider.warehouse.connection import Warehouse
 from opsgenie_provider.warehouse.history import opsgenie_histories
+from opsgenie_provider.warehouse.people import stored_names
 from opsgenie_provider.warehouse.progress import RunProgress
 
 log = logging.getLogger(__name__)
@@ -145,6 +146,8 @@ class _AccountSync:
             # Once a day, and where the key is another one.
             notify_end_of_life = run.key.is_validated
             note_backend(run.connection, run.account, run.reader.backend, run.now)
+            names = stored_names(run.connection, run.account, run.reader.backend)
+            run.reader.set_stored_names(names, reach=run.key.access.reach)
             for name, part in self._begin().items():
                 self._attempt(name, part)
                 if self._key_is_in_doubt() and not self._attempt("key", lambda result: run.key.validate()):

@@ -22,6 +22,7 @@ from opsgenie_provider.rows.alerts import AlertRows, AlertRules
 from opsgenie_provider.rows.fields import UnreadablePayloadError, decode, nested, text
 from opsgenie_provider.rows.incidents import IncidentRows
 from opsgenie_provider.rows.jsm_alerts import alert_rows
+from opsgenie_provider.rows.jsm_fields import Directory
 from opsgenie_provider.rows.jsm_incidents import issue_rows
 from opsgenie_provider.rows.jsm_on_call import timeline
 from opsgenie_provider.rows.on_call import Timeline
@@ -129,6 +130,9 @@ class JsmReader:
 
     def set_limits(self, limits: StoredLimits) -> None:
         """The service does not say what its limits are: the client keeps to its own."""
+
+    def set_stored_names(self, names: Directory, *, reach: str) -> None:
+        self._names.stored, self._names.reach = names, reach
 
     # --- incidents
 

@@ -6,10 +6,12 @@ import logging
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import Generic, TypeVar
 
 from msgspec import Raw
 
+from opsgenie_provider.absence import is_fact
 from opsgenie_provider.api.errors import (
     UNREADABLE_ERRORS,
     AuthenticationError,
@@ -55,6 +57,8 @@ class SiteNames:
     """Teams, schedules, escalation policies and users of a site. Safe to use from several threads.
 
     :ivar team_of: the payload of each escalation policy -> the id of its team, which it does not name.
+    :ivar stored: the names that are stored, for what these credentials do not see.
+    :ivar reach: what they see, as in ``absence``.
     """
 
     def __init__(self, client: JsmClient) -> None:
@@ -65,8 +69,10 @@ class SiteNames:
             lambda: self.call_operations(lambda: read_whole(client.operations.schedules, "schedules"))
         )
         self.escalations = LazyValue(lambda: self.call_operations(self._escalations))
+        self.stored, self.reach = Directory(), ""
         self._users: dict[str, Raw | None] = {}
         self._users_lock = threading.Lock()
+        self._are_users_refused = False
         self._directory: Directory | None = None
 
     def call_operations(self, read: Callable[[], T]) -> T:
@@ -119,26 +125,46 @@ class SiteNames:
     def directory(self) -> Directory:
         """The names of everything that schedules, timelines and escalation policies refer to.
 
-        What these credentials may not read has no names.
+        What these credentials do not see has the name that is stored.
         """
         if self._directory is None:
             schedules, escalations = _readable(self.schedules), _readable(self.escalations)
             people = {person for raw in schedules for person in people_in_schedule(raw)}
             people |= {person for raw in escalations for person in people_in_escalation(raw)}
             self._look_up_if_allowed(people)
-            self._directory = directory_of(
-                users=self.users(),
-                teams=_readable(self.teams),
-                schedules=schedules,
-                escalations=escalations,
+            self._directory = self._with_stored(
+                directory_of(
+                    users=self.users(),
+                    teams=_readable(self.teams),
+                    schedules=schedules,
+                    escalations=escalations,
+                )
             )
         return self._directory
+
+    def _with_stored(self, read: Directory) -> Directory:
+        """The names with those that are stored of what may be there unseen."""
+        lists = {"teams": self.teams, "schedules": self.schedules, "escalations": self.escalations}
+        hidden = [kind for kind, listing in lists.items() if not self._is_whole(listing)]
+        if self._are_users_refused:
+            hidden.append("users")
+        names = {kind: {**getattr(self.stored, kind), **getattr(read, kind)} for kind in hidden}
+        return replace(read, **names)
+
+    def _is_whole(self, listing: LazyValue[Listing]) -> bool:
+        """Whether a list is known to hold everything that is there."""
+        try:
+            return is_fact(reach=self.reach, complete=listing.get().complete)
+        except (*UNREADABLE_ERRORS, PlanError):
+            return False
 
     def _look_up_if_allowed(self, account_ids: Iterable[str]) -> None:
         try:
             self.look_up(account_ids)
         except PermissionDeniedError as error:
-            log.warning("Cannot read users; their names stay unknown. %s", error)
+            self._are_users_refused = True
+            self._directory = None
+            log.warning("Cannot read users; only those that are stored have names. %s", error)
 
     def _escalations(self) -> Listing:
         """The escalation policies of all teams. Those of a team that answers 403 or 404 are kept as they are

@@ -28,6 +28,7 @@ from opsgenie_provider.api.opsgenie_windows import Window, WindowReader
 from opsgenie_provider.rows import configuration as rows
 from opsgenie_provider.rows.alerts import AlertRows, AlertRules, alert_rows
 from opsgenie_provider.rows.incidents import IncidentRows, incident_rows
+from opsgenie_provider.rows.jsm_fields import Directory
 from opsgenie_provider.rows.on_call import Timeline, timeline_periods
 from opsgenie_provider.rows.parts import Rejected
 from opsgenie_provider.rows.tables import (
@@ -134,6 +135,9 @@ class OpsgenieReader:
             limits=limits,
             notes=notes,
         )
+
+    def set_stored_names(self, names: Directory, *, reach: str) -> None:
+        """OpsGenie sends names with the ids."""
 
     def set_limits(self, limits: StoredLimits) -> None:
         self._client.transport.limiter.set_limits(limits_from_json(limits))

@@ -16,6 +16,7 @@ from opsgenie_provider.api.listing import Listing, Sink
 from opsgenie_provider.progress import Watch
 from opsgenie_provider.rows.alerts import AlertRows
 from opsgenie_provider.rows.incidents import IncidentRows
+from opsgenie_provider.rows.jsm_fields import Directory
 from opsgenie_provider.rows.on_call import Timeline
 from opsgenie_provider.rows.parts import Rejected
 from opsgenie_provider.rows.tables import Row, Table
@@ -117,6 +118,12 @@ class Reader(Protocol):
 
     def set_limits(self, limits: StoredLimits) -> None:
         """Keep to these rate limits from now on."""
+
+    def set_stored_names(self, names: Directory, *, reach: str) -> None:
+        """Use the names that are stored for what the credential does not see.
+
+        :param reach: what it sees, as in ``absence``.
+        """
 
     def begin_windows(self, since: datetime, until: datetime) -> Callable[[], IncidentWindows]:
         """Ask for the incidents created in [since, until); returns what waits for the answer."""

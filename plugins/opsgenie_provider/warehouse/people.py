@@ -1,7 +1,8 @@
-"""Which users the stored rows of an account refer to."""
+"""Which users the stored rows of an account refer to, and the names that are stored of them and of others."""
 
 from __future__ import annotations
 
+from opsgenie_provider.rows.jsm_fields import Directory
 from opsgenie_provider.warehouse.connection import Connection
 
 # Right after a large read nothing is known of how many rows the tables have: a join of incidents may then be
@@ -55,6 +56,33 @@ where
         where incident.account = %(account)s and incident.incident_id = involved.incident_id
     ) = %(backend)s
 """
+
+_NAMES = """
+select 'users', user_id, coalesce(username, full_name) as name
+from staging.opsgenie_users
+where account = %(account)s and backend = %(backend)s
+union all
+select 'teams', team_id, name
+from staging.opsgenie_teams
+where account = %(account)s and backend = %(backend)s
+union all
+select 'schedules', schedule_id, name
+from staging.opsgenie_schedules
+where account = %(account)s and backend = %(backend)s
+union all
+select 'escalations', escalation_id, name
+from staging.opsgenie_escalations
+where account = %(account)s and backend = %(backend)s
+"""
+
+
+def stored_names(connection: Connection, account: str, backend: str) -> Directory:
+    """The stored names of an account's users, teams, schedules and escalation policies."""
+    names: dict[str, dict[str, str]] = {"users": {}, "teams": {}, "schedules": {}, "escalations": {}}
+    for kind, identity, name in connection.execute(_NAMES, {"account": account, "backend": backend}):
+        if name is not None:
+            names[kind][identity] = name
+    return Directory(**names)
 
 
 def referenced_users(connection: Connection, account: str, backend: str, stream: str) -> set[str]:
