@@ -57,6 +57,8 @@ def _adapted(world: World) -> Iterator[pytest.MonkeyPatch]:
         tasks.adapt(patch.setattr)
         now = world.now
         set_clocks(patch.setattr, lambda: now)
+        # As the stand-ins, which have none here.
+        patch.setattr("opsgenie_provider.hooks.jsm.LIMITS", {})
         yield patch
     for name in os.environ.keys() - before.keys():
         del os.environ[name]
