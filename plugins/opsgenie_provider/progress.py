@@ -16,6 +16,7 @@ class CountedPage(Protocol):
 
 
 P = TypeVar("P", bound=CountedPage)
+T = TypeVar("T")
 
 
 class Watch(Protocol):
@@ -40,6 +41,12 @@ class Progress:
         for page in pages:
             yield page
             self.advance(len(page.items))
+
+    def each(self, items: Iterable[T]) -> Iterator[T]:
+        """The same items, counted as they pass."""
+        for item in items:
+            yield item
+            self.advance(1)
 
     def advance(self, count: int) -> None:
         """Count what was read."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from msgspec import Raw
 
 from opsgenie_provider.rows.configuration import delay_seconds, rotation_row
+from opsgenie_provider.rows.directory import Directory
 from opsgenie_provider.rows.fields import (
     Payload,
     UnreadablePayloadError,
@@ -22,7 +23,7 @@ from opsgenie_provider.rows.fields import (
     required_text,
     text,
 )
-from opsgenie_provider.rows.jsm_fields import Directory, checked_id, plain_id, required_objects
+from opsgenie_provider.rows.jsm_fields import checked_id, plain_id, required_objects
 from opsgenie_provider.rows.parts import OptionalFields, Rejected
 from opsgenie_provider.rows.tables import (
     ESCALATION_RULES,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import binascii
 from base64 import b64decode, urlsafe_b64decode
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,29 +23,6 @@ _BLOCKS = {
     "mediaGroup", "mediaSingle", "nestedExpand", "orderedList", "panel", "paragraph", "rule", "table",
     "tableRow", "taskItem", "taskList",
 }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Directory:
-    """Names of objects that payloads refer to by id only, by kind and id.
-
-    :param users: account id -> e-mail address, or display name where the address is hidden.
-    """
-
-    users: Mapping[str, str] = field(default_factory=dict)
-    teams: Mapping[str, str] = field(default_factory=dict)
-    schedules: Mapping[str, str] = field(default_factory=dict)
-    escalations: Mapping[str, str] = field(default_factory=dict)
-
-    def name(self, kind: str | None, identity: str | None) -> str | None:
-        """The name of a user, team, schedule or escalation; None where the id is unknown."""
-        known = {
-            "user": self.users,
-            "team": self.teams,
-            "schedule": self.schedules,
-            "escalation": self.escalations,
-        }.get(kind or "", {})
-        return known.get(identity or "")
 
 
 def required_objects(payload: Payload, name: str) -> Sequence[Payload]:

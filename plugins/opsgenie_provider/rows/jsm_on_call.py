@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Raw
 
+from opsgenie_provider.rows.directory import Directory
 from opsgenie_provider.rows.fields import (
     Payload,
     UnreadablePayloadError,
@@ -18,7 +19,7 @@ from opsgenie_provider.rows.fields import (
     text,
 )
 from opsgenie_provider.rows.jsm_configuration import users_among
-from opsgenie_provider.rows.jsm_fields import Directory, required_objects
+from opsgenie_provider.rows.jsm_fields import required_objects
 from opsgenie_provider.rows.on_call import Period, Timeline, clip
 from opsgenie_provider.rows.tables import JSM
 

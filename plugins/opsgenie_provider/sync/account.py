@@ -146,8 +146,9 @@ class _AccountSync:
             # Once a day, and where the key is another one.
             notify_end_of_life = run.key.is_validated
             note_backend(run.connection, run.account, run.reader.backend, run.now)
-            names = stored_names(run.connection, run.account, run.reader.backend)
-            run.reader.set_stored_names(names, reach=run.key.access.reach)
+            if run.reader.looks_up_users:
+                names = stored_names(run.connection, run.account, run.reader.backend)
+                run.reader.set_stored_names(names, reach=run.key.access.reach)
             for name, part in self._begin().items():
                 self._attempt(name, part)
                 if self._key_is_in_doubt() and not self._attempt("key", lambda result: run.key.validate()):

@@ -104,14 +104,9 @@ def _load(
 
     found: list[Raw] = []
     refused: list[str] = []
-    failed: set[str] = set()
-    for alert_id, raw in in_parallel(run.executor, read, due):
-        progress.advance(1)
-        if isinstance(raw, ApiError):
-            failures.add(raw)
-            failed.add(alert_id)
-            continue
-        failures.note_answer()
+    answered: set[str] = set()
+    for alert_id, raw in failures.answered(progress.each(in_parallel(run.executor, read, due))):
+        answered.add(alert_id)
         if raw is None:
             refused.append(alert_id)
         else:
@@ -121,7 +116,7 @@ def _load(
         changed = batch.merge()
         keep_rejected(connection, run.account, _stream(run), batch.rejected.items())
         # One that cannot be read any more is not asked for again, either, before it is listed again.
-        mark_unreadable(connection, run.account, sorted(set(due) - batch.ids - failed))
+        mark_unreadable(connection, run.account, sorted(answered - batch.ids))
         run.progress.stored(changed)
     return {
         "details": len(found),

@@ -78,11 +78,7 @@ class DeploymentReader:
             {each.item.sha for each in due if each.item.sha and not each.is_pull_known}, unreadable
         )
         rows = []
-        for each, states in in_parallel(self._executor, self._statuses, due):
-            if isinstance(states, ApiError):
-                self.failures.add(states)
-                continue
-            self.failures.note_answer()
+        for each, states in self.failures.answered(in_parallel(self._executor, self._statuses, due)):
             if states is None:
                 log.info(
                     "%s: deployment %s no longer exists on GitHub (404).",
@@ -131,19 +127,11 @@ class DeploymentReader:
 
         A commit that GitHub does not answer for is left out.
         """
-        pulls: dict[str, PullRequest | None] = {
-            **stored_pulls(self._connection, self._entry.repository, shas)
-        }
+        stored = stored_pulls(self._connection, self._entry.repository, shas)
         found = in_parallel(
-            self._executor, lambda sha: (sha, self._pull(sha, unreadable)), sorted(shas - pulls.keys())
+            self._executor, lambda sha: (sha, self._pull(sha, unreadable)), sorted(shas - stored.keys())
         )
-        for sha, pull in found:
-            if isinstance(pull, ApiError):
-                self.failures.add(pull)
-                continue
-            self.failures.note_answer()
-            pulls[sha] = pull
-        return pulls
+        return {**stored, **dict(self.failures.answered(found))}
 
     def _pull(self, sha: str, unreadable: Rejected) -> PullRequest | ApiError | None:
         """The pull request of a commit; a deployment counts without one, too."""

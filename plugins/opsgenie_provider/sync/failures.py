@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 from opsgenie_provider.api.errors import (
     ApiConnectionError,
@@ -16,6 +18,9 @@ from opsgenie_provider.api.errors import (
 OBJECT_ERRORS = (ApiConnectionError, InvalidRequestError, InvalidResponseError, ServerError)
 _MOST_IN_A_ROW = 5
 
+K = TypeVar("K")
+V = TypeVar("V")
+
 
 class Failures:
     """The errors of single objects; several in a row say that the service is down. Thread-safe.
@@ -27,6 +32,19 @@ class Failures:
         self.first: ApiError | None = None
         self._in_a_row = 0
         self._lock = threading.Lock()
+
+    def answered(self, results: Iterable[tuple[K, V | ApiError]]) -> Iterator[tuple[K, V]]:
+        """The objects that were read; the errors of the others are noted.
+
+        :param results: each object's key, with what was read or with its error.
+        :raises ApiError: nothing was read for some time.
+        """
+        for key, result in results:
+            if isinstance(result, ApiError):
+                self.add(result)
+            else:
+                self.note_answer()
+                yield key, result
 
     def add(self, error: ApiError) -> None:
         """Note that an object could not be read.

@@ -19,10 +19,10 @@ from opsgenie_provider.api.jsm_jql import without_order
 from opsgenie_provider.api.listing import Listing, read_whole
 from opsgenie_provider.rows import jsm_configuration as rows
 from opsgenie_provider.rows.alerts import AlertRows, AlertRules
+from opsgenie_provider.rows.directory import Directory
 from opsgenie_provider.rows.fields import UnreadablePayloadError, decode, nested, text
 from opsgenie_provider.rows.incidents import IncidentRows
 from opsgenie_provider.rows.jsm_alerts import alert_rows
-from opsgenie_provider.rows.jsm_fields import Directory
 from opsgenie_provider.rows.jsm_incidents import issue_rows
 from opsgenie_provider.rows.jsm_on_call import timeline
 from opsgenie_provider.rows.on_call import Timeline

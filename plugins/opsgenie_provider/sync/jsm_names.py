@@ -21,13 +21,13 @@ from opsgenie_provider.api.errors import (
 from opsgenie_provider.api.jsm import JsmClient
 from opsgenie_provider.api.jsm_dialect import refused_to_this_account
 from opsgenie_provider.api.listing import Listing, read_whole
+from opsgenie_provider.rows.directory import Directory
 from opsgenie_provider.rows.fields import UnreadablePayloadError, decode, required_text
 from opsgenie_provider.rows.jsm_configuration import (
     directory_of,
     people_in_escalation,
     people_in_schedule,
 )
-from opsgenie_provider.rows.jsm_fields import Directory
 from opsgenie_provider.rows.jsm_on_call import people_in_timeline
 
 log = logging.getLogger(__name__)

@@ -27,8 +27,8 @@ from opsgenie_provider.api.opsgenie import OpsgenieClient
 from opsgenie_provider.api.opsgenie_windows import Window, WindowReader
 from opsgenie_provider.rows import configuration as rows
 from opsgenie_provider.rows.alerts import AlertRows, AlertRules, alert_rows
+from opsgenie_provider.rows.directory import Directory
 from opsgenie_provider.rows.incidents import IncidentRows, incident_rows
-from opsgenie_provider.rows.jsm_fields import Directory
 from opsgenie_provider.rows.on_call import Timeline, timeline_periods
 from opsgenie_provider.rows.parts import Rejected
 from opsgenie_provider.rows.tables import (

@@ -15,8 +15,8 @@ from msgspec import Raw
 from opsgenie_provider.api.listing import Listing, Sink
 from opsgenie_provider.progress import Watch
 from opsgenie_provider.rows.alerts import AlertRows
+from opsgenie_provider.rows.directory import Directory
 from opsgenie_provider.rows.incidents import IncidentRows
-from opsgenie_provider.rows.jsm_fields import Directory
 from opsgenie_provider.rows.on_call import Timeline
 from opsgenie_provider.rows.parts import Rejected
 from opsgenie_provider.rows.tables import Row, Table

@@ -95,12 +95,7 @@ def _load(
         except OBJECT_ERRORS as error:
             return incident, error
 
-    for incident, entries in in_parallel(run.executor, read, due):
-        progress.advance(1)
-        if isinstance(entries, ApiError):
-            failures.add(entries)
-            continue
-        failures.note_answer()
+    for incident, entries in failures.answered(progress.each(in_parallel(run.executor, read, due))):
         if entries is None:
             refused.append(incident)
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from opsgenie_provider.rows.jsm_fields import Directory
+from opsgenie_provider.rows.directory import Directory
 from opsgenie_provider.warehouse.connection import Connection
 
 # Right after a large read nothing is known of how many rows the tables have: a join of incidents may then be

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from opsgenie_provider.rows.jsm_fields import Directory
+from opsgenie_provider.rows.directory import Directory
 from opsgenie_provider.rows.jsm_incidents import IncidentRows, issue_rows
 from opsgenie_provider.rows.jsm_site import IssueRules, SiteSettings, Statuses, issue_fields
 
